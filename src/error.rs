@@ -35,7 +35,7 @@ pub enum Kind {
 /// A failure with its story: `what` failed, `why`, and the technical source below it.
 pub struct Error {
     kind: Kind,
-    /// Outermost first: "listing s3://bucket/", "the server closed the connection".
+    /// Outermost first: "listing the bucket", "the server closed the connection".
     context: Vec<String>,
     hint: Option<String>,
     request_id: Option<String>,
