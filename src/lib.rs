@@ -1,13 +1,17 @@
 //! secchi.
 
 pub mod action;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod entry;
 pub mod error;
 pub mod job;
 pub mod jobs;
 pub mod keymap;
+pub mod listing;
 pub mod location;
+pub mod look;
 pub mod meter;
 pub mod preview;
 pub mod previews;

@@ -41,6 +41,17 @@ struct Inner {
     memory: Arc<dyn ObjectStore>,
 }
 
+/// A set of credentials that a location may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// Its endpoint, if not Amazon's.
+    pub endpoint: Option<String>,
+    /// Its region.
+    pub region: Option<String>,
+}
+
 /// One open store.
 #[derive(Clone)]
 pub struct StoreHandle {
@@ -69,6 +80,11 @@ impl Stores {
     /// The options they were made with.
     pub fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    /// Profiles found on this machine.
+    pub fn profiles(&self) -> Vec<Profile> {
+        Vec::new()
     }
 
     /// Counts everything.

@@ -1,7 +1,7 @@
 //! The table of formats that can be looked at. A new one: a file here and a line below.
 
 use crate::error::Result;
-use crate::preview::{Ask, Loaded, Previewer};
+use crate::preview::{Ask, Loaded, Previewer, Probe};
 use crate::store::Stores;
 
 mod hex;
@@ -12,6 +12,11 @@ pub const PREVIEWERS: &[Previewer] = &[hex::PREVIEWER];
 
 /// Bytes read to recognise what no format claimed by its name.
 const HEAD: u64 = 32 << 10;
+
+/// Whether a format claims this thing by its name alone: a folder that is a Zarr, say.
+pub fn claims(probe: &Probe) -> bool {
+    PREVIEWERS.iter().any(|p| (p.matches)(probe))
+}
 
 /// Loads a preview of what was asked for, and says what it cost.
 pub async fn load(stores: Stores, mut ask: Ask) -> Result<Loaded> {
