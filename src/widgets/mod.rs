@@ -1,0 +1,3 @@
+//! Widgets that know a style and nothing of secchi.
+
+pub mod picture;
