@@ -1,3 +1,4 @@
 //! Widgets that know a style and nothing of secchi.
 
 pub mod input;
+pub mod picture;
