@@ -18,6 +18,7 @@ pub mod preview;
 pub mod previews;
 pub mod screen;
 pub mod screens;
+pub mod raster;
 pub mod source;
 pub mod sources;
 pub mod store;
