@@ -9,6 +9,10 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use std::sync::Arc;
 
+mod upload;
+
+pub use upload::UploadMeta;
+
 /// How stores are opened: the global options of the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
