@@ -13,3 +13,4 @@ pub mod sources;
 pub mod store;
 pub mod task;
 pub mod text;
+pub mod transfer;
