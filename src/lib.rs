@@ -27,3 +27,4 @@ pub mod terminal;
 pub mod text;
 pub mod theme;
 pub mod widgets;
+pub mod transfer;

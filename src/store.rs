@@ -10,6 +10,9 @@ use object_store::path::Path;
 use std::sync::Arc;
 
 pub mod gdal;
+mod upload;
+
+pub use upload::UploadMeta;
 
 /// How stores are opened: the global options of the command line.
 #[derive(Clone, Debug, Default)]
