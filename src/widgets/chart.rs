@@ -18,6 +18,8 @@ use unicode_width::UnicodeWidthStr;
 
 /// Points looked at for one column of dots.
 const PER_COLUMN: usize = 16;
+/// By how much the y axis is longer than the largest value, so that a constant is no full box.
+const HEADROOM: f64 = 1.05;
 const MARKS: [char; 6] = ['●', '◆', '▲', '■', '○', '◇'];
 const ASCII_MARKS: [char; 6] = ['o', 'x', '+', '*', '#', '@'];
 
@@ -169,7 +171,7 @@ impl Widget for Chart<'_> {
             self.nothing(plot, buf);
             return;
         }
-        let marks = ticks(max, (usize::from(plot.height) / 3).clamp(1, 6), self.unit);
+        let marks = ticks(max * HEADROOM, (usize::from(plot.height) / 3).clamp(1, 6), self.unit);
         let top = marks.last().copied().unwrap_or(1.0);
         let labels: Vec<String> = marks.iter().map(|v| (self.y_label)(*v, top)).collect();
         let gutter = labels.iter().map(|l| l.width()).max().unwrap_or(0) as u16 + 1;

@@ -24,13 +24,7 @@ pub fn bar(fraction: Option<f64>, width: usize, unicode: bool) -> (String, Strin
 }
 
 /// The same as two spans.
-pub fn spans(
-    fraction: Option<f64>,
-    width: usize,
-    unicode: bool,
-    full: Style,
-    rest: Style,
-) -> [Span<'static>; 2] {
+pub fn spans(fraction: Option<f64>, width: usize, unicode: bool, full: Style, rest: Style) -> [Span<'static>; 2] {
     let (done, left) = bar(fraction, width, unicode);
     [Span::styled(done, full), Span::styled(left, rest)]
 }

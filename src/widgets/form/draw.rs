@@ -278,7 +278,8 @@ impl Canvas<'_> {
             }
         } else {
             let (left, right) = if look.unicode { ("‹ ", " ›") } else { ("< ", " >") };
-            let item = items.get(at).map_or(String::new(), |i| fit(&clean(i), self.value.saturating_sub(12)).into_owned());
+            let item =
+                items.get(at).map_or(String::new(), |i| fit(&clean(i), self.value.saturating_sub(12)).into_owned());
             value.push(Span::styled(left, look.dim));
             value.push(Span::styled(item, look.accent));
             value.push(Span::styled(format!("{right}  {}/{}", at + 1, items.len()), look.dim));

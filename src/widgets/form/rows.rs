@@ -160,7 +160,8 @@ impl Rows {
 
     pub(super) fn edit(&mut self, edit: &Edit) -> bool {
         let (row, column) = self.at;
-        let (Some(cell), Some(head)) = (self.rows.get_mut(row).and_then(|r| r.get_mut(column)), self.columns.get(column))
+        let (Some(cell), Some(head)) =
+            (self.rows.get_mut(row).and_then(|r| r.get_mut(column)), self.columns.get(column))
         else {
             return false;
         };
