@@ -1,5 +1,6 @@
 //! secchi.
 
+pub mod bench;
 pub mod entry;
 pub mod error;
 pub mod job;
