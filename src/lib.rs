@@ -1,6 +1,7 @@
 //! secchi.
 
 pub mod action;
+pub mod bench;
 pub mod config;
 pub mod entry;
 pub mod error;

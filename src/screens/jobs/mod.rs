@@ -311,13 +311,14 @@ impl Paint<'_> {
     fn rule(self, area: Rect, buf: &mut Buffer, title: &str, right: ratatui::text::Line) {
         let faint = self.style(Role::Border);
         buf.set_string(area.x, area.y, self.glyph("─", "-").repeat(usize::from(area.width)), faint);
-        let used = right.width() as u16 + 5;
+        let wanted = right.width() as u16 + 5;
+        let used = if right.width() > 0 && wanted + 16 <= area.width { wanted } else { 0 };
         let room = usize::from(area.width.saturating_sub(used + 5));
         let title = format!(" {} ", text::fit_middle(&text::clean(title), room));
         if area.width > 6 {
             buf.set_stringn(area.x + 2, area.y, title, room + 2, self.style(Role::Title));
         }
-        if right.width() > 0 && used + 8 <= area.width {
+        if used > 0 {
             let x = area.right() - used + 1;
             buf.set_string(x, area.y, " ", faint);
             buf.set_line(x + 1, area.y, &right, used);
