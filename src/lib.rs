@@ -3,6 +3,7 @@
 pub mod action;
 pub mod app;
 pub mod cli;
+pub mod bench;
 pub mod config;
 pub mod entry;
 pub mod error;

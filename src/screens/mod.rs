@@ -2,6 +2,8 @@
 
 use crate::location::Location;
 use crate::preview::Probe;
+pub mod jobs;
+
 use crate::screen::{Cx, Open, Screen};
 use ratatui::text::Line;
 
@@ -40,4 +42,10 @@ pub fn open_of(location: Location) -> Open {
 pub fn strip<'a>(cx: &Cx, width: u16) -> Line<'a> {
     let _ = (cx, width);
     Line::default()
+/// The screen for what is to be opened; `None` for what is not there yet.
+pub fn open(open: Open, cx: &mut Cx) -> Option<Box<dyn Screen>> {
+    match open {
+        Open::Jobs(at) => Some(Box::new(jobs::JobsScreen::new(at, cx))),
+        _ => None,
+    }
 }
