@@ -1,5 +1,7 @@
 //! secchi.
 
+pub mod catalog;
+pub mod demo;
 pub mod entry;
 pub mod error;
 pub mod job;
