@@ -5,6 +5,8 @@ pub mod app;
 pub mod cli;
 pub mod bench;
 pub mod config;
+pub mod catalog;
+pub mod demo;
 pub mod entry;
 pub mod error;
 pub mod job;

@@ -33,6 +33,23 @@ pub struct Options {
     pub read_only: bool,
     /// Requests under way at once, for all stores together; `None`: a modest default.
     pub concurrency: Option<usize>,
+    /// Keys for S3 locations that name no profile, instead of any found on the machine.
+    pub credentials: Option<Keys>,
+}
+
+/// An access key with its secret, given by the program itself: the demo's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// The name of the key.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: String,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(…)")
+    }
 }
 
 /// Opens locations, and counts what goes through them.
@@ -108,6 +125,9 @@ impl Stores {
                     .with_allow_http(true);
                 if let Some(e) = &self.0.options.endpoint_url {
                     b = b.with_endpoint(e);
+                }
+                if let Some(k) = &self.0.options.credentials {
+                    b = b.with_access_key_id(&k.access_key).with_secret_access_key(&k.secret_key);
                 }
                 Arc::new(b.build().map_err(|e| Error::new(Kind::Failed, e.to_string()))?)
             }
