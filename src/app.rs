@@ -13,19 +13,22 @@
 //! ```
 
 use crate::action::Action;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::keymap::{Found, Key};
 use crate::screen::{Cx, Flow, Open, Screen};
 use crate::screens;
+use crate::task::Waker;
+use crate::terminal::{Gallery, Session, Signal};
 use crate::theme::Role;
 use crate::widgets::input::Edit;
 use crossterm::event::{Event, KeyEvent, KeyEventKind};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use futures::{FutureExt as _, Stream, StreamExt as _};
-use ratatui::backend::Backend;
+use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
-use ratatui::{Frame, Terminal};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -37,33 +40,62 @@ const TICK: Duration = Duration::from_millis(200);
 const TOAST: Duration = Duration::from_secs(4);
 const TOAST_BAD: Duration = Duration::from_secs(12);
 
-/// What the terminal does that a grid of cells cannot.
-pub trait Host {
-    /// Gives the terminal back to the shell, waits to be continued, and takes it again.
-    fn suspend(&mut self) -> io::Result<()>;
-    /// Before the cells of a frame are written.
-    fn begin_frame(&mut self) -> io::Result<()>;
-    /// After the cells were written: pictures go out now.
-    fn end_frame(&mut self, cx: &Cx) -> io::Result<()>;
+/// What the loop draws on.
+pub trait Canvas {
+    /// Draws a frame; an unchanged one costs nothing.
+    fn draw(&mut self, render: &mut dyn FnMut(&mut Frame)) -> io::Result<()>;
+    /// Gives the terminal back to the shell, waits to be continued, takes it again.
+    fn suspend(&mut self) -> BoxFuture<'_, Result<()>>;
     /// Puts text on the clipboard, where the terminal can.
     fn copy(&mut self, text: &str) -> io::Result<()>;
 }
 
-/// A [`Host`] that does nothing: for tests on a buffer.
-pub struct NoHost;
+/// The user's terminal.
+pub struct TerminalCanvas {
+    session: Session,
+    screen: crate::terminal::Screen,
+}
 
-impl Host for NoHost {
-    fn suspend(&mut self) -> io::Result<()> {
-        Ok(())
+impl TerminalCanvas {
+    /// On an entered session.
+    pub fn new(session: Session, waker: Waker) -> Result<Self> {
+        let screen = session.screen(waker)?;
+        Ok(Self { session, screen })
     }
-    fn begin_frame(&mut self) -> io::Result<()> {
-        Ok(())
+
+    /// Where pictures are put.
+    pub fn gallery(&self) -> Gallery {
+        self.screen.gallery()
     }
-    fn end_frame(&mut self, _cx: &Cx) -> io::Result<()> {
-        Ok(())
+
+    /// Keys and signals, as the loop wants them.
+    pub fn input(&mut self) -> Result<BoxStream<'static, io::Result<Input>>> {
+        let events = self.session.events()?.map(|event| event.map(Input::Terminal));
+        let signals = futures::stream::unfold(self.session.signals()?, |mut signals| async move {
+            let Signal::Terminate(code) = signals.next().await;
+            Some((Ok(Input::Terminate(code)), signals))
+        });
+        // The signals never end; the end of the events must be seen all the same.
+        let events = events.map(Some).chain(futures::stream::once(async { None }));
+        let all = futures::stream::select(events, signals.map(Some));
+        Ok(all.take_while(|input| std::future::ready(input.is_some())).filter_map(std::future::ready).boxed())
     }
-    fn copy(&mut self, _text: &str) -> io::Result<()> {
-        Ok(())
+}
+
+impl Canvas for TerminalCanvas {
+    fn draw(&mut self, render: &mut dyn FnMut(&mut Frame)) -> io::Result<()> {
+        self.screen.draw(render).map(|_| ())
+    }
+
+    fn suspend(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            self.session.suspend().await?;
+            self.screen.invalidate().map_err(Error::from)
+        })
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        crate::terminal::clipboard::copy(text).map_or(Ok(()), |bytes| self.screen.send(&bytes))
     }
 }
 
@@ -72,10 +104,8 @@ impl Host for NoHost {
 pub enum Input {
     /// A key, a paste, a resize.
     Terminal(Event),
-    /// Ctrl-Z from outside, or continue.
-    Suspend,
-    /// A signal asks for the end: its number.
-    Terminate(i32),
+    /// A signal asks for the end, with this exit code.
+    Terminate(u8),
 }
 
 /// Why the loop ended.
@@ -83,8 +113,8 @@ pub enum Input {
 pub enum Exit {
     /// The user left.
     Quit,
-    /// A signal, or the end of the input.
-    Signal(i32),
+    /// A signal, or the end of the input, with this exit code.
+    Ended(u8),
 }
 
 /// The stack of screens of every tab.
@@ -106,20 +136,11 @@ impl App {
     }
 
     /// Runs until the user leaves or the input ends.
-    pub async fn run<B>(
-        &mut self,
-        terminal: &mut Terminal<B>,
-        input: impl Stream<Item = io::Result<Input>>,
-        host: &mut dyn Host,
-    ) -> Result<Exit>
-    where
-        B: Backend,
-        B::Error: Send + Sync + 'static,
-    {
+    pub async fn run(&mut self, canvas: &mut dyn Canvas, input: impl Stream<Item = io::Result<Input>>) -> Result<Exit> {
         let mut input = std::pin::pin!(input);
         let waker = self.cx.waker.clone();
         let mut drawn = Instant::now();
-        self.draw(terminal, host)?;
+        self.draw(canvas)?;
         let mut dirty = false;
         while self.exit.is_none() {
             let timer = self.next_timer(dirty, drawn);
@@ -133,11 +154,10 @@ impl App {
                     }
                     if self.suspend {
                         self.suspend = false;
-                        host.suspend().map_err(Error::from)?;
-                        terminal.clear().map_err(terminal_error)?;
+                        canvas.suspend().await?;
                     }
                     self.poll();
-                    self.draw(terminal, host)?;
+                    self.draw(canvas)?;
                     (dirty, drawn) = (false, Instant::now());
                 }
                 () = waker.woken() => {
@@ -146,12 +166,12 @@ impl App {
                 }
                 () = tokio::time::sleep(timer.unwrap_or(Duration::MAX)), if timer.is_some() => {
                     self.poll();
-                    self.draw(terminal, host)?;
+                    self.draw(canvas)?;
                     (dirty, drawn) = (false, Instant::now());
                 }
             }
             if let Some(text) = self.cx.clipboard.take() {
-                host.copy(&text).map_err(Error::from)?;
+                canvas.copy(&text).map_err(Error::from)?;
             }
         }
         Ok(self.exit.unwrap_or(Exit::Quit))
@@ -177,10 +197,9 @@ impl App {
                 self.flow(flow, None);
             }
             Some(Ok(Input::Terminal(_))) => {}
-            Some(Ok(Input::Suspend)) => self.suspend = true,
-            Some(Ok(Input::Terminate(signal))) => self.exit = Some(Exit::Signal(signal)),
+            Some(Ok(Input::Terminate(code))) => self.exit = Some(Exit::Ended(code)),
             // The terminal is gone: nothing can be shown or asked any more.
-            Some(Err(_)) | None => self.exit = Some(Exit::Signal(1)),
+            Some(Err(_)) | None => self.exit = Some(Exit::Ended(1)),
         }
     }
 
@@ -327,14 +346,8 @@ impl App {
         }
     }
 
-    fn draw<B>(&mut self, terminal: &mut Terminal<B>, host: &mut dyn Host) -> Result<()>
-    where
-        B: Backend,
-        B::Error: Send + Sync + 'static,
-    {
-        host.begin_frame().map_err(Error::from)?;
-        terminal.draw(|frame| self.render(frame)).map_err(terminal_error)?;
-        host.end_frame(&self.cx).map_err(Error::from)
+    fn draw(&mut self, canvas: &mut dyn Canvas) -> Result<()> {
+        canvas.draw(&mut |frame| self.render(frame)).context(|| "drawing on the terminal".into())
     }
 
     fn render(&mut self, frame: &mut Frame) {
@@ -420,8 +433,4 @@ impl App {
 
 fn toast_time(bad: bool) -> Duration {
     if bad { TOAST_BAD } else { TOAST }
-}
-
-fn terminal_error(err: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(Kind::Failed, "the terminal cannot be written to").with_source(err)
 }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 mod ls;
 mod out;
 mod preview;
+mod tui;
 
 /// Look into object storage and STAC catalogs of environmental data, and work on what is there.
 #[derive(Debug, Parser)]
@@ -115,12 +116,23 @@ impl Global {
             ca_bundle: self.ca_bundle.clone(),
             read_only: self.read_only,
             concurrency: self.concurrency,
+            ..Options::default()
         }
     }
 }
 
-/// Runs a verb to its end.
-pub async fn run(verb: Verb, global: &Global) -> Result<()> {
+/// Runs what the command line asks for; gives the exit code.
+pub async fn run(cli: Cli) -> Result<u8> {
+    let Cli { location, verb, global } = cli;
+    match verb {
+        None => tui::run(tui::Start::At(location), &global).await,
+        Some(Verb::Demo { serve: false }) => tui::run(tui::Start::Demo, &global).await,
+        Some(Verb::Demo { serve: true }) => tui::serve_demo().await,
+        Some(verb) => run_verb(verb, &global).await.map(|()| 0),
+    }
+}
+
+async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
     let stores = Stores::new(global.store_options());
     match verb {
         Verb::Ls { location, recursive, limit } => ls::ls(&stores, &location, recursive, limit, global.json).await,

@@ -208,5 +208,9 @@ fn random_key(length: usize, capitals: bool) -> String {
     use rand::Rng as _;
     use rand::distr::Alphanumeric;
     let letters = rand::rng().sample_iter(Alphanumeric).map(char::from);
-    if capitals { letters.map(|c| c.to_ascii_uppercase()).take(length).collect() } else { letters.take(length).collect() }
+    if capitals {
+        letters.map(|c| c.to_ascii_uppercase()).take(length).collect()
+    } else {
+        letters.take(length).collect()
+    }
 }

@@ -90,16 +90,14 @@ impl Look {
     fn load(&mut self, probe: Probe, after: Duration, cx: &Cx) {
         let stores = cx.stores.clone();
         let (columns, rows) = self.area;
-        let (cell_width, cell_height) = cx.cell_pixels;
-        let pixels = (
-            u32::from(columns.max(40)) * u32::from(cell_width.max(4)),
-            u32::from(rows.max(12)) * u32::from(cell_height.max(8)),
-        );
+        // The first wish may come before the first frame: then a pane of an ordinary size is assumed.
+        let area = Rect { x: 0, y: 0, width: columns.max(40), height: rows.max(12) };
+        let pixels = cx.gallery.pixels(area);
         self.since = Some(Instant::now());
         self.pending = Some(Pending::spawn(&cx.waker, async move {
             tokio::time::sleep(after).await;
             let mut ask = Ask::new(probe, stores.meter().child());
-            ask.pixels = (pixels.0.min(2048), pixels.1.min(2048));
+            ask.pixels = (pixels.0.clamp(64, 2048), pixels.1.clamp(64, 2048));
             let guard = CancelOnDrop(ask.control.clone());
             let loaded = tokio::time::timeout(TIMEOUT, previews::load(stores, ask)).await;
             drop(guard);

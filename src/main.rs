@@ -14,12 +14,7 @@ fn main() -> ExitCode {
     let json = cli.global.json;
     let result = match runtime {
         Ok(runtime) => {
-            let result = runtime.block_on(async {
-                match cli.verb {
-                    Some(verb) => cli::run(verb, &cli.global).await,
-                    None => Ok(()),
-                }
-            });
+            let result = runtime.block_on(cli::run(cli));
             // Blocking work that was told to stop may need a moment to notice.
             runtime.shutdown_timeout(std::time::Duration::from_millis(200));
             result
@@ -27,7 +22,7 @@ fn main() -> ExitCode {
         Err(err) => Err(err.into()),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(err) => ExitCode::from(cli::report(&err, json)),
     }
 }

@@ -10,6 +10,7 @@ use crate::location::{Location, StoreId};
 use crate::preview::Probe;
 use crate::store::Stores;
 use crate::task::Waker;
+use crate::terminal::Gallery;
 use crate::theme::Theme;
 use crate::widgets::input::Edit;
 use ratatui::Frame;
@@ -48,8 +49,8 @@ pub struct Cx {
     pub clipboard: Option<String>,
     /// The user has agreed to leave although jobs run.
     pub confirmed_quit: bool,
-    /// Width and height of a cell in pixels, for the size of pictures that are asked for.
-    pub cell_pixels: (u16, u16),
+    /// Where pictures are put while a frame is drawn.
+    pub gallery: Gallery,
     /// Whether the terminal shows more than ASCII.
     pub unicode: bool,
 }

@@ -74,9 +74,8 @@ fn batch(stations: &[Station]) -> Result<RecordBatch, arrow::error::ArrowError> 
     let first = |f: fn(&super::ctd::Bottle) -> Option<f64>| {
         Float32Array::from_iter(stations.iter().map(|s| s.bottles.first().and_then(f).map(|v| v as f32)))
     };
-    let least_oxygen = stations.iter().map(|s| {
-        s.bottles.iter().filter_map(|b| b.oxygen).min_by(f64::total_cmp).map(|v| v as f32)
-    });
+    let least_oxygen =
+        stations.iter().map(|s| s.bottles.iter().filter_map(|b| b.oxygen).min_by(f64::total_cmp).map(|v| v as f32));
     let times = TimestampMillisecondArray::from_iter_values(column(stations, |s| s.time * 1000)).with_timezone("UTC");
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("expocode", Arc::new(StringArray::from_iter_values(column(stations, |s| s.expocode)))),

@@ -178,8 +178,7 @@ fn band_metadata() -> Value {
 fn metre_metadata(axis: &str) -> Value {
     let mut metadata = array_metadata(&[SERIES.side], &[SERIES.side], "float64", &json!(0.0));
     metadata["dimension_names"] = json!([axis]);
-    metadata["attributes"] =
-        json!({ "standard_name": format!("projection_{axis}_coordinate"), "units": "metre", "axis": axis.to_uppercase() });
+    metadata["attributes"] = json!({ "standard_name": format!("projection_{axis}_coordinate"), "units": "metre", "axis": axis.to_uppercase() });
     metadata
 }
 

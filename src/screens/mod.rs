@@ -2,12 +2,11 @@
 
 use crate::location::Location;
 use crate::preview::Probe;
-pub mod jobs;
-
 use crate::screen::{Cx, Open, Screen};
 use ratatui::text::Line;
 
 mod browse;
+pub mod jobs;
 mod places;
 mod popup;
 mod preview;
@@ -24,11 +23,10 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::GoTo => Box::new(popup::GoTo::open()),
         Open::CopyMenu { location, .. } => Box::new(popup::CopyMenu::open(&location, cx)),
         Open::ConfirmQuit => Box::new(popup::ConfirmQuit::default()),
-        Open::Jobs(_)
-        | Open::UploadForm { .. }
-        | Open::ConvertForm { .. }
-        | Open::BenchForm { .. }
-        | Open::BenchDashboard(_) => Box::new(popup::Message::open("not yet".into(), vec![])),
+        Open::Jobs(at) => Box::new(jobs::JobsScreen::new(at, cx)),
+        Open::UploadForm { .. } | Open::ConvertForm { .. } | Open::BenchForm { .. } | Open::BenchDashboard(_) => {
+            Box::new(popup::Message::open("not yet".into(), vec![]))
+        }
     }
 }
 
@@ -40,12 +38,8 @@ pub fn open_of(location: Location) -> Open {
 
 /// What runs in the background, in one line.
 pub fn strip<'a>(cx: &Cx, width: u16) -> Line<'a> {
-    let _ = (cx, width);
-    Line::default()
-/// The screen for what is to be opened; `None` for what is not there yet.
-pub fn open(open: Open, cx: &mut Cx) -> Option<Box<dyn Screen>> {
-    match open {
-        Open::Jobs(at) => Some(Box::new(jobs::JobsScreen::new(at, cx))),
-        _ => None,
+    if cx.jobs.active() == 0 {
+        return Line::default();
     }
+    jobs::strip(&cx.jobs.views(), width, &cx.theme, cx.unicode)
 }
