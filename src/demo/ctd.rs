@@ -1,5 +1,5 @@
 //! Bottle data of invented cruises along the lines that ships really sail: a CSV in the columns of
-//! GLODAP, and its stations as GeoParquet.
+//! GLODAP, and its stations as `GeoParquet`.
 
 use super::noise::{hash, unit};
 use super::sink::{About, Sink};
@@ -44,7 +44,7 @@ pub(super) struct Station {
     /// Number of the cruise.
     pub(super) cruise: i32,
     /// Number of the station on its cruise.
-    pub(super) station: i32,
+    pub(super) number: i32,
     /// GLODAP's number of the ocean.
     pub(super) region: u8,
     /// Seconds since 1970.
@@ -87,7 +87,11 @@ fn stations() -> Vec<Station> {
     let mut out = Vec::new();
     for (line, (expocode, year, month, region, from, to, count)) in LINES.into_iter().enumerate() {
         // The short way around the globe.
-        let east = if (to.0 - from.0).abs() > 180.0 { to.0 - from.0 + 360.0 * (from.0 - to.0).signum() } else { to.0 - from.0 };
+        let east = if (to.0 - from.0).abs() > 180.0 {
+            to.0 - from.0 + 360.0 * (from.0 - to.0).signum()
+        } else {
+            to.0 - from.0
+        };
         let start = chrono::NaiveDate::from_ymd_opt(year, month, 3)
             .and_then(|d| d.and_hms_opt(4, 0, 0))
             .map_or(0, |t| t.and_utc().timestamp());
@@ -97,13 +101,19 @@ fn stations() -> Vec<Station> {
             let sway = (share * std::f64::consts::PI).sin() * 2.0;
             let lat = (from.1 + (to.1 - from.1) * share + sway * (draw(0) - 0.5)).clamp(-78.0, 89.0);
             let lon = from.0 + east * share + sway * (draw(1) - 0.5);
-            let lon = if lon > 180.0 { lon - 360.0 } else if lon < -180.0 { lon + 360.0 } else { lon };
+            let lon = if lon > 180.0 {
+                lon - 360.0
+            } else if lon < -180.0 {
+                lon + 360.0
+            } else {
+                lon
+            };
             let shelf = (share * 14.0).min((1.0 - share) * 14.0).min(1.0);
             let bottom = (180.0 + shelf * (3300.0 + 1900.0 * draw(2))).round();
             let mut station = Station {
                 expocode,
                 cruise: 1001 + line as i32,
-                station: i as i32 + 1,
+                number: i as i32 + 1,
                 region,
                 time: start + i64::from(i) * 5 * 3600 + (draw(3) * 3600.0) as i64 / 60 * 60,
                 lon: (lon * 1e4).round() / 1e4,
@@ -163,7 +173,8 @@ fn csv(stations: &[Station]) -> String {
     );
     for s in stations {
         let deepest = s.bottles.last().map_or(0.0, |b| b.depth);
-        let when = chrono::DateTime::from_timestamp(s.time, 0).unwrap_or_default().format("%Y,%-m,%-d,%-H,%-M").to_string();
+        let when =
+            chrono::DateTime::from_timestamp(s.time, 0).unwrap_or_default().format("%Y,%-m,%-d,%-H,%-M").to_string();
         for (i, b) in s.bottles.iter().enumerate() {
             let theta = b.temperature - b.depth * 0.00011;
             let sigma0 = b.salinity.map(|salt| sigma(theta, salt));
@@ -173,7 +184,7 @@ fn csv(stations: &[Station]) -> String {
                 "{},{},{},{},1,{when},{},{},{},{deepest},{},{:.1},{},{:.3},{theta:.3},",
                 s.expocode,
                 s.cruise,
-                s.station,
+                s.number,
                 s.region,
                 s.lat,
                 s.lon,

@@ -119,8 +119,7 @@ fn encode<T: gdal::raster::GdalType + Copy>(
         image.rasterband(i + 1)?.write((0, 0), (side, side), &mut buffer)?;
     }
     let quality = if mode == "REVERSIBLE=YES" { "QUALITY=100" } else { "QUALITY=25" };
-    let options =
-        RasterCreationOptions::from_iter([quality, mode, "BLOCKXSIZE=192", "BLOCKYSIZE=192", "GMLJP2=YES"]);
+    let options = RasterCreationOptions::from_iter([quality, mode, "BLOCKXSIZE=192", "BLOCKYSIZE=192", "GMLJP2=YES"]);
     image.create_copy(&DriverManager::get_driver_by_name("JP2OpenJPEG")?, path, &options)?.close()
 }
 
@@ -128,10 +127,8 @@ fn product_metadata() -> String {
     let mut images = String::new();
     let mut offsets = String::new();
     for (id, (name, ..)) in BANDS.iter().enumerate() {
-        let _ = write!(
-            images,
-            "\n            <IMAGE_FILE>GRANULE/{GRANULE}/IMG_DATA/T35VLH_{SENSED}_{name}</IMAGE_FILE>"
-        );
+        let _ =
+            write!(images, "\n            <IMAGE_FILE>GRANULE/{GRANULE}/IMG_DATA/T35VLH_{SENSED}_{name}</IMAGE_FILE>");
         let _ = write!(offsets, "\n        <RADIO_ADD_OFFSET band_id=\"{id}\">-1000</RADIO_ADD_OFFSET>");
     }
     let product = KEY.trim_start_matches("safe/").trim_end_matches('/');
@@ -180,10 +177,8 @@ fn tile_metadata() -> String {
     let mut positions = String::new();
     for factor in [1, 2, 6] {
         let (metres, side) = (factor as f64 * PIXEL, WINDOW.side / factor);
-        let _ = write!(
-            sizes,
-            "\n      <Size resolution=\"{metres}\"><NROWS>{side}</NROWS><NCOLS>{side}</NCOLS></Size>"
-        );
+        let _ =
+            write!(sizes, "\n      <Size resolution=\"{metres}\"><NROWS>{side}</NROWS><NCOLS>{side}</NCOLS></Size>");
         let _ = write!(
             positions,
             "\n      <Geoposition resolution=\"{metres}\"><ULX>{west}</ULX><ULY>{north}</ULY><XDIM>{metres}</XDIM><YDIM>-{metres}</YDIM></Geoposition>"

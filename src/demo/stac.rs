@@ -22,8 +22,7 @@ const PARQUET_TYPE: &str = "application/vnd.apache.parquet";
 /// written when it is written again.
 pub(super) fn write(sink: &Sink) -> Result<()> {
     sink.control.step("a STAC catalog");
-    let scenes: Vec<(String, Value)> =
-        SCENES.iter().map(|s| Ok((s.id(), scene(sink, s)?))).collect::<Result<_>>()?;
+    let scenes: Vec<(String, Value)> = SCENES.iter().map(|s| Ok((s.id(), scene(sink, s)?))).collect::<Result<_>>()?;
     collection(
         sink,
         "sentinel-2-l1c",
@@ -94,10 +93,14 @@ fn collection(
     let mut bounds = [180.0_f64, 90.0, -180.0, -90.0];
     let mut times = Vec::new();
     for (item_id, mut item) in items {
-        links.push(link("item", &format!("./{item_id}/{item_id}.json"), "application/geo+json", item["properties"]["title"].as_str()));
+        links.push(link(
+            "item",
+            &format!("./{item_id}/{item_id}.json"),
+            "application/geo+json",
+            item["properties"]["title"].as_str(),
+        ));
         let side = |i: usize| item["bbox"][i].as_f64().unwrap_or_default();
-        bounds =
-            [bounds[0].min(side(0)), bounds[1].min(side(1)), bounds[2].max(side(2)), bounds[3].max(side(3))];
+        bounds = [bounds[0].min(side(0)), bounds[1].min(side(1)), bounds[2].max(side(2)), bounds[3].max(side(3))];
         for key in ["datetime", "start_datetime", "end_datetime"] {
             times.extend(item["properties"][key].as_str().map(str::to_owned));
         }

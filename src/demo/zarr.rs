@@ -99,7 +99,7 @@ fn adopt(sink: &Sink, root: &Path, folder: &Path) -> Result<()> {
     }
     for file in files {
         let name = file.strip_prefix(root).unwrap_or(&file).to_string_lossy().into_owned();
-        let json = name.ends_with(".json");
+        let json = file.extension().is_some_and(|e| e == "json");
         let about = About::of(if json { "application/json" } else { "application/octet-stream" });
         sink.adopt(&format!("{KEY}{name}"), &file, about)?;
     }
@@ -178,8 +178,7 @@ fn band_metadata() -> Value {
 fn metre_metadata(axis: &str) -> Value {
     let mut metadata = array_metadata(&[SERIES.side], &[SERIES.side], "float64", &json!(0.0));
     metadata["dimension_names"] = json!([axis]);
-    metadata["attributes"] =
-        json!({ "standard_name": format!("projection_{axis}_coordinate"), "units": "metre", "axis": axis.to_uppercase() });
+    metadata["attributes"] = json!({ "standard_name": format!("projection_{axis}_coordinate"), "units": "metre", "axis": axis.to_uppercase() });
     metadata
 }
 
