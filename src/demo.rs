@@ -33,7 +33,7 @@ use tokio::sync::watch;
 pub const BUCKET: &str = "lake";
 /// Marks a folder that was filled completely.
 const COMPLETE: &str = ".secchi-demo-complete";
-/// What [`Control::advance`] is called for: seven scenes, Zarr, DEM, SAFE, CSV, GeoParquet,
+/// What [`Control::advance`] is called for: seven scenes, Zarr, DEM, SAFE, CSV, `GeoParquet`,
 /// pictures, words, many.
 const STEPS: u64 = 15;
 
@@ -180,7 +180,11 @@ async fn fill(sink: Sink, folder: Option<Arc<tempfile::TempDir>>) -> Result<()> 
     )?;
     // Once more, now that the sizes of its assets are known.
     run(stac::write).await?;
-    run(|sink| Ok(std::fs::write(sink.path(&format!("../{COMPLETE}")), "")?)).await
+    run(|sink| {
+        std::fs::remove_dir_all(sink.scratch(""))?;
+        Ok(std::fs::write(sink.path(&format!("../{COMPLETE}")), "")?)
+    })
+    .await
 }
 
 /// All that shows the landscape.

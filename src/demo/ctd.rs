@@ -1,5 +1,5 @@
 //! Bottle data of invented cruises along the lines that ships really sail: a CSV in the columns of
-//! GLODAP, and its stations as GeoParquet.
+//! GLODAP, and its stations as `GeoParquet`.
 
 use super::noise::{hash, unit};
 use super::sink::{About, Sink};
@@ -44,7 +44,7 @@ pub(super) struct Station {
     /// Number of the cruise.
     pub(super) cruise: i32,
     /// Number of the station on its cruise.
-    pub(super) station: i32,
+    pub(super) number: i32,
     /// GLODAP's number of the ocean.
     pub(super) region: u8,
     /// Seconds since 1970.
@@ -113,7 +113,7 @@ fn stations() -> Vec<Station> {
             let mut station = Station {
                 expocode,
                 cruise: 1001 + line as i32,
-                station: i as i32 + 1,
+                number: i as i32 + 1,
                 region,
                 time: start + i64::from(i) * 5 * 3600 + (draw(3) * 3600.0) as i64 / 60 * 60,
                 lon: (lon * 1e4).round() / 1e4,
@@ -184,7 +184,7 @@ fn csv(stations: &[Station]) -> String {
                 "{},{},{},{},1,{when},{},{},{},{deepest},{},{:.1},{},{:.3},{theta:.3},",
                 s.expocode,
                 s.cruise,
-                s.station,
+                s.number,
                 s.region,
                 s.lat,
                 s.lon,

@@ -198,7 +198,7 @@ fn reflectance(g: &Ground, x: f32, y: f32, sky: &Sky) -> [f32; 4] {
         }
         Kind::Forest => {
             let leafy = step(0.62, 1.0, own) * (0.8 + 0.2 * season.clamp(0.0, 1.0));
-            let base = mix([0.080, 0.060, 0.036, 0.165], [0.083, 0.072, 0.041, 0.29], leafy);
+            let base = mix([0.0765, 0.064, 0.0365, 0.165], [0.079, 0.076, 0.042, 0.29], leafy);
             base.map(|r| r * (1.0 + 0.10 * g.tone + 0.06 * (own - 0.5)))
         }
         Kind::Clearcut => [0.090, 0.090, 0.082, 0.23].map(|r| r * (1.0 + 0.10 * g.tone)),

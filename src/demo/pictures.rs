@@ -122,8 +122,9 @@ fn hills(x: f32, y: f32, shore: f32) -> Colour {
     if up > 0.55 && star.is_multiple_of(1201) {
         sky = mix(sky, [1.0, 1.0, 0.95], (up - 0.55) * 1.4);
     }
+    // Nearest first.
     for (scale, tall, seed, colour) in
-        [(2.2, 0.30, 81, [0.36, 0.24, 0.36]), (3.4, 0.20, 82, [0.19, 0.14, 0.25]), (6.0, 0.115, 83, [0.06, 0.06, 0.12])]
+        [(6.0, 0.125, 83, [0.06, 0.06, 0.12]), (3.4, 0.22, 82, [0.19, 0.14, 0.25]), (2.2, 0.31, 81, [0.36, 0.24, 0.36])]
     {
         let trees = if seed == 83 { 0.022 * value(x * 95.0, 0.5, 84) } else { 0.0 };
         let ridge = tall * fbm(x * scale + 5.0, 0.5, 5, seed) + trees;

@@ -149,7 +149,7 @@ fn write_cog(path: &std::path::Path, scene: &Scene, pixels: &[u16]) -> gdal::err
     image.create_copy(&DriverManager::get_driver_by_name("COG")?, path, &options)?.close()
 }
 
-/// True colour at about 240 pixels, stretched between the 2nd and 98th percentile, as PNG.
+/// True colour at about 240 pixels, each band stretched between its 2nd and 98th percentile, as PNG.
 fn thumbnail(pixels: &[u16], side: usize) -> Result<Vec<u8>> {
     let factor = (side / 240).max(1);
     let small = side / factor;
@@ -157,19 +157,18 @@ fn thumbnail(pixels: &[u16], side: usize) -> Result<Vec<u8>> {
     let sample = |band: usize, x: usize, y: usize| {
         pixels.get(band * plane + y * factor * side + x * factor).copied().unwrap_or_default()
     };
-    let lit: Vec<f32> = (0..small * small)
-        .step_by(7)
-        .flat_map(|i| [0, 1, 2].map(|band| f32::from(sample(band, i % small, i / small))))
-        .filter(|v| *v > 0.0)
-        .collect();
-    let (low, high) = (quantile(lit.clone(), 0.02), quantile(lit, 0.98));
-    let tone = |v: u16| {
+    let limits = [2, 1, 0].map(|band| {
+        let lit = (0..small * small).step_by(3).map(|i| f32::from(sample(band, i % small, i / small)));
+        let lit: Vec<f32> = lit.filter(|v| *v > 0.0).collect();
+        (band, quantile(lit.clone(), 0.02), quantile(lit, 0.98))
+    });
+    let tone = |v: u16, low: f32, high: f32| {
         let t = ((f32::from(v) - low) / (high - low).max(1.0)).clamp(0.0, 1.0);
-        (t.powf(0.75) * 255.0) as u8
+        (t.powf(0.8) * 255.0) as u8
     };
     let picture = RgbImage::from_fn(small as u32, small as u32, |x, y| {
         let (x, y) = (x as usize, y as usize);
-        Rgb([2, 1, 0].map(|band| tone(sample(band, x, y))))
+        Rgb(limits.map(|(band, low, high)| tone(sample(band, x, y), low, high)))
     });
     encode(&image::DynamicImage::ImageRgb8(picture), ImageFormat::Png)
 }

@@ -38,7 +38,7 @@ impl About {
     }
 }
 
-/// A cloud-optimized GeoTIFF, as FAIR-EASE's catalog wants it marked.
+/// A cloud-optimized `GeoTIFF`, as FAIR-EASE's catalog wants it marked.
 pub(super) const COG: About = About {
     content_type: "image/tiff; application=geotiff; profile=cloud-optimized",
     metadata: &[("fairease.catalog.mediatype", "COG")],

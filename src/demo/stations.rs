@@ -1,4 +1,4 @@
-//! Stations as GeoParquet 1.1 (<https://geoparquet.org/releases/v1.1.0/>): WKB points with a bounding
+//! Stations as `GeoParquet` 1.1 (<https://geoparquet.org/releases/v1.1.0/>): WKB points with a bounding
 //! box column that readers may filter by, several row groups in the order of place, page indexes.
 
 use super::ctd::Station;
@@ -72,7 +72,7 @@ fn batch(stations: &[Station]) -> Result<RecordBatch, arrow::error::ArrowError> 
         stations.iter().map(f)
     }
     let first = |f: fn(&super::ctd::Bottle) -> Option<f64>| {
-        Float32Array::from_iter(stations.iter().map(|s| s.bottles.first().and_then(f).map(|v| v as f32)))
+        stations.iter().map(|s| s.bottles.first().and_then(f).map(|v| v as f32)).collect::<Float32Array>()
     };
     let least_oxygen =
         stations.iter().map(|s| s.bottles.iter().filter_map(|b| b.oxygen).min_by(f64::total_cmp).map(|v| v as f32));
@@ -80,7 +80,7 @@ fn batch(stations: &[Station]) -> Result<RecordBatch, arrow::error::ArrowError> 
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("expocode", Arc::new(StringArray::from_iter_values(column(stations, |s| s.expocode)))),
         ("cruise", Arc::new(Int32Array::from_iter_values(column(stations, |s| s.cruise)))),
-        ("station", Arc::new(Int32Array::from_iter_values(column(stations, |s| s.station)))),
+        ("station", Arc::new(Int32Array::from_iter_values(column(stations, |s| s.number)))),
         ("time", Arc::new(times)),
         ("latitude", Arc::new(Float64Array::from_iter_values(column(stations, |s| s.lat)))),
         ("longitude", Arc::new(Float64Array::from_iter_values(column(stations, |s| s.lon)))),
@@ -89,7 +89,7 @@ fn batch(stations: &[Station]) -> Result<RecordBatch, arrow::error::ArrowError> 
         ("surface_temperature", Arc::new(first(|b| Some(b.temperature)))),
         ("surface_salinity", Arc::new(first(|b| b.salinity))),
         ("surface_nitrate", Arc::new(first(|b| b.nitrate))),
-        ("least_oxygen", Arc::new(Float32Array::from_iter(least_oxygen))),
+        ("least_oxygen", Arc::new(least_oxygen.collect::<Float32Array>())),
         ("geometry", Arc::new(BinaryArray::from_iter_values(column(stations, wkb)))),
         ("bbox", Arc::new(boxes(stations)?)),
     ];

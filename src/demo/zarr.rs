@@ -99,7 +99,7 @@ fn adopt(sink: &Sink, root: &Path, folder: &Path) -> Result<()> {
     }
     for file in files {
         let name = file.strip_prefix(root).unwrap_or(&file).to_string_lossy().into_owned();
-        let json = name.ends_with(".json");
+        let json = file.extension().is_some_and(|e| e == "json");
         let about = About::of(if json { "application/json" } else { "application/octet-stream" });
         sink.adopt(&format!("{KEY}{name}"), &file, about)?;
     }
