@@ -9,6 +9,8 @@ use pty::Pty;
 use rustix::process::{Pid, Signal as Raw, kill_process};
 use secchi::task::Waker;
 use secchi::terminal::{Env, Options, Session, Signal};
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -80,7 +82,7 @@ async fn show() -> i32 {
     let mut session = match Session::enter(&Env::from_process(), Options::default()) {
         Ok(session) => session,
         Err(err) => {
-            eprintln!("{err}");
+            writeln!(std::io::stderr(), "{err}").expect("said");
             return i32::from(err.exit_code());
         }
     };
@@ -105,7 +107,7 @@ async fn show() -> i32 {
                         screen.invalidate().expect("cleared");
                     }
                     KeyCode::Char(c) => keys.push(c),
-                    other => keys.push_str(&format!("[{other}]")),
+                    other => write!(keys, "[{other}]").expect("to a string"),
                 }
             }
             Signal::Terminate(code) = signals.next() => return i32::from(code),
