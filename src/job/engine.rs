@@ -38,9 +38,11 @@ impl Jobs {
     /// An engine whose run directories lie in `state/runs`; `waker` is woken when something changed
     /// (at most five times a second while jobs run). Runs of the past are read in the background.
     pub fn new(stores: Stores, state: PathBuf, waker: Waker) -> Self {
+        let mut folder = state;
+        folder.push("runs");
         let engine = Arc::new(Engine {
             stores,
-            folder: state.join("runs"),
+            folder,
             waker,
             woken: Mutex::new((Instant::now(), false)),
             changes: watch::Sender::new(Changes::default()),
@@ -300,12 +302,11 @@ impl Engine {
         if run.is_ours() {
             return Err(Error::usage(format!("{} is still at work", run.header.title)));
         }
-        let job = match &run.job {
-            Some(job) => job.clone(),
-            None => {
-                let make = kinds.ok_or_else(|| Error::unsupported("jobs of the past cannot be started here"))?;
-                Arc::from(make(run.header.spec.clone())?)
-            }
+        let job = if let Some(job) = &run.job {
+            job.clone()
+        } else {
+            let make = kinds.ok_or_else(|| Error::unsupported("jobs of the past cannot be started here"))?;
+            Arc::from(make(run.header.spec.clone())?)
         };
         if run.view.state == State::Done {
             drop(inner);
@@ -397,12 +398,11 @@ impl Engine {
         if let Some(problem) = problem {
             watch.note(problem);
         }
-        let result = match &slot {
-            Ok(_) => self.work(&id, job, &control, earlier, &mut watch).await,
-            Err(_) => {
-                self.lock().queue.retain(|(queued, _)| *queued != id);
-                Err(Error::cancelled())
-            }
+        let result = if slot.is_ok() {
+            self.work(&id, job, &control, earlier, &mut watch).await
+        } else {
+            self.lock().queue.retain(|(queued, _)| *queued != id);
+            Err(Error::cancelled())
         };
         watch.end(result).await;
         drop(slot);

@@ -105,10 +105,8 @@ fn outcome(files: &[Uploaded], took: std::time::Duration) -> Outcome {
     let skipped = files.len() - written.len();
     let bytes: u64 = files.iter().filter(|f| !f.skipped).map(|f| f.size).sum();
     let s = if written.len() == 1 { "" } else { "s" };
-    let mut summary = format!("{} file{s}, {}, {}", written.len(), text::bytes(bytes), text::duration(took));
-    if skipped > 0 {
-        summary.push_str(&format!("; {skipped} left as they are"));
-    }
+    let left = if skipped > 0 { format!("; {skipped} left as they are") } else { String::new() };
+    let summary = format!("{} file{s}, {}, {}{left}", written.len(), text::bytes(bytes), text::duration(took));
     let proof = files.first().map(|f| serde_json::to_value(&f.stat).unwrap_or_default()).unwrap_or_default();
     let data = json!({ "stat": proof, "files": written.len(), "skipped": skipped, "bytes": bytes });
     Outcome { summary, written, data }

@@ -1,7 +1,7 @@
 //! Content types by suffix, with those of the field.
 
 /// Suffixes in lower case and the types that their files are served as. Sources: the IANA registry;
-/// GeoParquet 1.1 and OGC for what is not registered there.
+/// `GeoParquet` 1.1 and OGC for what is not registered there.
 const TYPES: &[(&str, &str)] = &[
     ("7z", "application/x-7z-compressed"),
     ("avif", "image/avif"),

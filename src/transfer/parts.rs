@@ -32,6 +32,8 @@ const TRIES: u32 = 3;
 /// How long the clean-up of an upload may take when the user waits for it.
 const CLEAN_UP: Duration = Duration::from_secs(15);
 
+const ALTERED: &str = "check the network between here and the server, then try again";
+
 /// The size of the parts of a file: at most 10,000, in whole MiB.
 pub(super) fn part_size(size: u64) -> Result<u64> {
     if size > MAX_SIZE {
@@ -150,6 +152,9 @@ impl Transfer<'_> {
         let put = || self.handle.put_object(to.key(), body.clone(), meta, if_absent);
         let sent = self.again(put).await;
         let etag = self.settle(sent, to, if_absent, Some(&hex(&sum))).await?;
+        if !self.is_as_sent(&etag, sum) && self.are_sums() {
+            return Err(Error::invalid(format!("{to} arrived altered")).with_hint(ALTERED));
+        }
         self.control.advance(stamp.size);
         Ok(etag)
     }
@@ -187,13 +192,10 @@ impl Transfer<'_> {
         meta: &UploadMeta,
     ) -> Result<String> {
         let source = std::fs::File::open(&file.path).context(|| format!("opening {}", file.path.display()))?;
-        let (upload_id, known) = match left {
-            Some(left) => (left.upload_id.clone(), left.parts.clone()),
-            None => {
-                let id = self.again(|| self.handle.create_upload(to.key(), meta)).await?;
-                self.resume.begun(file, to, &id, part_size);
-                (id, BTreeMap::new())
-            }
+        let (upload_id, known) = if let Some(left) = left {
+            (left.upload_id.clone(), left.parts.clone())
+        } else {
+            (self.create(file, to, meta, part_size).await?, BTreeMap::new())
         };
         let parts = parts_of(file.stamp.size, part_size);
         let sending = Sending {
@@ -213,6 +215,21 @@ impl Transfer<'_> {
             self.clean_up(to.key(), &sending.upload_id, err.kind()).await;
         }
         result
+    }
+
+    /// Begins an upload. Told to stop meanwhile, it waits a little for its id, so that it can be undone.
+    async fn create(&self, file: &File, to: &Location, meta: &UploadMeta, part_size: u64) -> Result<String> {
+        let mut create = std::pin::pin!(self.handle.create_upload(to.key(), meta));
+        let stopped = self.race(async { Ok(create.as_mut().await) }).await;
+        if let Ok(created) = stopped {
+            let id = created?;
+            self.resume.begun(file, to, &id, part_size);
+            return Ok(id);
+        }
+        if let Ok(Ok(id)) = tokio::time::timeout(CLEAN_UP, create).await {
+            self.abort(to.key(), &id).await;
+        }
+        Err(Error::cancelled())
     }
 
     async fn send_and_complete(
@@ -275,15 +292,20 @@ impl Transfer<'_> {
         if self.is_as_sent(&etag, sum) {
             return Ok(etag);
         }
-        if self.sums.0.compare_exchange(Sums::UNKNOWN, Sums::OTHER, Relaxed, Relaxed).is_ok() {
-            self.control.note("the server's ETags are not MD5 sums: parts are not verified by them");
-            return Ok(etag);
+        if self.are_sums() {
+            return Err(Error::invalid(format!("part {} arrived altered, twice", part.number)).with_hint(ALTERED));
         }
-        if self.sums.0.load(Relaxed) == Sums::OTHER {
-            return Ok(etag);
+        Ok(etag)
+    }
+
+    /// Whether the server's `ETag`s were MD5 sums before. If none was so far, one that is not tells that they
+    /// are something else there, rather than that bytes were altered.
+    fn are_sums(&self) -> bool {
+        let found = self.sums.0.compare_exchange(Sums::UNKNOWN, Sums::OTHER, Relaxed, Relaxed);
+        if found.is_ok() {
+            self.control.note("the server's ETags are not MD5 sums: what it received is not verified by them");
         }
-        Err(Error::invalid(format!("part {} arrived altered, twice", part.number))
-            .with_hint("check the network between here and the server, then try again"))
+        found == Err(Sums::MD5)
     }
 
     /// Whether the `ETag` says that the part arrived as it was sent, or says nothing of it.
