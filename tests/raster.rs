@@ -172,6 +172,42 @@ async fn nodata_is_transparent() {
     assert!(seen.bands[0].min.is_some_and(|min| min > -100.0), "nodata is no minimum");
 }
 
+/// Runs one test of this file again in a process of its own, and gives what it printed.
+fn alone(test: &str, variable: (&str, &Path)) -> std::process::Output {
+    let this = std::env::current_exe().expect("a path");
+    let run = std::process::Command::new(this)
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(variable.0, variable.1)
+        .output()
+        .expect("runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+    run
+}
+
+#[tokio::test]
+async fn the_first_raster_of_an_hdf5_file_is_shown() {
+    let folder = folder();
+    let Some(path) = std::env::var_os("SECCHI_TEST_NETCDF").map(PathBuf::from) else {
+        let (source, path) = (folder.path().join("a.tif"), folder.path().join("a.nc"));
+        raster::write_tiff(&source, &grid(90, 60, 0, floats(90, 60)), &[]).expect("a TIFF");
+        let mut options = gdal::raster::RasterCreationOptions::new();
+        options.set_name_value("FORMAT", "NC4").expect("an option");
+        let driver = gdal::DriverManager::get_driver_by_name("netCDF").expect("netCDF");
+        let tiff = gdal::Dataset::open(&source).expect("opens");
+        tiff.create_copy(&driver, &path, &options).expect("copies").close().expect("closes");
+        // HDF5 prints while it writes, which is not our business: reading must not.
+        let run = alone("the_first_raster_of_an_hdf5_file_is_shown", ("SECCHI_TEST_NETCDF", &path));
+        assert_eq!(String::from_utf8_lossy(&run.stderr), "");
+        return;
+    };
+    let stores = stores();
+    let memory = in_memory(&stores, "a.h5", std::fs::read(&path).expect("reads")).await;
+    for location in [Location::file(&path), memory] {
+        let seen = picture(&stores, &location).await;
+        assert_eq!(seen.size, (90, 60), "{location}");
+    }
+}
+
 #[tokio::test]
 async fn an_object_that_changes_in_the_middle_is_an_error() {
     let folder = folder();
@@ -298,13 +334,7 @@ async fn bad_files_give_sentences() {
 
 #[test]
 fn bad_files_print_nothing() {
-    let this = std::env::current_exe().expect("a path");
-    let run = std::process::Command::new(this)
-        .args(["bad_files_give_sentences", "--exact", "--nocapture", "--test-threads=1"])
-        .env("CPL_DEBUG", "ON")
-        .output()
-        .expect("runs");
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+    let run = alone("bad_files_give_sentences", ("CPL_DEBUG", Path::new("ON")));
     assert_eq!(String::from_utf8_lossy(&run.stderr), "");
     // GDAL's own words would start so; the sentences of the test contain ours only.
     assert!(!String::from_utf8_lossy(&run.stdout).contains("ERROR "));

@@ -31,6 +31,10 @@ const MAGIC: &[&[u8]] = &[
 const MEDIA: &[&str] =
     &["image/tiff", "image/jp2", "image/vnd.stac.geotiff", "application/x-geotiff", "application/x-hdf5"];
 
+/// Rows of metadata shown, and columns of each: netCDF has much of both.
+const MOST_METADATA: usize = 40;
+const LONGEST_VALUE: usize = 200;
+
 pub(super) const PREVIEWER: Previewer =
     Previewer { name: "raster", matches, load: |stores, ask| Box::pin(load(stores, ask)) };
 
@@ -143,8 +147,8 @@ fn facts(info: &Info) -> Facts {
     }
     if !info.metadata.is_empty() {
         row("Metadata", String::new());
-        for (key, value) in &info.metadata {
-            row(key, value.clone());
+        for (key, value) in info.metadata.iter().take(MOST_METADATA) {
+            row(key, text::fit(value, LONGEST_VALUE).into_owned());
         }
     }
     Facts { title: info.title(), rows }
@@ -152,7 +156,7 @@ fn facts(info: &Info) -> Facts {
 
 fn band_detail(band: &BandInfo) -> String {
     let mut parts = vec![raster::short_type(&band.dtype)];
-    parts.extend(band.nodata.map(|n| format!("nodata {n}")));
+    parts.extend(band.nodata.map(|n| format!("nodata {}", plain(n))));
     parts.extend(band.palette.as_ref().map(|p| format!("palette of {}", p.len())));
     parts.extend(band.scale.map(|(scale, offset)| format!("×{scale} {offset:+}")));
     parts.extend(band.unit.clone());
@@ -160,6 +164,11 @@ fn band_detail(band: &BandInfo) -> String {
         band.metadata.iter().filter(|(key, _)| key != "DESCRIPTION").map(|(key, value)| format!("{key}={value}")),
     );
     parts.join(" · ")
+}
+
+/// A number as short as it is exact: `-9999`, `9.97e36`.
+fn plain(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value}") } else { format!("{value:?}") }
 }
 
 /// A coordinate without digits that say nothing.

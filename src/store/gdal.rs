@@ -11,8 +11,8 @@
 //! - Every read is pinned to the `ETag`: an object that changes in the middle is an error.
 //! - Only what is mounted is there. Sidecars (`.aux.xml`, `.ovr`, `.msk`) and neighbours are
 //!   answered "not there" without a request, and nothing can be written.
-//! - GDAL says of a failed read only that it failed, so the [`Mount`] keeps our own error.
-//! - GDAL's messages are collected by [`quietly`]; nothing is printed, ever.
+//! - GDAL says of a failed read only that it failed, so the `Mount` keeps our own error.
+//! - GDAL's messages are collected by `quietly`; nothing is printed, ever.
 //!
 //! This is the only module with `unsafe` and the only one with a static: GDAL's table of file
 //! systems is global to the process and can neither be looked up nor undone, so what its functions
@@ -20,32 +20,27 @@
 #![allow(unsafe_code)]
 
 use super::{Head, Stores};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::location::{Location, Scheme};
 use crate::task::Control;
-use bytes::Bytes;
 use gdal::errors::GdalError;
-use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore};
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio_util::sync::CancellationToken;
 
+mod remote;
+
+use remote::Remote;
+
 /// GDAL keeps the pointer, not a copy.
 const PREFIX: &CStr = c"/vsisecchi/";
 
 /// Bytes read when an object is mounted: the header of nearly every COG, JP2 and GRIB.
 pub(crate) const HEAD: u64 = 32 << 10;
-
-/// Smallest and largest read ahead of what GDAL asked for. It doubles while reads are sequential.
-const AHEAD: Range<u64> = (32 << 10)..(1 << 20);
-
-/// Bytes of single reads that an object keeps. What GDAL decoded it keeps itself.
-const KEPT: usize = 16 << 20;
 
 /// Bytes of decoded blocks that GDAL keeps for all datasets together.
 const BLOCK_CACHE: &str = "268435456";
@@ -89,21 +84,8 @@ impl Mount {
         let registry = REGISTRY.get_or_init(install);
         let id = registry.next.fetch_add(1, Relaxed);
         let path = format!("{}{id}/{}", PREFIX.to_string_lossy(), spelled(location.name()));
-        let remote = Arc::new(Remote {
-            path: path.clone(),
-            store: handle.object_store(),
-            key: handle.path(location.key()),
-            size: head.size,
-            etag: head.etag,
-            // A header that already holds the whole object, or the next bytes to be asked for.
-            recent: Mutex::new(Recent { next: head.bytes.len() as u64, ahead: AHEAD.start, ..Recent::default() }),
-            head: head.bytes,
-            limit,
-            spent: AtomicU64::new(0),
-            call: Mutex::new(Call { control: control.clone(), abandoned: CancellationToken::new() }),
-            error: Mutex::new(None),
-            runtime: tokio::runtime::Handle::current(),
-        });
+        let key = handle.path(location.key());
+        let remote = Arc::new(Remote::new(path.clone(), &handle, key, head, control, limit));
         lock(&registry.mounted).insert(id, remote.clone());
         Ok(Self { id, path, remote })
     }
@@ -121,9 +103,7 @@ impl Mount {
     /// A new use of the object: reads stop when `control` or `abandoned` is cancelled, and the
     /// limit counts from here.
     pub(crate) fn begin(&self, control: &Control, abandoned: CancellationToken) {
-        *lock(&self.remote.call) = Call { control: control.clone(), abandoned };
-        *lock(&self.remote.error) = None;
-        self.remote.spent.store(0, Relaxed);
+        self.remote.begin(control, abandoned);
     }
 
     /// Calls GDAL. Its failure becomes a sentence, or the error that a read of ours met.
@@ -132,7 +112,7 @@ impl Mount {
             silence_hdf5();
         }
         let (result, messages) = quietly(f);
-        let met = lock(&self.remote.error).take();
+        let met = self.remote.take_error();
         match (result, met) {
             // GDAL can take a failed read for missing data and carry on.
             (_, Some(error)) => Err(error),
@@ -163,179 +143,6 @@ fn spelled(name: &str) -> String {
     text[text.len().saturating_sub(LONGEST)..].to_owned()
 }
 
-/// What the reads of one call into GDAL listen to.
-struct Call {
-    control: Control,
-    abandoned: CancellationToken,
-}
-
-struct Remote {
-    path: String,
-    store: Arc<dyn ObjectStore>,
-    key: Path,
-    size: u64,
-    etag: Option<String>,
-    head: Bytes,
-    recent: Mutex<Recent>,
-    limit: u64,
-    spent: AtomicU64,
-    call: Mutex<Call>,
-    error: Mutex<Option<Error>>,
-    runtime: tokio::runtime::Handle,
-}
-
-/// What single reads fetched, newest last, and where the next one would be sequential.
-#[derive(Default)]
-struct Recent {
-    extents: VecDeque<(u64, Bytes)>,
-    bytes: usize,
-    next: u64,
-    ahead: u64,
-}
-
-impl Remote {
-    fn check(&self) -> Result<()> {
-        let call = lock(&self.call);
-        call.control.check()?;
-        if call.abandoned.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
-    }
-
-    /// Waits for a fetch on this thread, which is one of the runtime's for blocking work.
-    fn wait<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
-        let (control, abandoned) = {
-            let call = lock(&self.call);
-            (call.control.clone(), call.abandoned.clone())
-        };
-        self.runtime.block_on(control.race(async {
-            tokio::select! {
-                biased;
-                () = abandoned.cancelled() => Err(Error::cancelled()),
-                result = future => result,
-            }
-        }))
-    }
-
-    async fn fetch(&self, range: Range<u64>) -> Result<Bytes> {
-        let wanted = range.end - range.start;
-        if self.spent.fetch_add(wanted, Relaxed).saturating_add(wanted) > self.limit {
-            let limit = crate::text::bytes(self.limit);
-            return Err(Error::new(Kind::Limit, format!("it needs more than {limit}, the limit for looking at it")));
-        }
-        // A weak tag never matches (RFC 9110, 13.1.1); it is compared below.
-        let strong = self.etag.clone().filter(|tag| !tag.starts_with("W/"));
-        let options = GetOptions { range: Some(GetRange::Bounded(range)), if_match: strong, ..GetOptions::default() };
-        let got = self.store.get_opts(&self.key, options).await.map_err(store_error)?;
-        if got.meta.size != self.size || got.meta.e_tag != self.etag {
-            return Err(changed());
-        }
-        let bytes = got.bytes().await.map_err(store_error)?;
-        if bytes.len() as u64 != wanted {
-            return Err(Error::invalid("the server sent fewer bytes than it promised"));
-        }
-        Ok(bytes)
-    }
-
-    /// What is held of the bytes from `at` on.
-    fn held(&self, at: u64) -> Option<Bytes> {
-        let part = |start: u64, bytes: &Bytes| {
-            let skip = usize::try_from(at.checked_sub(start)?).ok()?;
-            (skip < bytes.len()).then(|| bytes.slice(skip..))
-        };
-        part(0, &self.head).or_else(|| lock(&self.recent).extents.iter().rev().find_map(|(s, b)| part(*s, b)))
-    }
-
-    /// The range to fetch when `wanted` bytes from `at` are missing.
-    fn plan(&self, at: u64, wanted: u64) -> Range<u64> {
-        let mut recent = lock(&self.recent);
-        recent.ahead = if at == recent.next { (recent.ahead * 2).min(AHEAD.end) } else { AHEAD.start };
-        let end = at.saturating_add(wanted.max(recent.ahead)).min(self.size);
-        recent.next = end;
-        at..end
-    }
-
-    fn keep(&self, start: u64, bytes: Bytes) {
-        let mut recent = lock(&self.recent);
-        recent.bytes += bytes.len();
-        recent.extents.push_back((start, bytes));
-        while recent.bytes > KEPT {
-            let Some((_, old)) = recent.extents.pop_front() else { break };
-            recent.bytes -= old.len();
-        }
-    }
-
-    /// Fills `out` from `offset` on; fewer bytes only at the end of the object.
-    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize> {
-        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let len = out.len().min(left);
-        let mut done = 0;
-        while done < len {
-            let at = offset + done as u64;
-            let bytes = if let Some(bytes) = self.held(at) {
-                bytes
-            } else {
-                let range = self.plan(at, (len - done) as u64);
-                let bytes = self.wait(self.fetch(range))?;
-                self.keep(at, bytes.clone());
-                bytes
-            };
-            let n = bytes.len().min(len - done);
-            out[done..done + n].copy_from_slice(&bytes[..n]);
-            done += n;
-        }
-        Ok(len)
-    }
-
-    /// Reads all `ranges`; what is not held is fetched in few parallel requests.
-    fn read_ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let mut found: Vec<Option<Bytes>> = ranges
-            .iter()
-            .map(|r| {
-                let len = usize::try_from(r.end - r.start).ok()?;
-                if len == 0 { Some(Bytes::new()) } else { self.held(r.start)?.get(..len).map(Bytes::copy_from_slice) }
-            })
-            .collect();
-        let missing: Vec<usize> = (0..ranges.len()).filter(|&i| found[i].is_none()).collect();
-        let wanted: Vec<Range<u64>> = missing.iter().map(|&i| ranges[i].clone()).collect();
-        if !wanted.is_empty() {
-            let gap = object_store::OBJECT_STORE_COALESCE_DEFAULT;
-            let fetched = self.wait(object_store::coalesce_ranges(&wanted, |r| self.fetch(r), gap))?;
-            for (i, bytes) in missing.into_iter().zip(fetched) {
-                found[i] = Some(bytes);
-            }
-        }
-        Ok(found.into_iter().map(Option::unwrap_or_default).collect())
-    }
-
-    /// Runs a read. After a failure GDAL goes on with the next block: then everything fails at once.
-    fn attempt<T>(&self, read: impl FnOnce() -> Result<T>) -> Option<T> {
-        if lock(&self.error).is_some() {
-            return None;
-        }
-        match self.check().and_then(|()| read()) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                *lock(&self.error) = Some(error);
-                None
-            }
-        }
-    }
-}
-
-fn changed() -> Error {
-    Error::new(Kind::Changed, "the object was changed while it was read")
-}
-
-fn store_error(err: object_store::Error) -> Error {
-    use object_store::Error as E;
-    let (kind, why) = match &err {
-        E::Precondition { .. } => return changed().with_source(err),
-        E::NotFound { .. } => (Kind::NotFound, "the object is gone".to_owned()),
-        E::PermissionDenied { .. } | E::Unauthenticated { .. } => (Kind::Denied, "reading is denied".to_owned()),
-        other => (Kind::Failed, format!("reading failed: {other}")),
-    };
-    Error::new(kind, why).with_source(err)
-}
-
 /// Formats that GDAL may take an object for. None of them leads to another file: VRT, WMS and
 /// their kin are left out, so that a file cannot make us read what it names.
 const DRIVERS: &[&str] = &["GTiff", "JP2OpenJPEG", "GRIB", "SRTMHGT", "DTED", "HDF5", "HDF5Image"];
@@ -348,6 +155,9 @@ pub(crate) fn open(mount: &Mount, location: &Location, part: Option<&str>) -> Re
     let head = &mount.remote.head;
     let netcdf = head.starts_with(b"CDF") || (head.starts_with(HDF5) && location.extension().starts_with("nc"));
     let local = (netcdf && location.scheme() == Scheme::File).then(|| location.key());
+    if head.starts_with(b"CDF") && local.is_none() {
+        return Err(Error::unsupported("netCDF 3 is read from the local disk only").with_hint("download it first"));
+    }
     let path = part.or(local).unwrap_or(mount.path());
     let drivers = if local.is_some() { LOCAL_DRIVERS } else { DRIVERS };
     let options = gdal::DatasetOptions {
@@ -449,13 +259,9 @@ fn explain(err: GdalError, messages: &[String], path: &str) -> Error {
         other => other.to_string(),
     };
     let first = messages.iter().find(|m| !m.is_empty()).cloned().unwrap_or(own);
-    let mut why = first.replace(path, "it");
-    if !path.is_empty() {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        why = why.replace(name, "it");
-    }
+    let why = if path.is_empty() { first } else { first.replace(path, "it") };
     let mut why = why.lines().next().unwrap_or_default().trim_end_matches('.');
-    // "it:TIFFFetchDirectory:it: Can not read": names of functions help nobody.
+    // "x.tif:TIFFFetchDirectory:x.tif: Can not read": names of functions help nobody.
     while let Some((front, rest)) = why.split_once(':')
         && !front.contains(' ')
     {
