@@ -1,5 +1,6 @@
 //! The table of screens. A new one: a file here, a variant of [`Open`] and an arm below.
 
+pub mod forms;
 pub mod jobs;
 
 use crate::screen::{Cx, Open, Screen};
@@ -8,6 +9,9 @@ use crate::screen::{Cx, Open, Screen};
 pub fn open(open: Open, cx: &mut Cx) -> Option<Box<dyn Screen>> {
     match open {
         Open::Jobs(at) => Some(Box::new(jobs::JobsScreen::new(at, cx))),
+        Open::UploadForm { destination } => Some(Box::new(forms::UploadPlan::screen(&destination, cx))),
+        Open::ConvertForm { source } => Some(Box::new(forms::ConvertPlan::screen(&source, cx))),
+        Open::BenchForm { candidates } => Some(Box::new(forms::BenchPlan::screen(&candidates, cx))),
         _ => None,
     }
 }

@@ -134,7 +134,8 @@ impl JobsScreen {
             Some(State::Running) => "no data yet",
             _ => "no throughput was recorded",
         };
-        Chart { series: &series, range: (from, end), unit, y_label, filled: unit == Unit::Binary, empty, look }.render(area, buf);
+        Chart { series: &series, range: (from, end), unit, y_label, filled: unit == Unit::Binary, empty, look }
+            .render(area, buf);
     }
 
     fn draw_log(&self, view: &JobView, area: Rect, buf: &mut Buffer, paint: Paint) {
