@@ -2,11 +2,13 @@
 
 use crate::location::Location;
 use crate::preview::Probe;
+pub mod forms;
+pub mod jobs;
+
 use crate::screen::{Cx, Open, Screen};
 use ratatui::text::Line;
 
 mod browse;
-pub mod jobs;
 mod places;
 mod popup;
 mod preview;
@@ -27,6 +29,11 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::UploadForm { .. } | Open::ConvertForm { .. } | Open::BenchForm { .. } | Open::BenchDashboard(_) => {
             Box::new(popup::Message::open("not yet".into(), vec![]))
         }
+        Open::Jobs(at) => Some(Box::new(jobs::JobsScreen::new(at, cx))),
+        Open::UploadForm { destination } => Some(Box::new(forms::UploadPlan::screen(&destination, cx))),
+        Open::ConvertForm { source } => Some(Box::new(forms::ConvertPlan::screen(&source, cx))),
+        Open::BenchForm { candidates } => Some(Box::new(forms::BenchPlan::screen(&candidates, cx))),
+        _ => None,
     }
 }
 

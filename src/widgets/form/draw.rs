@@ -12,6 +12,8 @@ use unicode_width::UnicodeWidthChar;
 
 /// Lines of a picker's list.
 const LIST: usize = 6;
+/// Lines for buttons and help, with those between.
+const FOOT: u16 = 5;
 /// Taken paths that are shown.
 const TAKEN: usize = 4;
 
@@ -65,7 +67,7 @@ struct Canvas<'a> {
 impl Form {
     /// Lines it takes at this width, buttons and help included: to size a popup.
     pub fn height(&self, columns: u16, look: &Look) -> u16 {
-        (self.lay_out(columns, look).len() as u16).saturating_add(4)
+        (self.lay_out(columns, look).len() as u16).saturating_add(FOOT)
     }
 
     fn lay_out(&self, columns: u16, look: &Look) -> Vec<Row> {
@@ -86,7 +88,11 @@ impl Form {
         if area.width < 8 || area.height < 2 {
             return;
         }
-        let foot = if area.height >= 8 { 4 } else { area.height.min(2) };
+        let foot = match area.height {
+            14.. => FOOT,
+            8..14 => 4,
+            low => low.min(2),
+        };
         let body = Rect { height: area.height - foot, ..area };
         let rows = self.lay_out(area.width, look);
         let shown = usize::from(body.height);
@@ -137,9 +143,18 @@ impl Form {
             buf.set_string(area.right() - width(hint) as u16 - 1, y, hint, look.dim);
         }
         let help = self.focused().map_or("", |f| f.help.as_str());
-        let help_y = area.bottom() - 1;
-        if help_y > y {
-            buf.set_string(area.x + 2, help_y, fit(help, room.saturating_sub(3)), look.dim);
+        let rows = match area.height {
+            FOOT.. => 2,
+            2..FOOT => 1,
+            _ => 0,
+        };
+        let mut lines = wrap(help, room.saturating_sub(5));
+        if lines.len() > usize::from(rows) {
+            lines = vec![help.to_owned()];
+        }
+        for (i, line) in lines.iter().take(usize::from(rows)).enumerate() {
+            let y = area.bottom() - rows + i as u16;
+            buf.set_string(area.x + 2, y, fit(line, room.saturating_sub(3)), look.dim);
         }
     }
 }
@@ -350,6 +365,9 @@ impl Canvas<'_> {
             let style = if path.ends_with('/') { look.container } else { look.text };
             self.push(label, focused, false, vec![mark, Span::styled(text, style)]);
             label = "";
+        }
+        if !focused && paths.is_left_over() {
+            return;
         }
         let placeholder = if paths.taken.is_empty() { "a path; letters find names" } else { "another one" };
         let value = self.input(&paths.input, placeholder, focused, self.value);

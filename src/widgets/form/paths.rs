@@ -69,13 +69,18 @@ impl Paths {
         text.split_at(text.rfind('/').map_or(0, |i| i + 1))
     }
 
-    /// Paths taken, and the typed one: a folder left in the line after files were taken is only
-    /// where the last one was found.
+    /// Whether the line holds nothing of its own: a folder in it after paths were taken is only where
+    /// the last one was found.
+    pub(super) fn is_left_over(&self) -> bool {
+        let typed = self.input.text().trim();
+        !self.taken.is_empty() && (typed.is_empty() || typed.ends_with('/'))
+    }
+
+    /// Paths taken, and the typed one.
     pub(super) fn all(&self) -> Vec<String> {
         let mut all = self.taken.clone();
         let typed = self.input.text().trim();
-        let leftover = typed.is_empty() || (!all.is_empty() && typed.ends_with('/'));
-        if !leftover && !all.iter().any(|p| p == typed) {
+        if !typed.is_empty() && !self.is_left_over() && !all.iter().any(|p| p == typed) {
             all.push(typed.to_owned());
         }
         all
@@ -177,8 +182,7 @@ impl Paths {
             return true;
         }
         let typed = self.input.text().trim().to_owned();
-        let leftover = typed.is_empty() || (typed.ends_with('/') && !self.taken.is_empty());
-        if !self.many || leftover {
+        if !self.many || typed.is_empty() || self.is_left_over() {
             return false;
         }
         self.take_path(typed);

@@ -1,0 +1,157 @@
+//! Forms, filled in by keyboard and drawn.
+
+#[path = "support/cx.rs"]
+mod cx;
+
+use secchi::action::Action;
+use secchi::location::Location;
+use secchi::screen::{Cx, Flow, Open, Screen};
+use secchi::screens;
+use secchi::widgets::input::Edit;
+
+fn loc(text: &str) -> Location {
+    Location::parse(text).expect(text)
+}
+
+fn open(open: Open, context: &mut Cx) -> Box<dyn Screen> {
+    screens::open(open, context).expect("a form")
+}
+
+fn typed(screen: &mut dyn Screen, context: &mut Cx, text: &str) {
+    for c in text.chars() {
+        screen.edit(&Edit::Insert(c.to_string()), context);
+    }
+}
+
+fn press(screen: &mut dyn Screen, context: &mut Cx, actions: &[Action]) {
+    for action in actions {
+        screen.update(*action, context);
+    }
+}
+
+/// Waits for what the form reads of the disk.
+async fn settle(screen: &mut dyn Screen, context: &mut Cx) {
+    for _ in 0..3 {
+        let woken = tokio::time::timeout(std::time::Duration::from_millis(300), context.waker.woken()).await;
+        screen.poll(context);
+        if woken.is_err() {
+            break;
+        }
+    }
+}
+
+fn files() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, size) in [("glodap_v2.csv.zip", 222_000), ("stations.csv", 4_100), ("README.md", 80), (".hidden", 1)] {
+        std::fs::write(folder.path().join(name), vec![b'x'; size]).expect("a file");
+    }
+    for name in ["scenes", "35VLH.zarr"] {
+        std::fs::create_dir(folder.path().join(name)).expect("a folder");
+    }
+    std::fs::write(folder.path().join("scenes/a.tif"), vec![0; 1_000_000]).expect("a file");
+    folder
+}
+
+/// A picture without the test's own folder, whose name differs from run to run.
+fn shot(screen: &mut dyn Screen, context: &Cx, size: (u16, u16), folder: &str) -> String {
+    let short = "/data";
+    cx::picture(screen, context, size.0, size.1)
+        .lines()
+        .map(|line| {
+            let spaces = " ".repeat(folder.len() - short.len());
+            match line.find(folder) {
+                // What stands behind it moves back to its place.
+                Some(_) if line.trim_end().ends_with('│') => {
+                    let swapped = line.replacen(folder, short, 1);
+                    let end = swapped.rfind('│').expect("the border");
+                    format!("{}{spaces}{}", &swapped[..end], &swapped[end..])
+                }
+                Some(_) => line.replacen(folder, short, 1),
+                None => line.to_owned(),
+            }
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[tokio::test]
+async fn an_upload_is_described_by_keyboard_alone() {
+    let folder = files();
+    let root = folder.path().to_string_lossy().into_owned();
+    let mut context = cx::for_tests(folder.path());
+    let mut form = open(Open::UploadForm { destination: loc("s3://allas@bucket/incoming/") }, &mut context);
+    assert!(form.wants_text() && form.is_popup());
+    typed(form.as_mut(), &mut context, &format!("{root}/"));
+    settle(form.as_mut(), &mut context).await;
+    insta::assert_snapshot!("upload_picker_80x24", shot(form.as_mut(), &context, (80, 24), &root));
+    typed(form.as_mut(), &mut context, "glo");
+    press(form.as_mut(), &mut context, &[Action::Down, Action::Enter]);
+    typed(form.as_mut(), &mut context, "scen");
+    press(form.as_mut(), &mut context, &[Action::Down, Action::AddRow]);
+    settle(form.as_mut(), &mut context).await;
+    press(form.as_mut(), &mut context, &[Action::NextPane, Action::NextPane, Action::NextPane, Action::NextChoice]);
+    press(form.as_mut(), &mut context, &[Action::NextPane, Action::NextPane, Action::Enter]);
+    typed(form.as_mut(), &mut context, "title");
+    insta::assert_snapshot!("upload_filled_80x24", shot(form.as_mut(), &context, (80, 24), &root));
+    insta::assert_snapshot!("upload_filled_200x60", shot(form.as_mut(), &context, (200, 60), &root));
+    insta::assert_snapshot!("upload_filled_40x12", shot(form.as_mut(), &context, (40, 12), &root));
+    for width in [1, 5, 9, 20, 49, 51] {
+        for height in [1, 2, 3, 7, 13, 15] {
+            cx::picture(form.as_mut(), &context, width, height);
+        }
+    }
+    assert!(matches!(form.update(Action::Back, &mut context), Flow::Done), "asked once more");
+    assert!(cx::picture(form.as_mut(), &context, 100, 30).contains("again leaves it"));
+    assert!(matches!(form.update(Action::Back, &mut context), Flow::Close));
+}
+
+#[tokio::test]
+async fn what_is_wrong_stands_under_its_field() {
+    let folder = files();
+    let mut context = cx::for_tests(folder.path());
+    let mut form = open(Open::UploadForm { destination: loc("s3://") }, &mut context);
+    assert!(matches!(form.update(Action::Submit, &mut context), Flow::Done));
+    let picture = cx::picture(form.as_mut(), &context, 80, 24);
+    assert!(picture.contains("✗ choose at least one file or folder"), "{picture}");
+    assert!(picture.contains("✗ name a bucket"), "{picture}");
+    let gone = folder.path().join("gone.tif").to_string_lossy().into_owned();
+    typed(form.as_mut(), &mut context, &gone);
+    settle(form.as_mut(), &mut context).await;
+    form.update(Action::Submit, &mut context);
+    let picture = cx::picture(form.as_mut(), &context, 100, 30);
+    assert!(picture.contains("no such file or folder"), "{picture}");
+}
+
+#[tokio::test]
+async fn a_conversion_lies_beside_its_source() {
+    let folder = files();
+    let root = folder.path().to_string_lossy().into_owned();
+    let mut context = cx::for_tests(folder.path());
+    let mut form = open(Open::ConvertForm { source: loc("s3://allas@bucket/d/glodap.csv.zip") }, &mut context);
+    insta::assert_snapshot!("convert_80x24", shot(form.as_mut(), &context, (80, 24), &root));
+    form.edit(&Edit::DeleteWord, &mut context);
+    typed(form.as_mut(), &mut context, "stations.csv");
+    let picture = cx::picture(form.as_mut(), &context, 80, 24);
+    assert!(picture.contains("s3://allas@bucket/d/stations.parquet"), "{picture}");
+}
+
+#[tokio::test]
+async fn a_benchmark_starts_from_what_is_at_hand() {
+    let folder = files();
+    let root = folder.path().to_string_lossy().into_owned();
+    let mut context = cx::for_tests(folder.path());
+    let candidates = vec![loc("s3://b/2024/"), loc("s3://b/35VLH.zarr/")];
+    let mut form = open(Open::BenchForm { candidates }, &mut context);
+    insta::assert_snapshot!("bench_80x24", shot(form.as_mut(), &context, (80, 24), &root));
+    insta::assert_snapshot!("bench_100x30", shot(form.as_mut(), &context, (100, 30), &root));
+    context.unicode = false;
+    let ascii = cx::picture(form.as_mut(), &context, 80, 24);
+    assert!(ascii.chars().all(|c| c.is_ascii() || c == '…'), "{ascii}");
+    context.unicode = true;
+    match form.update(Action::Submit, &mut context) {
+        Flow::Replace(Open::BenchDashboard(_)) => {}
+        _ => panic!("{:?}", context.toasts),
+    }
+    let command = context.last_command.clone().unwrap_or_default().join(" ");
+    assert!(command.starts_with("bench run {") && command.contains("s3://b/2024/"), "{command}");
+}
