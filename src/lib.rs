@@ -9,6 +9,7 @@ pub mod location;
 pub mod meter;
 pub mod preview;
 pub mod previews;
+pub mod raster;
 pub mod source;
 pub mod sources;
 pub mod store;

@@ -9,6 +9,8 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use std::sync::Arc;
 
+pub mod gdal;
+
 /// How stores are opened: the global options of the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
