@@ -162,6 +162,9 @@ pub async fn run(
 ) -> Result<Report> {
     spec.validate()?;
     let environment = environment();
+    if environment.build == "debug" {
+        control.note("this is a debug build: its times say nothing of what a release build needs");
+    }
     let (readers, facts) = find(spec, stores, control, on_event).await?;
     let run = Run { spec, readers, stores, control, on_event };
     let plan = run.plan()?;
