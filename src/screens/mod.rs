@@ -1,10 +1,10 @@
 //! The table of screens. A new one: a file here, a variant of [`Open`] and an arm below.
 
-use crate::location::Location;
-use crate::preview::Probe;
 pub mod forms;
 pub mod jobs;
 
+use crate::location::Location;
+use crate::preview::Probe;
 use crate::screen::{Cx, Open, Screen};
 use ratatui::text::Line;
 
@@ -26,14 +26,10 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::CopyMenu { location, .. } => Box::new(popup::CopyMenu::open(&location, cx)),
         Open::ConfirmQuit => Box::new(popup::ConfirmQuit::default()),
         Open::Jobs(at) => Box::new(jobs::JobsScreen::new(at, cx)),
-        Open::UploadForm { .. } | Open::ConvertForm { .. } | Open::BenchForm { .. } | Open::BenchDashboard(_) => {
-            Box::new(popup::Message::open("not yet".into(), vec![]))
-        }
-        Open::Jobs(at) => Some(Box::new(jobs::JobsScreen::new(at, cx))),
-        Open::UploadForm { destination } => Some(Box::new(forms::UploadPlan::screen(&destination, cx))),
-        Open::ConvertForm { source } => Some(Box::new(forms::ConvertPlan::screen(&source, cx))),
-        Open::BenchForm { candidates } => Some(Box::new(forms::BenchPlan::screen(&candidates, cx))),
-        _ => None,
+        Open::UploadForm { destination } => Box::new(forms::UploadPlan::screen(&destination, cx)),
+        Open::ConvertForm { source } => Box::new(forms::ConvertPlan::screen(&source, cx)),
+        Open::BenchForm { candidates } => Box::new(forms::BenchPlan::screen(&candidates, cx)),
+        Open::BenchDashboard(_) => Box::new(popup::Message::open("not yet".into(), vec![])),
     }
 }
 
