@@ -22,13 +22,15 @@ mod zarr;
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::location::{Location, Scheme};
-use crate::store::{Keys, Options};
+use crate::store::Given;
 use crate::task::Control;
 use sink::Sink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
+/// The profile under which the demo is known: `s3://demo@lake/`.
+pub const PROFILE: &str = "demo";
 /// The bucket that holds the samples.
 pub const BUCKET: &str = "lake";
 /// Marks a folder that was filled completely.
@@ -111,17 +113,16 @@ pub fn start(root: Option<PathBuf>) -> Result<Demo> {
 impl Demo {
     /// Where a tour begins: the bucket.
     pub fn location(&self) -> Location {
-        Location::new(Scheme::S3, None, &self.bucket, "")
+        Location::new(Scheme::S3, Some(PROFILE.to_owned()), &self.bucket, "")
     }
 
-    /// What [`crate::store::Stores`] needs to reach it.
-    pub fn store_options(&self) -> Options {
-        Options {
-            endpoint_url: Some(self.endpoint.clone()),
-            region: Some("us-east-1".to_owned()),
-            path_style: Some(true),
-            credentials: Some(Keys { access_key: self.access_key.clone(), secret_key: self.secret_key.clone() }),
-            ..Options::default()
+    /// What [`crate::store::Stores::give`] needs to reach it under the name [`PROFILE`].
+    pub fn given(&self) -> Given {
+        Given {
+            endpoint: self.endpoint.clone(),
+            region: "us-east-1".to_owned(),
+            access_key: self.access_key.clone(),
+            secret_key: self.secret_key.clone(),
         }
     }
 

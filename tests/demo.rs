@@ -15,6 +15,12 @@ use secchi::store::Stores;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+fn stores(demo: &Demo) -> Stores {
+    let stores = Stores::new(secchi::store::Options::default());
+    stores.give(demo::PROFILE, demo.given());
+    stores
+}
+
 fn client(demo: &Demo, secret: &str) -> AmazonS3 {
     AmazonS3Builder::new()
         .with_endpoint(&demo.endpoint)
@@ -152,7 +158,7 @@ fn tables_are_as_said(demo: &Demo) {
 }
 
 async fn every_link_leads_somewhere(demo: &Demo, keys: &BTreeSet<String>) {
-    let stores = Stores::new(demo.store_options());
+    let stores = stores(&demo);
     let mut open = vec![demo.location().with_key("stac/catalog.json")];
     let (mut seen, mut items) = (BTreeSet::new(), 0);
     while let Some(location) = open.pop() {
@@ -178,7 +184,7 @@ async fn every_link_leads_somewhere(demo: &Demo, keys: &BTreeSet<String>) {
 }
 
 async fn the_catalog_lists_and_previews(demo: &Demo) {
-    let stores = Stores::new(demo.store_options());
+    let stores = stores(&demo);
     let root = demo.location().with_key("stac/catalog.json");
     let list = async |location: &Location| {
         let source = secchi::sources::of(location).expect("a source");
@@ -217,7 +223,7 @@ async fn the_catalog_lists_and_previews(demo: &Demo) {
 async fn a_wrong_secret_is_refused_and_every_start_has_its_own_keys() {
     let (one, two) = (demo::start(None).expect("starts"), demo::start(None).expect("starts"));
     assert_ne!(one.secret_key, two.secret_key);
-    assert!(!format!("{one:?} {:?}", one.store_options()).contains(&one.secret_key));
+    assert!(!format!("{one:?} {:?}", one.given()).contains(&one.secret_key));
     let refused = client(&one, "not the secret").list(None).next().await.expect("an answer");
     assert!(refused.is_err());
     assert!(client(&one, &one.secret_key).list_with_delimiter(None).await.is_ok());

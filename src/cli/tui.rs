@@ -47,7 +47,6 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
         }
         Start::Demo => {
             let running = demo::start(None)?;
-            options = crate::store::Options { read_only: options.read_only, ..running.store_options() };
             let location = running.location();
             writable.insert(location.store().clone());
             demo = Some(running);
@@ -65,6 +64,9 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     };
     let waker = Waker::new();
     let stores = Stores::new(options);
+    if let Some(demo) = &demo {
+        stores.give(demo::PROFILE, demo.given());
+    }
     let mut canvas = TerminalCanvas::new(session, waker.clone())?;
     let memory = Memory::load(&folders.state);
     let cx = Cx {

@@ -45,7 +45,8 @@ fn collect(cx: &Cx) -> Vec<Place> {
             add("Places of config.toml", name.clone(), address.clone(), location);
         }
     }
-    for profile in cx.stores.profiles() {
+    let profiles = cx.stores.profiles();
+    for profile in profiles {
         let detail = match (&profile.endpoint, &profile.region) {
             (Some(endpoint), _) => endpoint.clone(),
             (None, Some(region)) => format!("AWS {region}"),
