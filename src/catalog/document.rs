@@ -146,21 +146,21 @@ fn child(link: &Link) -> Option<Child> {
 /// Reads a document found at `location`.
 pub fn parse(location: &Location, bytes: &[u8]) -> Result<Document> {
     let json: Value = serde_json::from_slice(bytes).context(|| "not a STAC document".to_owned())?;
-    document(location, json)
+    document(location, &json)
 }
 
-fn document(location: &Location, json: Value) -> Result<Document> {
+fn document(location: &Location, json: &Value) -> Result<Document> {
     let not_stac = |why: &str| {
         Error::new(Kind::Invalid, format!("not a STAC document: {why}"))
             .with_hint("preview it instead, or open a catalog.json or collection.json")
     };
-    let Value::Object(fields) = &json else { return Err(not_stac("it is no JSON object")) };
+    let Value::Object(fields) = json else { return Err(not_stac("it is no JSON object")) };
     let kind = type_of(fields).ok_or_else(|| not_stac("it has no `stac_version` and no type of STAC"))?;
     let properties = object(fields.get("properties").or_else(|| fields.get("summaries")));
     let mut items = Vec::new();
     for feature in array(fields.get("features")) {
         // One broken feature does not hide the others.
-        items.extend(document(location, feature.clone()));
+        items.extend(document(location, feature));
     }
     let place = |value: &Value| link(location, value);
     let text = |name: &str| string(fields.get(name));
@@ -189,7 +189,7 @@ fn document(location: &Location, json: Value) -> Result<Document> {
         links: array(fields.get("links")).iter().map(place).collect(),
         assets: object(fields.get("assets")).iter().map(|(key, value)| asset(location, key, value)).collect(),
         items,
-        fault: fault(kind, &json),
+        fault: fault(kind, json),
         properties,
     })
 }

@@ -133,8 +133,10 @@ fn stations() -> Vec<Station> {
 fn bottle(station: &Station, number: u32, seed: u32) -> Bottle {
     let draw = |what: i32| f64::from(unit(hash(what, 0, seed)));
     let depth = (5.0 + (station.bottom - 15.0) * (f64::from(number) / f64::from(BOTTLES - 1)).powf(1.8)).round();
-    let warmth = station.lat.to_radians().cos().powf(2.2);
-    let surface = -1.6 + 30.5 * warmth + (draw(1) - 0.5);
+    let warmth = station.lat.to_radians().cos().powf(1.6);
+    // The Southern Ocean is colder than the same latitudes of the north.
+    let polar = ((-station.lat - 38.0) / 20.0).clamp(0.0, 1.0);
+    let surface = -1.6 + 29.5 * warmth - 8.5 * polar + 0.04 * (draw(1) - 0.5);
     let (shallow, middle) = ((-depth / 420.0).exp(), (-((depth - 800.0) / 650.0).powi(2)).exp());
     let temperature = 1.4 + (surface - 1.4) * shallow + 2.0 * middle * warmth + 0.05 * (draw(2) - 0.5);
     let pacific = if station.region == 8 { 1.0 } else { 0.35 };

@@ -169,9 +169,7 @@ fn reflectance(g: &Ground, x: f32, y: f32, sky: &Sky) -> [f32; 4] {
     match g.kind {
         Kind::Water => {
             let shallow = (1.0 - g.depth).powi(6);
-            let bend = fbm(x / 70.0, y / 70.0, 3, 83) * 5.0;
-            let swirl = fbm(x / 46.0 + bend, y / 130.0 + bend * 0.7, 4, 89);
-            let bloom = sky.bloom * step(0.50, 0.72, swirl) * (0.4 + 0.6 * g.depth);
+            let bloom = if sky.bloom > 0.0 { sky.bloom * swirl(x, y) * (0.4 + 0.6 * g.depth) } else { 0.0 };
             let wind = 0.002 * (value(x / 14.0, y / 5.0, sky.seed) - 0.5);
             mix(
                 mix([0.086, 0.058, 0.031, 0.018], [0.094, 0.079, 0.054, 0.036], shallow),
@@ -211,6 +209,12 @@ fn reflectance(g: &Ground, x: f32, y: f32, sky: &Sky) -> [f32; 4] {
     }
 }
 
+/// How much the currents have gathered of what floats: 0..1.
+fn swirl(x: f32, y: f32) -> f32 {
+    let bend = fbm(x / 70.0, y / 70.0, 3, 83) * 5.0;
+    step(0.50, 0.72, fbm(x / 46.0 + bend, y / 130.0 + bend * 0.7, 4, 89))
+}
+
 fn mix(a: [f32; 4], b: [f32; 4], share: f32) -> [f32; 4] {
     std::array::from_fn(|i| a[i] + (b[i] - a[i]) * share)
 }
@@ -219,24 +223,45 @@ fn mix(a: [f32; 4], b: [f32; 4], share: f32) -> [f32; 4] {
 /// south-south-east when the satellite passes at half past ten).
 struct Clouds {
     seed: u32,
-    threshold: f32,
+    /// Thickness in 0..1 at one of [`Clouds::STEP`] pixels each way; empty on a clear day.
+    grid: Vec<f32>,
 }
 
 impl Clouds {
+    /// Clouds have no finer features, and noise is what the drawing of a scene costs.
+    const STEP: usize = 3;
+    /// Beyond the landscape's edge clouds go on for as far as their shadows reach.
+    const WIDTH: usize = (SIDE + 48) / Self::STEP;
+
     fn new(sky: &Sky) -> Self {
-        let seed = sky.seed;
-        let sample: Vec<f32> =
-            (0..SIDE * SIDE).step_by(1931).map(|i| puff((i % SIDE) as f32, (i / SIDE) as f32, seed)).collect();
-        let threshold = if sky.clouds > 0.0 { quantile(sample, 1.0 - sky.clouds) } else { f32::INFINITY };
-        Self { seed, threshold }
+        if sky.clouds <= 0.0 {
+            return Self { seed: sky.seed, grid: Vec::new() };
+        }
+        let mut grid = vec![0.0; Self::WIDTH * Self::WIDTH];
+        rows(&mut grid, Self::WIDTH, |y, line| {
+            for (x, cell) in line.iter_mut().enumerate() {
+                *cell = puff((x * Self::STEP) as f32, (y * Self::STEP) as f32, sky.seed);
+            }
+        });
+        let threshold = quantile(grid.iter().copied().step_by(29).collect(), 1.0 - sky.clouds);
+        for cell in &mut grid {
+            *cell = step(threshold - 0.02, threshold + 0.10, *cell);
+        }
+        Self { seed: sky.seed, grid }
     }
 
     fn thickness(&self, x: f32, y: f32) -> f32 {
-        step(self.threshold - 0.02, self.threshold + 0.10, puff(x, y, self.seed))
+        let (u, v) = (x / Self::STEP as f32, y / Self::STEP as f32);
+        let (ix, iy) = (u as usize, v as usize);
+        let (fx, fy) = (u - ix as f32, v - iy as f32);
+        let at = |dx: usize, dy: usize| self.grid.get((iy + dy) * Self::WIDTH + ix + dx).copied().unwrap_or_default();
+        let top = at(0, 0) + (at(1, 0) - at(0, 0)) * fx;
+        let bottom = at(0, 1) + (at(1, 1) - at(0, 1)) * fx;
+        top + (bottom - top) * fy
     }
 
     fn over(&self, x: f32, y: f32, ground: [f32; 4]) -> [f32; 4] {
-        if self.threshold.is_infinite() {
+        if self.grid.is_empty() {
             return ground;
         }
         let shadow = 1.0 - 0.55 * self.thickness(x + 11.0, y + 29.0);

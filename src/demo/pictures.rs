@@ -27,8 +27,8 @@ pub(super) fn write(sink: &Sink) -> Result<()> {
 fn paint(width: u32, height: u32, colour: fn(f32, f32) -> Colour) -> DynamicImage {
     let picture = RgbImage::from_fn(width, height, |x, y| {
         let grain = (unit(hash(x as i32, y as i32, 3)) - 0.5) / 128.0;
-        let c = colour(x as f32 / height as f32, y as f32 / height as f32);
-        Rgb(c.map(|v| ((v + grain).clamp(0.0, 1.0) * 255.0) as u8))
+        let painted = colour(x as f32 / height as f32, y as f32 / height as f32);
+        Rgb(painted.map(|v| ((v + grain).clamp(0.0, 1.0) * 255.0) as u8))
     });
     DynamicImage::ImageRgb8(picture)
 }
@@ -81,10 +81,10 @@ fn disk(x: f32, y: f32) -> Colour {
     colour = mix(colour, mix(thread, water, 0.16), rope);
     // Motes in the water.
     let (mx, my) = ((x * 70.0).floor(), (y * 70.0).floor());
-    let h = hash(mx as i32, my as i32, 33);
-    let (dx, dy) = (x * 70.0 - mx - unit(h), y * 70.0 - my - unit(h.wrapping_mul(77_777_777)));
-    let mote = step(0.22, 0.02, dx.hypot(dy)) * f32::from(h.is_multiple_of(11));
-    mix(colour, [0.86, 0.97, 0.90], mote * 0.35)
+    let mote = hash(mx as i32, my as i32, 33);
+    let (dx, dy) = (x * 70.0 - mx - unit(mote), y * 70.0 - my - unit(mote.wrapping_mul(77_777_777)));
+    let shine = step(0.22, 0.02, dx.hypot(dy)) * f32::from(mote.is_multiple_of(11));
+    mix(colour, [0.86, 0.97, 0.90], shine * 0.35)
 }
 
 /// Evening: the sun is gone behind the hills, the water holds its light.

@@ -30,7 +30,7 @@ pub(super) fn write(sink: &Sink) -> Result<()> {
         "Seven dates of one invented landscape, as cloud-optimized GeoTIFFs and as Zarr.",
         scenes,
         json!({
-            "zarr": asset(sink, &format!("{}zarr.json", zarr::KEY), "Six dates as one Zarr v3 group", "application/vnd.zarr; version=3", &["data"]),
+            "zarr": asset(sink, zarr::KEY, "Six dates as one Zarr v3 group", "application/vnd.zarr; version=3", &["data"]),
             "safe": asset(sink, &format!("{}manifest.safe", safe::KEY), "One date as a SAFE product", "application/xml", &["metadata"]),
         }),
     )?;
