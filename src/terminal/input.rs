@@ -129,6 +129,10 @@ impl Stream for Events {
                     Ok(probe) => {
                         this.probing = None;
                         this.probed(probe);
+                        // The terminal may have been resized while nobody listened.
+                        if let Ok((columns, rows)) = crossterm::terminal::size() {
+                            this.ready.push_back(Event::Resize(columns, rows));
+                        }
                         continue;
                     }
                     Err(err) => return Poll::Ready(Some(Err(std::io::Error::other(err)))),
@@ -155,8 +159,9 @@ impl Drop for Events {
     }
 }
 
+/// Whether the end of these bytes is still to be swallowed. A key cut in two here is rarer than an answer.
 fn is_start_of_answer(bytes: &[u8]) -> bool {
-    [&b"\x1bP"[..], b"\x1b_G", b"\x1b[?", b"\x1b[6;"].iter().any(|start| bytes.starts_with(start))
+    matches!(bytes, [0x1b, b'P' | b'_', ..] | [0x1b, b'[', b'?' | b'0'..=b'9', ..])
 }
 
 /// Takes answers of the terminal out of a stream of events: a control string arrives as Alt+P or
