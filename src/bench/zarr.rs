@@ -12,6 +12,7 @@ use crate::location::Location;
 use crate::meter::Meter;
 use crate::store::Stores;
 use crate::task::Control;
+use crate::text;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStore;
 use object_store::prefix::PrefixStore;
@@ -24,6 +25,9 @@ use zarrs::array::{
     CodecOptions,
 };
 use zarrs_object_store::AsyncObjectStore;
+
+/// Bytes of one decoded chunk that is still read: metadata can claim any size.
+const LARGEST_CHUNK: u64 = 2 << 30;
 
 type Store = AsyncObjectStore<PrefixStore<Arc<dyn ObjectStore>>>;
 
@@ -116,7 +120,22 @@ fn shape(array: &Array<Store>) -> Result<(Extent, Axes)> {
     if [extent.dates, extent.bands, extent.height, extent.width].contains(&0) {
         return Err(Error::invalid("the array is empty"));
     }
+    refuse_giant_chunks(array)?;
     Ok((extent, axes))
+}
+
+/// The chunk, or the chunk within a shard, is what must be decoded as a whole.
+fn refuse_giant_chunks(array: &Array<Store>) -> Result<()> {
+    let chunk = match array.subchunk_shape() {
+        Some(inner) => inner,
+        None => array.chunk_shape(&vec![0; array.dimensionality()]).map_err(|err| failed("finding the chunks", err))?,
+    };
+    let bytes = chunk.iter().fold(item_size(array)? as u64, |n, side| n.saturating_mul(side.get()));
+    if bytes > LARGEST_CHUNK {
+        let size = text::bytes(bytes);
+        return Err(Error::new(Kind::Limit, format!("one chunk of it takes {size} of memory")));
+    }
+    Ok(())
 }
 
 /// Bytes of a value: 8 and 16 bits without sign are what scenes hold.
