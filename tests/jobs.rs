@@ -55,7 +55,7 @@ impl Job for TestJob {
 }
 
 /// The kind of the table that the tests have.
-#[allow(clippy::unnecessary_wraps)] // the table's signature
+#[allow(clippy::unnecessary_wraps, clippy::needless_pass_by_value)] // the table's signature
 fn from_spec(spec: JobSpec) -> Result<Box<dyn Job>> {
     let name = spec.params["name"].as_str().expect("a name").to_owned();
     Ok(TestJob::boxed(&name, |cx| async move {
@@ -288,10 +288,12 @@ async fn two_programs_never_work_on_one_job() {
     let State::Failed(sentence) = ended(&second, &id).await.state else { panic!("it must not run twice") };
     assert_eq!(sentence, "another program works on this job");
 
-    let (third, _) = engine(state.path());
+    let (third, waker) = engine(state.path());
     soon("the history", third.loaded()).await;
     third.cancel(&id);
     assert_eq!(ended(&first, &id).await.state, State::Cancelled, "asked through the run directory");
+    third.refresh();
+    until(&third, &waker, &id, |v| v.state == State::Cancelled).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,12 +55,18 @@ impl Jobs {
                 ids: ulid::Generator::new(),
             }),
         });
-        let reader = engine.clone();
+        let jobs = Self { engine };
+        jobs.refresh();
+        jobs
+    }
+
+    /// Reads the runs that this program did not start again, in the background: others may have gone on.
+    pub fn refresh(&self) {
+        let reader = self.engine.clone();
         let read = std::thread::Builder::new().name("secchi-history".into()).spawn(move || reader.read_history());
         if read.is_err() {
-            engine.changes.send_modify(|c| c.loaded = true);
+            self.engine.changes.send_modify(|c| c.loaded = true);
         }
-        Self { engine }
     }
 
     /// Tells how jobs are made from their specs, so that runs of the past can be retried.
@@ -175,6 +181,13 @@ struct Inner {
     ids: ulid::Generator,
 }
 
+impl Inner {
+    /// Whether a run was started or retried here: then we know more of it than its directory tells.
+    fn knows(&self, id: &str) -> bool {
+        self.runs.get(id).is_some_and(|run| run.job.is_some())
+    }
+}
+
 struct Run {
     header: Header,
     view: JobView,
@@ -253,19 +266,21 @@ impl Engine {
 
     fn read_history(&self) {
         for id in history::newest(&self.folder, HISTORY) {
-            if self.lock().runs.contains_key(&id) {
+            if self.lock().knows(&id) {
                 continue;
             }
             // A folder without a spec, or with one of another make, is no run to us.
-            let Ok(Past { header, view, elsewhere }) = history::read(&self.folder.join(&id)) else { continue };
+            let Ok(Past { header, view }) = history::read(&self.folder.join(&id)) else { continue };
             if header.id != id {
                 continue;
             }
             let mut inner = self.lock();
             // Between the two looks it may have become ours.
-            inner.runs.entry(id).or_insert(Run { header, view, job: None, control: None, began: None });
-            drop(inner);
-            self.changed(true, elsewhere);
+            if !inner.knows(&id) {
+                inner.runs.insert(id, Run { header, view, job: None, control: None, began: None });
+                drop(inner);
+                self.changed(true, false);
+            }
         }
         self.changes.send_modify(|c| c.loaded = true);
         self.changed(true, true);

@@ -22,8 +22,6 @@ const RECORDED: usize = 5_000;
 pub(super) struct Past {
     pub(super) header: Header,
     pub(super) view: JobView,
-    /// Another program works on it.
-    pub(super) elsewhere: bool,
 }
 
 /// The names of the newest `limit` runs in `runs`, newest first.
@@ -54,7 +52,7 @@ pub(super) fn read(dir: &Path) -> Result<Past> {
         reading.line(&line);
     }
     let elsewhere = !reading.ended && journal::is_held(dir);
-    Ok(Past { view: reading.finish(elsewhere), header, elsewhere })
+    Ok(Past { view: reading.finish(elsewhere), header })
 }
 
 /// What the former attempts of a run recorded, oldest first.

@@ -1,5 +1,6 @@
 //! The table of screens. A new one: a file here, a variant of [`Open`] and an arm below.
 
+pub mod bench;
 pub mod forms;
 pub mod jobs;
 
@@ -29,7 +30,7 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::UploadForm { destination } => Box::new(forms::UploadPlan::screen(&destination, cx)),
         Open::ConvertForm { source } => Box::new(forms::ConvertPlan::screen(&source, cx)),
         Open::BenchForm { candidates } => Box::new(forms::BenchPlan::screen(&candidates, cx)),
-        Open::BenchDashboard(_) => Box::new(popup::Message::open("not yet".into(), vec![])),
+        Open::BenchDashboard(id) => Box::new(bench::Dashboard::new(id, cx)),
     }
 }
 

@@ -141,9 +141,9 @@ fn columns(points: &[(f64, f64)], range: (f64, f64), n: usize) -> Vec<Option<f64
                 return (count > 0).then(|| sum / f64::from(count));
             }
             let (a, b) = (points.get(lo.checked_sub(1)?)?, points.get(lo)?);
-            let x = f64::midpoint(from, to);
-            let y = a.1 + (b.1 - a.1) * ((x - a.0) / (b.0 - a.0).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
-            y.is_finite().then_some(y)
+            let part = (f64::midpoint(from, to) - a.0) / (b.0 - a.0).max(f64::MIN_POSITIVE);
+            let value = a.1 + (b.1 - a.1) * part.clamp(0.0, 1.0);
+            value.is_finite().then_some(value)
         })
         .collect()
 }

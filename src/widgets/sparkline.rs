@@ -3,10 +3,14 @@
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const ASCII: [char; 8] = ['_', '.', '-', ':', '=', '+', '*', '#'];
 
+/// The mark of a height of 0 to 7.
+pub fn level(height: usize, unicode: bool) -> char {
+    (if unicode { BLOCKS } else { ASCII })[height.min(7)]
+}
+
 /// `values` in at most `width` characters, oldest first, scaled to their largest. More values than
 /// characters are averaged in groups; values that are no numbers count as 0.
 pub fn text(values: &[f64], width: usize, unicode: bool) -> String {
-    let marks = if unicode { BLOCKS } else { ASCII };
     let columns = values.len().min(width);
     if columns == 0 {
         return String::new();
@@ -22,8 +26,8 @@ pub fn text(values: &[f64], width: usize, unicode: bool) -> String {
     heights
         .into_iter()
         .map(|v| {
-            let level = if top > 0.0 { (v / top * 7.0).round() } else { 0.0 };
-            marks[(level as usize).min(7)]
+            let height = if top > 0.0 { (v / top * 7.0).round() } else { 0.0 };
+            level(height as usize, unicode)
         })
         .collect()
 }

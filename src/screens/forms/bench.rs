@@ -51,7 +51,7 @@ impl BenchPlan {
 
 fn is_zarr(location: &Location) -> bool {
     let name = location.name().trim_end_matches('/');
-    name.ends_with(".zarr") || location.key().contains(".zarr/") || matches!(name, "zarr.json" | ".zgroup" | ".zarray")
+    location.as_container().key().contains(".zarr/") || matches!(name, "zarr.json" | ".zgroup" | ".zarray")
 }
 
 /// `512`, `5100 m`, `5100 m snap 60` as [`crate::bench::PatchSize`] reads it.

@@ -1,4 +1,4 @@
-//! The form for converting a table to GeoParquet.
+//! The form for converting a table to `GeoParquet`.
 
 use super::{FormScreen, IF_EXISTS, Plan, address};
 use crate::job::JobSpec;

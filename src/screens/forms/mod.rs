@@ -25,7 +25,7 @@ use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 /// What one kind of form is about.
 pub trait Plan {
-    /// Above it: "upload to s3://bucket/incoming/".
+    /// Above it: `upload to s3://bucket/incoming/`.
     fn title(&self, form: &Form) -> String;
     /// Follows a change: what depends on other fields.
     fn follow(&mut self, form: &mut Form);

@@ -73,7 +73,9 @@ impl UploadPlan {
         let rows_of = |i: usize| i.checked_sub(1).and_then(|i| self.templates.get(i)).map(|t| t.1.clone());
         let (old, new) = (rows_of(self.applied).unwrap_or_default(), rows_of(chosen).unwrap_or_default());
         if let Some(Kind::Rows(rows)) = form.field_mut("metadata").map(|f| &mut f.kind) {
-            old.iter().for_each(|row| rows.remove_equal(row));
+            for row in &old {
+                rows.remove_equal(row);
+            }
             let there = rows.filled();
             new.into_iter().filter(|row| !there.contains(row)).for_each(|row| rows.push(row));
         }

@@ -20,7 +20,7 @@ impl JobsScreen {
     pub(super) fn draw_detail(&self, area: Rect, buf: &mut Buffer, paint: Paint, cx: &Cx) {
         let Some(view) = self.current() else { return };
         let rule = Rect { height: 1, ..area };
-        paint.rule(rule, buf, &view.title, self.tabs(paint, area.width));
+        paint.rule(rule, buf, &view.title, &self.tabs(paint, area.width));
         let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
         let retry = cx.keymap.label(self.contexts(), Action::Retry);
         let body = notice(view, &retry, body, buf, paint);
@@ -57,7 +57,7 @@ impl JobsScreen {
         if log_height > 0 {
             let mut log = Rect { y: main.bottom(), height: log_height, ..body };
             if log_height > log_rows {
-                paint.rule(Rect { height: 1, ..log }, buf, "log", Line::default());
+                paint.rule(Rect { height: 1, ..log }, buf, "log", &Line::default());
                 log = Rect { y: log.y + 1, height: log_rows, ..log };
             }
             self.draw_log(view, log, buf, paint);

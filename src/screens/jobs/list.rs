@@ -90,7 +90,7 @@ impl JobsScreen {
             }
             spans.push(Span::styled(format!("{n} {word}"), paint.style(role)));
         }
-        paint.rule(Rect { height: 1, ..area }, buf, "jobs", Line::from(spans));
+        paint.rule(Rect { height: 1, ..area }, buf, "jobs", &Line::from(spans));
     }
 }
 

@@ -209,7 +209,7 @@ impl JobsScreen {
 
     fn open(&self) -> Flow {
         match self.current() {
-            Some(view) if view.kind == "bench" => Flow::Replace(Open::BenchDashboard(view.id.clone())),
+            Some(view) if view.kind == "bench" => Flow::Open(Open::BenchDashboard(view.id.clone())),
             Some(view) => {
                 Flow::Open(Open::Message { title: text::clean(&view.title).into_owned(), lines: words::all(view) })
             }
@@ -308,7 +308,7 @@ impl Paint<'_> {
     }
 
     /// A rule across with a title and something at its right; returns where the right part began.
-    fn rule(self, area: Rect, buf: &mut Buffer, title: &str, right: ratatui::text::Line) {
+    fn rule(self, area: Rect, buf: &mut Buffer, title: &str, right: &ratatui::text::Line) {
         let faint = self.style(Role::Border);
         buf.set_string(area.x, area.y, self.glyph("─", "-").repeat(usize::from(area.width)), faint);
         let wanted = right.width() as u16 + 5;
@@ -321,7 +321,7 @@ impl Paint<'_> {
         if used > 0 {
             let x = area.right() - used + 1;
             buf.set_string(x, area.y, " ", faint);
-            buf.set_line(x + 1, area.y, &right, used);
+            buf.set_line(x + 1, area.y, right, used);
             buf.set_string(x + used - 4, area.y, " ", faint);
         }
     }

@@ -82,12 +82,13 @@ fn piece(view: &JobView, room: usize, theme: &Theme, unicode: bool) -> Vec<Span<
         }
     }
     if room < 14 {
-        parts.iter_mut().for_each(|p| p.1.clear());
+        for part in &mut parts {
+            part.1.clear();
+        }
     }
     let used: usize = parts.iter().filter(|p| !p.1.is_empty()).map(|p| p.1.chars().count() + 1).sum();
     let name = fit_middle(&name, room.saturating_sub(3 + used)).into_owned();
-    let mut name_style = ratatui::style::Style::default();
-    name_style.fg = text;
+    let name_style = ratatui::style::Style { fg: text, ..Default::default() };
     let mut spans = vec![
         Span::styled(format!(" {} ", words::kind(&view.kind, unicode)), theme.style(Role::Accent)),
         Span::styled(name, name_style),

@@ -168,7 +168,7 @@ pub(super) fn all(view: &JobView) -> Vec<String> {
 /// When a line of the log was written, after the job's start.
 pub(super) fn since(view: &JobView, t: chrono::DateTime<chrono::Utc>) -> String {
     let passed = (t - view.started).to_std().unwrap_or_default();
-    if passed < Duration::from_secs(60) {
+    if passed < Duration::from_mins(1) {
         format!("+{:.1} s", passed.as_secs_f64())
     } else {
         format!("+{}", text::duration(passed))

@@ -323,7 +323,7 @@ impl Canvas<'_> {
             head.push(Span::styled(format!("{title:<w$}{:gap$}", "", w = *w), look.faint.patch(look.dim)));
         }
         self.push(label, focused, false, head);
-        for (r, row) in rows.rows.iter().enumerate() {
+        for (r, row) in rows.cells.iter().enumerate() {
             let here = focused && rows.at.0 == r;
             let mut value = Vec::new();
             for (c, (cell, w)) in row.iter().zip(&widths).enumerate() {
@@ -338,7 +338,7 @@ impl Canvas<'_> {
                     let style = if here { look.accent.patch(look.field) } else { look.text };
                     value.push(Span::styled(format!("{text}{}", " ".repeat(pad)), style));
                 } else {
-                    let empty = if rows.rows.len() == 1 || here { "…" } else { "" };
+                    let empty = if rows.cells.len() == 1 || here { "…" } else { "" };
                     let empty = if look.unicode { empty } else { "" };
                     value.extend(self.input(cell, empty, here, *w));
                 }

@@ -34,7 +34,7 @@ impl Column {
 /// Rows of cells. There is always one row, be it empty.
 pub struct Rows {
     pub(super) columns: Vec<Column>,
-    pub(super) rows: Vec<Vec<Input>>,
+    pub(super) cells: Vec<Vec<Input>>,
     /// Row and column of the cursor.
     pub(super) at: (usize, usize),
 }
@@ -42,8 +42,8 @@ pub struct Rows {
 impl Rows {
     /// One empty row.
     pub fn new(columns: Vec<Column>) -> Self {
-        let mut rows = Self { columns, rows: Vec::new(), at: (0, 0) };
-        rows.rows.push(rows.fresh());
+        let mut rows = Self { columns, cells: Vec::new(), at: (0, 0) };
+        rows.cells.push(rows.fresh());
         rows
     }
 
@@ -69,42 +69,42 @@ impl Rows {
     pub fn push(&mut self, row: Vec<String>) {
         let mut cells: Vec<Input> = row.into_iter().map(Input::new).collect();
         cells.resize(self.columns.len(), Input::default());
-        if self.rows.last().is_some_and(|last| self.is_empty(last)) {
-            self.rows.pop();
+        if self.cells.last().is_some_and(|last| self.is_empty(last)) {
+            self.cells.pop();
         }
-        self.rows.push(cells);
+        self.cells.push(cells);
         self.clamp();
     }
 
     /// Takes out rows that hold exactly these cells.
     pub fn remove_equal(&mut self, row: &[String]) {
-        self.rows.retain(|r| !r.iter().map(Input::text).eq(row.iter().map(String::as_str)));
+        self.cells.retain(|r| !r.iter().map(Input::text).eq(row.iter().map(String::as_str)));
         self.clamp();
     }
 
     fn clamp(&mut self) {
-        if self.rows.is_empty() {
-            self.rows.push(self.fresh());
+        if self.cells.is_empty() {
+            self.cells.push(self.fresh());
         }
-        self.at.0 = self.at.0.min(self.rows.len() - 1);
+        self.at.0 = self.at.0.min(self.cells.len() - 1);
         self.at.1 = self.at.1.min(self.columns.len().saturating_sub(1));
     }
 
     /// The rows in which something was typed, without space around.
     pub fn filled(&self) -> Vec<Vec<String>> {
-        let rows = self.rows.iter().filter(|row| !self.is_empty(row));
+        let rows = self.cells.iter().filter(|row| !self.is_empty(row));
         rows.map(|row| row.iter().map(|c| c.text().trim().to_owned()).collect()).collect()
     }
 
     pub(super) fn come_in(&mut self, forward: bool) {
-        self.at = if forward { (0, 0) } else { (self.rows.len() - 1, self.columns.len().saturating_sub(1)) };
+        self.at = if forward { (0, 0) } else { (self.cells.len() - 1, self.columns.len().saturating_sub(1)) };
     }
 
     pub(super) fn next_cell(&mut self) -> bool {
         let (row, column) = self.at;
         if column + 1 < self.columns.len() {
             self.at.1 += 1;
-        } else if row + 1 < self.rows.len() {
+        } else if row + 1 < self.cells.len() {
             self.at = (row + 1, 0);
         } else {
             return false;
@@ -125,7 +125,7 @@ impl Rows {
     }
 
     pub(super) fn down(&mut self) -> bool {
-        let can = self.at.0 + 1 < self.rows.len();
+        let can = self.at.0 + 1 < self.cells.len();
         self.at.0 += usize::from(can);
         can
     }
@@ -138,8 +138,8 @@ impl Rows {
 
     /// Enter: behind the last cell of a filled last row a new one; `false` where it goes on.
     pub(super) fn enter(&mut self) -> bool {
-        let last = self.at == (self.rows.len() - 1, self.columns.len().saturating_sub(1));
-        if last && !self.is_empty(&self.rows[self.at.0]) {
+        let last = self.at == (self.cells.len() - 1, self.columns.len().saturating_sub(1));
+        if last && !self.is_empty(&self.cells[self.at.0]) {
             self.add();
             return true;
         }
@@ -147,13 +147,13 @@ impl Rows {
     }
 
     pub(super) fn add(&mut self) {
-        let at = (self.at.0 + 1).min(self.rows.len());
-        self.rows.insert(at, self.fresh());
+        let at = (self.at.0 + 1).min(self.cells.len());
+        self.cells.insert(at, self.fresh());
         self.at = (at, 0);
     }
 
     pub(super) fn remove(&mut self) -> bool {
-        self.rows.remove(self.at.0);
+        self.cells.remove(self.at.0);
         self.clamp();
         true
     }
@@ -161,7 +161,7 @@ impl Rows {
     pub(super) fn edit(&mut self, edit: &Edit) -> bool {
         let (row, column) = self.at;
         let (Some(cell), Some(head)) =
-            (self.rows.get_mut(row).and_then(|r| r.get_mut(column)), self.columns.get(column))
+            (self.cells.get_mut(row).and_then(|r| r.get_mut(column)), self.columns.get(column))
         else {
             return false;
         };
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(rows.filled(), [["mine", "1"]]);
         rows.remove();
         assert!(rows.filled().is_empty());
-        assert_eq!(rows.rows.len(), 1);
+        assert_eq!(rows.cells.len(), 1);
     }
 
     #[test]
