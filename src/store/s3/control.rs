@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -65,10 +66,11 @@ fn headers(meta: &UploadMeta) -> Result<HashMap<String, String>> {
     Ok(meta.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
 }
 
-/// Tags as a query string.
+/// Tags as a query string. A space is `%20`: Ceph takes a `+` for itself.
 fn tagging(meta: &UploadMeta) -> Option<String> {
-    let pairs = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&meta.tags).finish();
-    (!pairs.is_empty()).then_some(pairs)
+    let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let pairs: Vec<String> = meta.tags.iter().map(|(k, v)| format!("{}={}", encoded(k), encoded(v))).collect();
+    (!pairs.is_empty()).then(|| pairs.join("&"))
 }
 
 impl S3 {
