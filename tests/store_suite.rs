@@ -19,7 +19,7 @@ struct Place {
     name: &'static str,
     stores: Stores,
     root: Location,
-    server: Option<S3s>,
+    _server: Option<S3s>,
     folder: Option<tempfile::TempDir>,
 }
 
@@ -36,20 +36,20 @@ impl Place {
 async fn places() -> Vec<Place> {
     let memory = Stores::new(Options::default());
     let root = Location::parse("memory:///root/").expect("a location");
-    let mut places = vec![Place { name: "memory", stores: memory, root, server: None, folder: None }];
+    let mut places = vec![Place { name: "memory", stores: memory, root, _server: None, folder: None }];
 
     let folder = tempfile::tempdir().expect("a folder");
     let root = Location::file(folder.path()).as_container();
     let stores = Stores::new(Options::default());
-    places.push(Place { name: "folder", stores, root, server: None, folder: Some(folder) });
+    places.push(Place { name: "folder", stores, root, _server: None, folder: Some(folder) });
 
     let server = S3s::start().await;
     let (stores, root) = support::new_bucket(Stores::new(server.options())).await;
-    places.push(Place { name: "s3s", stores, root, server: Some(server), folder: None });
+    places.push(Place { name: "s3s", stores, root, _server: Some(server), folder: None });
 
     if let Some(ceph) = Ceph::find() {
         let (stores, root) = ceph.bucket().await;
-        places.push(Place { name: "ceph", stores, root, server: None, folder: None });
+        places.push(Place { name: "ceph", stores, root, _server: None, folder: None });
     }
     places
 }
