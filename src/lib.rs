@@ -20,4 +20,5 @@ pub mod store;
 pub mod task;
 pub mod text;
 pub mod theme;
+pub mod transfer;
 pub mod widgets;
