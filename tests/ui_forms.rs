@@ -29,15 +29,18 @@ fn press(screen: &mut dyn Screen, context: &mut Cx, actions: &[Action]) {
     }
 }
 
-/// Waits for what the form reads of the disk.
-async fn settle(screen: &mut dyn Screen, context: &mut Cx) {
-    for _ in 0..3 {
-        let woken = tokio::time::timeout(std::time::Duration::from_millis(300), context.waker.woken()).await;
-        screen.poll(context);
-        if woken.is_err() {
-            break;
+/// Waits until what the form reads of the disk is seen on it.
+async fn until(screen: &mut dyn Screen, context: &mut Cx, words: &str) {
+    let all = async {
+        loop {
+            screen.poll(context);
+            if cx::picture(screen, context, 100, 40).contains(words) {
+                break;
+            }
+            context.waker.woken().await;
         }
-    }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), all).await.expect(words);
 }
 
 fn files() -> tempfile::TempDir {
@@ -82,13 +85,15 @@ async fn an_upload_is_described_by_keyboard_alone() {
     let mut form = open(Open::UploadForm { destination: loc("s3://allas@bucket/incoming/") }, &mut context);
     assert!(form.wants_text() && form.is_popup());
     typed(form.as_mut(), &mut context, &format!("{root}/"));
-    settle(form.as_mut(), &mut context).await;
+    until(form.as_mut(), &mut context, "stations.csv").await;
+    until(form.as_mut(), &mut context, "the whole folder").await;
     insta::assert_snapshot!("upload_picker_80x24", shot(form.as_mut(), &context, (80, 24), &root));
     typed(form.as_mut(), &mut context, "glo");
     press(form.as_mut(), &mut context, &[Action::Down, Action::Enter]);
+    until(form.as_mut(), &mut context, "application/zip").await;
     typed(form.as_mut(), &mut context, "scen");
     press(form.as_mut(), &mut context, &[Action::Down, Action::AddRow]);
-    settle(form.as_mut(), &mut context).await;
+    until(form.as_mut(), &mut context, "2 files, 1.2 MiB").await;
     press(form.as_mut(), &mut context, &[Action::NextPane, Action::NextPane, Action::NextPane, Action::NextChoice]);
     press(form.as_mut(), &mut context, &[Action::NextPane, Action::NextPane, Action::Enter]);
     typed(form.as_mut(), &mut context, "title");
@@ -116,7 +121,7 @@ async fn what_is_wrong_stands_under_its_field() {
     assert!(picture.contains("✗ name a bucket"), "{picture}");
     let gone = folder.path().join("gone.tif").to_string_lossy().into_owned();
     typed(form.as_mut(), &mut context, &gone);
-    settle(form.as_mut(), &mut context).await;
+    until(form.as_mut(), &mut context, "not there").await;
     form.update(Action::Submit, &mut context);
     let picture = cx::picture(form.as_mut(), &context, 100, 30);
     assert!(picture.contains("no such file or folder"), "{picture}");
@@ -154,4 +159,31 @@ async fn a_benchmark_starts_from_what_is_at_hand() {
     }
     let command = context.last_command.clone().unwrap_or_default().join(" ");
     assert!(command.starts_with("bench run {") && command.contains("s3://b/2024/"), "{command}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_goes_from_the_form_to_the_list_of_jobs() {
+    let folder = files();
+    let target = tempfile::tempdir().expect("a folder");
+    let state = tempfile::tempdir().expect("a folder");
+    let mut context = cx::for_tests(state.path());
+    let destination = loc(&format!("{}/in/", target.path().display()));
+    let mut form = open(Open::UploadForm { destination }, &mut context);
+    typed(form.as_mut(), &mut context, &folder.path().join("stations.csv").to_string_lossy());
+    form.update(Action::Enter, &mut context);
+    typed(form.as_mut(), &mut context, "scenes/");
+    form.update(Action::AddRow, &mut context);
+    until(form.as_mut(), &mut context, "2 files, 980.6 KiB").await;
+    until(form.as_mut(), &mut context, "guessed for stations.csv: text/csv").await;
+    assert!(matches!(form.update(Action::Submit, &mut context), Flow::Close), "{:?}", context.toasts);
+    assert_eq!(context.last_command.as_ref().map(|c| c[0].as_str()), Some("put"));
+    let id = context.jobs.views()[0].id.clone();
+    let ended = context.jobs.wait(&id).await.expect("known");
+    assert_eq!(ended.state, secchi::job::State::Done, "{:?}", ended.log);
+    assert_eq!(std::fs::read(target.path().join("in/stations.csv")).expect("uploaded").len(), 4_100);
+    assert_eq!(std::fs::read(target.path().join("in/scenes/a.tif")).expect("uploaded").len(), 1_000_000);
+    let mut jobs = open(Open::Jobs(Some(id)), &mut context);
+    jobs.poll(&mut context);
+    let picture = cx::picture(jobs.as_mut(), &context, 100, 30);
+    assert!(picture.contains("✓ done") && picture.contains("2 files, 980.6 KiB"), "{picture}");
 }

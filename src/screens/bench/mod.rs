@@ -72,7 +72,7 @@ impl Dashboard {
     }
 
     fn look(&mut self, cx: &Cx) {
-        if let Some(view) = cx.jobs.views().into_iter().find(|v| v.id == self.id) {
+        if let Some(view) = cx.jobs.view(&self.id) {
             self.take(view, cx);
         }
     }

@@ -155,6 +155,14 @@ impl Plan for UploadPlan {
         if facts.open {
             words = if words.is_empty() { "the whole folder".to_owned() } else { format!("{words}, and the folder") };
         }
+        if facts.files == 0 && !facts.open && !facts.missing.is_empty() {
+            words = "not there".to_owned();
+        }
+        let guess = facts.first_file.as_deref().and_then(|path| {
+            let name = path.rsplit('/').next()?;
+            Some(format!("guessed for {name}: {}", crate::transfer::content_type(name)?))
+        });
+        form.set_note("type", guess.filter(|_| form.text("type").is_empty()));
         form.set_note("files", (!words.is_empty()).then_some(words));
     }
 }

@@ -258,7 +258,10 @@ impl Screen for JobsScreen {
                 }
                 return Flow::Ignored;
             }
-            Action::Refresh => self.take(cx.jobs.views()),
+            Action::Refresh => {
+                cx.jobs.refresh();
+                self.take(cx.jobs.views());
+            }
             Action::Back | Action::Left | Action::Close | Action::Jobs => return Flow::Close,
             _ => return Flow::Ignored,
         }
