@@ -242,7 +242,7 @@ async fn tags_classes_and_links_are_kept() {
     handle.complete_upload("parts", &id, &[(1, etag)], false).await.expect("completes");
     assert_eq!(handle.stat(&root.child("parts")).await.expect("stat").tags, meta.tags);
 
-    let link = handle.presign_get("tagged", Duration::from_secs(60)).await.expect("a link");
+    let link = handle.presign_get("tagged", Duration::from_mins(1)).await.expect("a link");
     let link = Location::parse(&link).expect("a location");
     let web = Stores::new(Options::default());
     let reader = web.open(&link, web.meter()).await.expect("opens");

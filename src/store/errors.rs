@@ -19,7 +19,10 @@ pub(super) struct Site {
     /// Host and port.
     pub(super) host: String,
     pub(super) region: String,
+    /// The profile as the address names it.
     pub(super) profile: Option<String>,
+    /// The profile whose credentials are used, named or not.
+    pub(super) owner: Option<String>,
     pub(super) anonymous: bool,
 }
 
@@ -178,6 +181,8 @@ impl Fault {
 
     /// From the text in which `object_store` (and our web store) hide status and body.
     pub(super) fn of_text(text: &str) -> Self {
+        // What stands before is the address, which may hold any word, and how often was tried.
+        let text = text.split_once(" - HTTP error: ").map_or(text, |(_, rest)| rest);
         let status =
             text.split_once("status code: ").and_then(|(_, rest)| rest.get(..3)).and_then(|digits| digits.parse().ok());
         let code = element(text, "Code").or_else(|| {
@@ -260,7 +265,7 @@ impl Site {
     }
 
     fn owner(&self) -> String {
-        self.profile.as_ref().map_or_else(|| "in the environment".to_owned(), |p| format!("of the profile `{p}`"))
+        self.owner.as_ref().map_or_else(|| "in the environment".to_owned(), |p| format!("of the profile `{p}`"))
     }
 
     /// The one sentence for `fault`.
@@ -431,6 +436,7 @@ mod tests {
             host: "127.0.0.1:7480".into(),
             region: "us-east-1".into(),
             profile: (!anonymous).then(|| "allas".to_owned()),
+            owner: (!anonymous).then(|| "allas".to_owned()),
             anonymous,
         }
     }
@@ -486,6 +492,11 @@ mod tests {
             ("error trying to connect: tcp connect error: Connection refused (os error 111)", "Refused"),
             ("client error (Connect): dns error: failed to lookup address information", "Dns"),
             ("invalid peer certificate: UnknownIssuer", "Certificate"),
+            (
+                "Error performing GET http://h/b/certificate.pem in 9ms, after 3 retries, max_retries: 3, retry_timeout: 30s \
+                 - HTTP error: error sending request: client error (SendRequest): connection reset by peer",
+                "Reset",
+            ),
             ("operation timed out", "Timeout"),
             ("connection closed before message completed", "Reset"),
         ] {

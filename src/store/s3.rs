@@ -75,7 +75,7 @@ impl Account {
         let region = self.region(bucket).await?;
         let host = match &self.access.endpoint {
             Some(endpoint) => host_of(endpoint),
-            None => "Amazon S3".to_owned(),
+            None => format!("s3.{region}.amazonaws.com"),
         };
         let site = Arc::new(Site {
             scheme: Scheme::S3,
@@ -83,6 +83,7 @@ impl Account {
             host,
             region: region.clone(),
             profile: id.profile.clone(),
+            owner: self.access.profile.clone(),
             anonymous: self.keys.is_none(),
         });
         // A dot in the bucket's name does not fit the certificate for `*.s3.amazonaws.com`.
@@ -298,7 +299,12 @@ impl S3 {
                 Ok(Err(err)) => Fault::of_sdk(&err),
                 Err(_) => Fault { code: "Timeout".to_owned(), ..Fault::default() },
             };
-            drop((request, permit));
+            match request {
+                // That nothing is there is an answer, not a failure.
+                Some(request) if fault.status == Some(404) => drop(request.done()),
+                other => drop(other),
+            }
+            drop(permit);
             ambiguous |= fault.is_ambiguous();
             if !fault.is_passing() || tries >= TRIES {
                 return Err(Failure { fault, ambiguous });

@@ -1,5 +1,5 @@
 //! What several tests start: servers, and stores to reach them.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
+#![allow(dead_code, unreachable_pub, clippy::print_stderr, reason = "each test binary uses its part of it")]
 
 use secchi::location::Location;
 use secchi::store::{Environment, Options, Stores};
