@@ -398,7 +398,7 @@ mod tests {
     fn parts_are_at_most_ten_thousand_and_cover_the_file() {
         for size in [IN_PARTS, 256 * MIB, 80 << 30, (80 << 30) + 1, MAX_SIZE] {
             let part = part_size(size).expect("fits");
-            assert!(part >= PART && part % MIB == 0);
+            assert!(part >= PART && part.is_multiple_of(MIB));
             let parts = parts_of(size, part);
             assert!(parts.len() as u64 <= MAX_PARTS, "{size}");
             assert_eq!(parts.iter().map(|p| p.len).sum::<u64>(), size);
