@@ -73,19 +73,18 @@ pub(super) fn deepest(err: &(dyn StdError + 'static)) -> String {
 
 /// An error of ours somewhere below one of a library, rebuilt; what stores return holds one.
 pub fn cause(err: &(dyn StdError + 'static)) -> Option<Error> {
+    let ours = below(err).find_map(|err| err.downcast_ref::<Error>()).map(copy);
+    ours.or_else(|| below(err).find_map(|err| err.downcast_ref::<object_store::Error>()).and_then(plain))
+}
+
+/// An error and all below it.
+fn below<'a>(err: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     let mut next = Some(err);
-    while let Some(err) = next {
-        if let Some(ours) = err.downcast_ref::<Error>() {
-            return Some(copy(ours));
-        }
-        if let Some(store) = err.downcast_ref::<object_store::Error>()
-            && let Some(found) = plain(store)
-        {
-            return Some(found);
-        }
+    std::iter::from_fn(move || {
+        let err = next?;
         next = err.source();
-    }
-    None
+        Some(err)
+    })
 }
 
 fn copy(err: &Error) -> Error {
@@ -334,8 +333,11 @@ impl Site {
             "Dns" => {
                 new(Kind::Unreachable, format!("there is no host `{host}`")).with_hint("check the endpoint's spelling")
             }
-            "Certificate" => new(Kind::Unreachable, format!("the certificate of {host} is not trusted"))
-                .with_hint("give its authority's certificate with --ca-bundle"),
+            "Certificate" => {
+                let reason = fault.message.rsplit(": ").next().unwrap_or_default();
+                new(Kind::Unreachable, format!("the certificate of {host} is not trusted ({reason})"))
+                    .with_hint("give its authority's certificate with --ca-bundle")
+            }
             "Tls" => new(Kind::Unreachable, format!("{host} does not speak TLS as expected"))
                 .with_hint("check whether the endpoint is http:// or https://"),
             "Refused" => new(Kind::Unreachable, format!("nothing listens at {host}")),

@@ -25,6 +25,7 @@ use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
 use chrono::{DateTime, Utc};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut, resolve_bucket_region};
 use object_store::client::HttpClient;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ pub(super) struct S3 {
     client: Client,
     /// Whether Amazon itself serves it: only there a bucket is created in a region.
     amazon: bool,
+    /// Tags of uploads under way: some servers forget them, see `control`.
+    tags: Mutex<HashMap<String, BTreeMap<String, String>>>,
     log: Log,
 }
 
@@ -86,7 +89,14 @@ impl Account {
         let path_style = self.access.path_style() || bucket.contains('.');
         let data = if bucket.is_empty() { None } else { Some(self.data(bucket, &region, path_style)?) };
         let client = self.client(region, path_style);
-        Ok(S3 { site, data, client, amazon: self.access.endpoint.is_none(), log: self.log.clone() })
+        Ok(S3 {
+            site,
+            data,
+            client,
+            amazon: self.access.endpoint.is_none(),
+            tags: Mutex::default(),
+            log: self.log.clone(),
+        })
     }
 
     /// The region that was set; on Amazon, the one that the bucket says it is in.
