@@ -49,9 +49,11 @@ impl Probe {
 pub struct Ask {
     /// The thing.
     pub probe: Probe,
-    /// Rows of a table, lines of a text, wanted.
+    /// Rows of a table wanted.
     pub rows: usize,
-    /// Rows to skip first.
+    /// Lines of a text wanted; `None` for all that its first read holds.
+    pub lines: Option<usize>,
+    /// Rows or lines to skip first.
     pub offset: u64,
     /// Columns wanted, by name; `None` for all (a previewer may stop at a number that it tells).
     pub columns: Option<Vec<String>>,
@@ -71,6 +73,7 @@ impl Ask {
         Self {
             probe,
             rows: 100,
+            lines: None,
             offset: 0,
             columns: None,
             bands: None,

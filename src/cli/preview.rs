@@ -52,6 +52,7 @@ pub(super) async fn run(stores: &Stores, args: Args, json: bool) -> Result<()> {
     }
     let mut ask = Ask::new(Probe::new(location.clone()), stores.meter().child());
     ask.rows = args.rows;
+    ask.lines = Some(args.rows);
     ask.offset = args.offset;
     ask.columns = args.columns;
     ask.bands = args.rgb.or(args.band.map(|b| vec![b]));

@@ -8,10 +8,13 @@ mod hex;
 mod image;
 mod raster;
 mod stac;
+mod text;
+mod zarr;
 
 /// The formats, most particular first. The first whose `matches` says yes loads: asked with the
 /// name alone, then, when none claimed it, with the first bytes.
-pub const PREVIEWERS: &[Previewer] = &[image::PREVIEWER, raster::PREVIEWER, stac::PREVIEWER, hex::PREVIEWER];
+pub const PREVIEWERS: &[Previewer] =
+    &[image::PREVIEWER, raster::PREVIEWER, stac::PREVIEWER, zarr::PREVIEWER, text::PREVIEWER, hex::PREVIEWER];
 
 /// Bytes read to recognise what no format claimed by its name.
 const HEAD: u64 = 32 << 10;
