@@ -4,6 +4,7 @@ use crate::preview::Table;
 use crate::screen::Cx;
 use crate::text;
 use crate::theme::Role;
+use arrow::array::Array as _;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -65,12 +66,9 @@ pub(super) fn draw(table: &Table, scroll: (usize, usize), frame: &mut Frame, are
 const NULL: &str = "∅";
 
 fn cell(table: &Table, row: usize, column: usize) -> String {
-    use arrow::util::display::{ArrayFormatter, FormatOptions};
-    let Some(array) = table.batch.columns().get(column) else { return String::new() };
-    if array.is_null(row) {
-        return NULL.to_owned();
+    match table.batch.columns().get(column) {
+        Some(array) if array.is_null(row) => NULL.to_owned(),
+        Some(_) => text::clean(&crate::table::format_cell(&table.batch, row, column)).into_owned(),
+        None => String::new(),
     }
-    let text = ArrayFormatter::try_new(array, &FormatOptions::default())
-        .map_or_else(|_| "?".to_owned(), |f| f.value(row).to_string());
-    text::clean(&text).into_owned()
 }
