@@ -81,7 +81,7 @@ async fn dashboard(view: JobView, context: &mut Cx) -> Dashboard {
             context.waker.woken().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), all).await.expect("statistics");
+    tokio::time::timeout(Duration::from_mins(1), all).await.expect("statistics");
     dashboard
 }
 

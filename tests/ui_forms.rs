@@ -40,7 +40,7 @@ async fn until(screen: &mut dyn Screen, context: &mut Cx, words: &str) {
             context.waker.woken().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), all).await.expect(words);
+    tokio::time::timeout(std::time::Duration::from_mins(1), all).await.expect(words);
 }
 
 fn files() -> tempfile::TempDir {

@@ -114,7 +114,7 @@ impl Dashboard {
     fn export(&mut self, cx: &mut Cx) {
         match (&self.data.report, &self.export) {
             (None, _) => {
-                cx.fail(&Error::usage("there is no result yet").with_hint("save it when the benchmark is done"))
+                cx.fail(&Error::usage("there is no result yet").with_hint("save it when the benchmark is done"));
             }
             (_, Some(_)) => {}
             (Some(report), None) => {
@@ -267,7 +267,7 @@ impl Dashboard {
                 line(&format!("{} {}", paint.glyph("✗", "x"), clean(why)), paint.style(Role::Bad), buf);
             }
             State::Interrupted => {
-                line("interrupted: its program ended before it; r runs it again", paint.style(Role::Warn), buf)
+                line("interrupted: its program ended before it; r runs it again", paint.style(Role::Warn), buf);
             }
             State::Cancelled => line("cancelled; r runs it again", paint.style(Role::Warn), buf),
             _ => {}

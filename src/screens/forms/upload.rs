@@ -156,7 +156,7 @@ impl Plan for UploadPlan {
             words = if words.is_empty() { "the whole folder".to_owned() } else { format!("{words}, and the folder") };
         }
         if facts.files == 0 && !facts.open && !facts.missing.is_empty() {
-            words = "not there".to_owned();
+            "not there".clone_into(&mut words);
         }
         let guess = facts.first_file.as_deref().and_then(|path| {
             let name = path.rsplit('/').next()?;
