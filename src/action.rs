@@ -46,6 +46,15 @@ actions! {
     NextPane, "next-pane", "Next pane or field";
     PrevPane, "prev-pane", "Previous pane or field";
     TabNew, "tab-new", "New tab at this place";
+    Tab1, "tab-1", "First tab";
+    Tab2, "tab-2", "Second tab";
+    Tab3, "tab-3", "Third tab";
+    Tab4, "tab-4", "Fourth tab";
+    Tab5, "tab-5", "Fifth tab";
+    Tab6, "tab-6", "Sixth tab";
+    Tab7, "tab-7", "Seventh tab";
+    Tab8, "tab-8", "Eighth tab";
+    Tab9, "tab-9", "Ninth tab";
     TabNext, "tab-next", "Next tab";
     TabPrev, "tab-prev", "Previous tab";
 
@@ -75,14 +84,11 @@ actions! {
     Bookmark, "bookmark", "Remember this place, or forget it";
     Yank, "copy", "Copy the address, a URL, a path or a snippet";
     Facts, "facts", "Facts of the object: metadata, tags, storage class";
-    DiskUsage, "disk-usage", "Count objects and bytes below";
     ReadOnly, "read-only", "Allow or forbid writing to this place";
 
     Upload, "upload", "Upload files with metadata";
-    Download, "download", "Download what is selected";
     Convert, "convert", "Convert to another format";
     Benchmark, "benchmark", "Benchmark formats and storages";
-    Delete, "delete", "Delete what is selected, after asking";
 
     ViewNext, "view-next", "Next view of the same thing: rows, schema, facts";
     ZoomIn, "zoom-in", "Closer";

@@ -1,6 +1,7 @@
 //! The user's configuration: `config.toml` in the configuration folder, and where things are kept.
 
 use crate::error::{Context, Error, Result};
+use crate::location::Location;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,36 @@ impl Folders {
     }
 }
 
+/// The file of [`Memory`] in the state folder.
+const MEMORY: &str = "places.json";
+
+/// What is remembered from one session to the next.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// Places visited, newest first.
+    pub recents: Vec<Location>,
+    /// Places to come back to.
+    pub bookmarks: Vec<Location>,
+}
+
+impl Memory {
+    /// What was remembered; nothing where there is nothing that can be read.
+    pub fn load(state: &Path) -> Self {
+        let text = std::fs::read(state.join(MEMORY)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Remembers: the file is replaced whole.
+    pub fn save(&self, state: &Path) -> Result<()> {
+        std::fs::create_dir_all(state)?;
+        let mut file = tempfile::NamedTempFile::new_in(state)?;
+        serde_json::to_writer_pretty(&mut file, self)?;
+        file.persist(state.join(MEMORY)).map_err(|err| Error::from(err.error))?;
+        Ok(())
+    }
+}
+
 impl Config {
     /// Reads `config.toml`; a missing one is an empty one.
     pub fn load(path: &Path) -> Result<Self> {
@@ -77,6 +108,17 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_remembered_comes_back_and_garbage_is_forgotten() {
+        let state = tempfile::tempdir().expect("a folder");
+        let memory =
+            Memory { bookmarks: vec![Location::parse("s3://allas@b/k/").expect("address")], ..Memory::default() };
+        memory.save(state.path()).expect("saved");
+        assert_eq!(Memory::load(state.path()), memory);
+        std::fs::write(state.path().join(MEMORY), "{").expect("written");
+        assert_eq!(Memory::load(state.path()), Memory::default());
+    }
 
     #[test]
     fn the_fairease_template_ships_and_unknown_fields_are_named() {

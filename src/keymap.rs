@@ -123,6 +123,12 @@ impl fmt::Display for Key {
     }
 }
 
+/// Whether a key asks for the program to be stopped and the shell shown: Ctrl-Z, which raw mode
+/// delivers as a key.
+pub fn is_suspend(event: KeyEvent) -> bool {
+    event.code == KeyCode::Char('z') && event.modifiers.contains(KeyModifiers::CONTROL)
+}
+
 /// What a key led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -264,7 +270,7 @@ mod tests {
     fn overrides_replace_a_line_and_conflicts_are_named() {
         let keymap = Keymap::with_overrides("[browse]\nupload = [\"U\"]").expect("fits");
         assert_eq!(keymap.find(&["browse"], &typed("u")), Found::Nothing);
-        let err = Keymap::with_overrides("[browse]\nupload = [\"d\"]").expect_err("d downloads");
+        let err = Keymap::with_overrides("[browse]\nupload = [\"c\"]").expect_err("c converts");
         assert!(err.to_string().contains("both"), "{err}");
         assert!(Keymap::with_overrides("[browse]\nfly = [\"f\"]").is_err());
         assert!(Keymap::with_overrides("[brwose]\nupload = [\"f\"]").is_err());

@@ -8,7 +8,8 @@ use crate::store::Stores;
 use crate::task::Control;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use std::sync::Arc;
+
+pub use crate::picture::Picture;
 
 /// What is known of a thing before it is previewed: from its listing, and, once no format claimed
 /// it by name, from its first bytes.
@@ -193,23 +194,6 @@ pub struct Column {
     pub nulls: Option<u64>,
     /// Whether it is a number (drawn to the right).
     pub numeric: bool,
-}
-
-/// A picture of straight RGBA pixels.
-#[derive(Clone)]
-pub struct Picture {
-    /// Pixels across.
-    pub width: u32,
-    /// Pixels down.
-    pub height: u32,
-    /// `width * height * 4` bytes, row by row, RGBA, alpha not premultiplied.
-    pub rgba: Arc<[u8]>,
-}
-
-impl std::fmt::Debug for Picture {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Picture({}x{})", self.width, self.height)
-    }
 }
 
 /// A picture and what it is of.

@@ -6,14 +6,16 @@ use crate::config::{Config, Folders};
 use crate::error::Error;
 use crate::job::{JobId, Jobs};
 use crate::keymap::Keymap;
-use crate::location::Location;
+use crate::location::{Location, StoreId};
 use crate::preview::Probe;
 use crate::store::Stores;
 use crate::task::Waker;
+use crate::terminal::Gallery;
 use crate::theme::Theme;
 use crate::widgets::input::Edit;
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -41,7 +43,15 @@ pub struct Cx {
     pub recents: Vec<Location>,
     /// Places to come back to.
     pub bookmarks: Vec<Location>,
-    /// Where stands what is not a plain colour terminal: ASCII instead of line drawing.
+    /// Stores that may be written to: what is not here is read-only until the user says so.
+    pub writable: BTreeSet<StoreId>,
+    /// Text to be put on the clipboard by the loop.
+    pub clipboard: Option<String>,
+    /// The user has agreed to leave although jobs run.
+    pub confirmed_quit: bool,
+    /// Where pictures are put while a frame is drawn.
+    pub gallery: Gallery,
+    /// Whether the terminal shows more than ASCII.
     pub unicode: bool,
 }
 
@@ -123,6 +133,15 @@ pub enum Open {
         /// Lines.
         lines: Vec<String>,
     },
+    /// A line to type an address into.
+    GoTo,
+    /// Ways to copy an address.
+    CopyMenu {
+        /// What.
+        location: Location,
+        /// Its media type, where a catalog told.
+        media_type: Option<String>,
+    },
     /// Leave although jobs run?
     ConfirmQuit,
 }
@@ -134,6 +153,11 @@ pub trait Screen {
 
     /// A few words for the tab line: where it is.
     fn title(&self) -> String;
+
+    /// The container it shows, for a new tab at the same place.
+    fn here(&self) -> Option<Location> {
+        None
+    }
 
     /// Whether it covers only a part: the screen below is drawn first.
     fn is_popup(&self) -> bool {
@@ -163,6 +187,11 @@ pub trait Screen {
 
     /// An action chosen in a popup that it opened, to be done after the popup has closed.
     fn take_choice(&mut self) -> Option<Action> {
+        None
+    }
+
+    /// Something that its background work has found worth opening on top.
+    fn take_open(&mut self) -> Option<Open> {
         None
     }
 

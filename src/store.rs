@@ -21,13 +21,14 @@ use futures::stream::StreamExt as _;
 use metered::{Metered, Traffic};
 use object_store::path::Path;
 use object_store::{Attribute, GetOptions, ObjectStore, ObjectStoreExt as _};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 pub mod credentials;
 mod environment;
 mod errors;
+pub mod gdal;
 mod http;
 mod listing;
 mod local;
@@ -40,6 +41,7 @@ mod s3;
 mod transport;
 mod upload;
 
+pub use credentials::Profile;
 pub use environment::Environment;
 pub use errors::cause;
 pub use transport::Exchange;
@@ -82,6 +84,7 @@ struct Inner {
     log: transport::Log,
     /// The store behind `memory://`.
     memory: Arc<memory::Memory>,
+    given: Mutex<BTreeMap<String, Given>>,
     /// By profile: connections and credentials are shared by all its buckets.
     accounts: Mutex<HashMap<Option<String>, Arc<s3::Account>>>,
     opened: Mutex<HashMap<StoreId, Opened>>,
@@ -103,6 +106,25 @@ enum Backend {
     Memory(Arc<memory::Memory>),
     /// Web servers, Google, Azure.
     Other,
+}
+
+/// A server of the program itself, with its keys.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Given {
+    /// `http://127.0.0.1:PORT`.
+    pub endpoint: String,
+    /// Its region.
+    pub region: String,
+    /// The name of the key.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: String,
+}
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Given").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
 }
 
 /// One open store.
@@ -137,6 +159,7 @@ impl Stores {
             gate: Arc::new(Semaphore::new(places)),
             log: transport::Log::default(),
             memory: Arc::default(),
+            given: Mutex::default(),
             accounts: Mutex::default(),
             opened: Mutex::default(),
         }))
@@ -145,6 +168,22 @@ impl Stores {
     /// The options they were made with.
     pub fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    /// The profiles that a location may name: those given by the program, then those of the machine.
+    pub fn profiles(&self) -> Vec<Profile> {
+        let given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let ours = given.iter().map(|(name, g)| Profile {
+            name: name.clone(),
+            endpoint: Some(g.endpoint.clone()),
+            region: Some(g.region.clone()),
+        });
+        ours.chain(credentials::profiles_in(&self.0.options.environment)).collect()
+    }
+
+    /// Makes `s3://name@bucket/` lead to this server: the demo's.
+    pub fn give(&self, name: impl Into<String>, given: Given) {
+        self.0.given.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), given);
     }
 
     /// Counts everything.
@@ -217,7 +256,13 @@ impl Stores {
         if let Some(account) = accounts.get(&id.profile) {
             return Ok(account.clone());
         }
-        let access = credentials::access(&self.0.options, id.profile.as_deref())?;
+        let named = id.profile.as_deref();
+        let given =
+            named.and_then(|name| self.0.given.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned());
+        let access = match given {
+            Some(given) => credentials::Access::given(&given),
+            None => credentials::access(&self.0.options, named)?,
+        };
         let account = Arc::new(s3::Account::new(access, &self.0.log)?);
         accounts.insert(id.profile.clone(), account.clone());
         Ok(account)
@@ -227,11 +272,6 @@ impl Stores {
     pub fn forget(&self) {
         self.0.opened.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.0.accounts.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    /// The profiles that this user can name.
-    pub fn profiles(&self) -> Vec<credentials::Profile> {
-        credentials::profiles_in(&self.0.options.environment)
     }
 
     /// The location as what it is: a local folder gets the slash that was not written. Everything else

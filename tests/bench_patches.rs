@@ -113,6 +113,10 @@ async fn cog_zarr_and_shards_hold_the_same_pixels_and_every_sample_is_kept() {
         assert_eq!(repeat.iter().map(|s| s.order).collect::<Vec<_>>(), [0, 1, 2]);
     }
     assert!(report.samples.iter().all(|s| s.total_ms > 0.0 && s.x + s.w <= SIDE && s.y + s.h <= SIDE));
+    assert!(report.samples.iter().all(|s| s.requests >= 3 && s.bytes > 1000), "counted: {:?}", report.samples[0]);
+    let latencies = report.histogram("zarr").expect("kept").expect("read");
+    let requests: u64 = report.samples.iter().filter(|s| s.series == "zarr").map(|s| s.requests).sum();
+    assert_eq!(latencies.len(), requests, "of the timed reads alone, without warm-up");
     assert!(report.samples.windows(2).all(|pair| pair[0].t_ms < pair[1].t_ms));
     assert_eq!(report.series[2].layout, "chunks 1 x 1 x 128 x 128 in shards 2 x 4 x 256 x 256");
     assert_eq!(report.series[0].extent, report.series[1].extent);

@@ -14,7 +14,7 @@ fn loc(text: &str) -> Location {
 }
 
 fn open(open: Open, context: &mut Cx) -> Box<dyn Screen> {
-    screens::open(open, context).expect("a form")
+    screens::open(open, context)
 }
 
 fn typed(screen: &mut dyn Screen, context: &mut Cx, text: &str) {

@@ -6,11 +6,14 @@ use crate::entry::EntryKind;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::location::Location;
 use crate::meter::Meter;
+use crate::raster;
 use crate::store::Stores;
+use crate::store::gdal::{self as vsi, Mount};
 use crate::task::Control;
 use futures::future::BoxFuture;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// A series whose files are known.
 #[derive(Clone, Debug)]
@@ -97,19 +100,26 @@ impl CogSeries {
         control: &'a Control,
         concurrency: usize,
     ) -> Result<(Pixels, Duration)> {
-        let len = self.extent.plane_len(window)?;
-        let read = |file: &'a Location| -> BoxFuture<'a, Result<(Vec<u16>, Duration)>> {
-            Box::pin(async move {
-                read_file(file, self.extent, window, len, stores, meter, control)
-                    .await
-                    .context(|| format!("reading {file}"))
-            })
+        // Refuses what no memory holds.
+        self.extent.plane_len(window)?;
+        // The same cancellation, counted apart.
+        let mut counted = control.clone();
+        counted.meter = meter.clone();
+        let read = |(date, file): (usize, &'a Location)| {
+            let control = counted.clone();
+            let read = async move {
+                let read = read_file(file, self.extent, window, stores, &control).await;
+                read.map(|(plane, opening)| (date, plane, opening)).context(|| format!("reading {file}"))
+            };
+            Box::pin(read) as BoxFuture<'a, Result<(usize, Vec<u16>, Duration)>>
         };
-        let reads: Vec<_> = self.files.iter().map(read).collect();
-        let planes: Vec<(Vec<u16>, Duration)> =
-            control.race(futures::stream::iter(reads).buffered(concurrency).try_collect::<Vec<_>>()).await?;
-        let opening = planes.iter().map(|(_, took)| *took).sum();
-        Ok((Pixels { dates: planes.into_iter().map(|(plane, _)| plane).collect(), window }, opening))
+        let reads: Vec<_> = self.files.iter().enumerate().map(read).collect();
+        // As they come: a slow date must not keep the next ones from starting.
+        let reads = futures::stream::iter(reads).buffer_unordered(concurrency).try_collect::<Vec<_>>();
+        let mut planes = control.race(reads).await?;
+        planes.sort_unstable_by_key(|(date, ..)| *date);
+        let opening = planes.iter().map(|(.., took)| *took).sum();
+        Ok((Pixels { dates: planes.into_iter().map(|(_, plane, _)| plane).collect(), window }, opening))
     }
 }
 
@@ -121,70 +131,67 @@ struct SceneFacts {
 }
 
 async fn inspect(file: &Location, stores: &Stores, control: &Control) -> Result<SceneFacts> {
-    let path = local(file, stores)?;
-    control.blocking(move |_| facts_of(&open_scene(&path)?)).await
+    let scene = raster::open(stores, file, control, raster::NO_LIMIT).await?;
+    let info = scene.info();
+    if let Some(band) = info.bands.iter().find(|b| !is_read_exactly(&b.dtype)) {
+        let why = format!("its values are {}; benchmarks read bytes and 16-bit integers without sign", band.dtype);
+        return Err(Error::unsupported(why));
+    }
+    let extent = Extent { dates: 1, bands: info.bands.len() as u64, height: info.size.1, width: info.size.0 };
+    let mut layout = format!("blocks {} x {}", info.block.1, info.block.0);
+    if let Some(codec) = &info.compression {
+        layout = format!("{layout}, {}", codec.to_ascii_lowercase());
+    }
+    Ok(SceneFacts { extent, pixel: info.transform.map(|t| t[1].abs()), layout })
+}
+
+/// Whether values of GDAL's type of this name are the same as 16-bit integers without sign.
+fn is_read_exactly(dtype: &str) -> bool {
+    matches!(dtype, "Byte" | "UInt8" | "UInt16")
 }
 
 /// One scene's window of all bands, (band, y, x), and the time spent on opening it.
+///
+/// Not by [`raster::open`], which learns more of a file than a reader of pixels wants to pay for,
+/// such as its bounds in degrees.
 async fn read_file(
     file: &Location,
     expected: Extent,
     window: Window,
-    len: usize,
     stores: &Stores,
-    _meter: &Meter,
     control: &Control,
 ) -> Result<(Vec<u16>, Duration)> {
-    let path = local(file, stores)?;
+    let started = Instant::now();
+    let mount = Mount::new(stores, file, control, raster::NO_LIMIT, None).await?;
+    let abandoned = CancellationToken::new();
+    // Dropping this future stops GDAL's reads, which no one else could.
+    let _stops = abandoned.clone().drop_guard();
+    let file = file.clone();
     control
         .blocking(move |control| {
             control.check()?;
-            let started = Instant::now();
-            let scene = open_scene(&path)?;
+            mount.begin(&control, abandoned);
+            let scene = vsi::open(&mount, &file, None)?;
             let opening = started.elapsed();
-            check_extent(&scene, expected)?;
-            let mut plane = Vec::with_capacity(len);
-            for band in 1..=expected.bands as usize {
-                control.check()?;
-                let (at, size) = ((window.x as isize, window.y as isize), (window.w as usize, window.h as usize));
-                let buffer = scene.rasterband(band).and_then(|b| b.read_as::<u16>(at, size, size, None));
-                plane.extend_from_slice(buffer.map_err(|err| unreadable(&err))?.data());
-            }
-            Ok((plane, opening))
+            check_shape(&mount, &scene, expected)?;
+            let window = [window.x, window.y, window.w, window.h].map(|n| n as usize);
+            Ok((vsi::read_all::<u16>(&mount, &scene, window)?, opening))
         })
         .await
 }
 
-fn local(file: &Location, _stores: &Stores) -> Result<std::path::PathBuf> {
-    file.to_path().ok_or_else(|| Error::unsupported("only local files as yet"))
-}
-
-fn open_scene(path: &std::path::Path) -> Result<gdal::Dataset> {
-    gdal::Dataset::open(path).map_err(|err| unreadable(&err))
-}
-
-fn unreadable(err: &gdal::errors::GdalError) -> Error {
-    Error::invalid(format!("GDAL cannot read it: {err}"))
-}
-
-fn facts_of(scene: &gdal::Dataset) -> Result<SceneFacts> {
+/// All dates must be alike; what is read would else not be what was asked for.
+fn check_shape(mount: &Mount, scene: &gdal::Dataset, expected: Extent) -> Result<()> {
     let (width, height) = scene.raster_size();
-    let bands = scene.raster_count();
-    let (bw, bh) = scene.rasterband(1).map_err(|err| unreadable(&err))?.block_size();
-    let pixel = scene.geo_transform().ok().map(|t| t[1].abs());
-    let extent = Extent { dates: 1, bands: bands as u64, height: height as u64, width: width as u64 };
-    Ok(SceneFacts { extent, pixel, layout: format!("blocks {bh} x {bw}") })
-}
-
-fn check_extent(scene: &gdal::Dataset, expected: Extent) -> Result<()> {
-    let found = facts_of(scene)?.extent;
-    if (found.bands, found.height, found.width) == (expected.bands, expected.height, expected.width) {
-        return Ok(());
+    let found = (scene.raster_count() as u64, width as u64, height as u64);
+    if found != (expected.bands, expected.width, expected.height) {
+        return Err(Error::invalid(format!(
+            "it has {} bands of {} x {} pixels, but the first date has {} of {} x {}",
+            found.0, found.1, found.2, expected.bands, expected.width, expected.height
+        )));
     }
-    Err(Error::invalid(format!(
-        "it has {} bands of {} x {} pixels, but the first date has {} of {} x {}",
-        found.bands, found.width, found.height, expected.bands, expected.width, expected.height
-    )))
+    let dtype = mount.call(|| scene.rasterband(1))?.band_type().name();
+    if is_read_exactly(&dtype) { Ok(()) } else { Err(Error::invalid(format!("its values are {dtype}"))) }
 }
 
 #[cfg(test)]

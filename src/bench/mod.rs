@@ -10,6 +10,7 @@
 //! the same random patches for all, shuffled within each repeat, one warm-up round.
 
 mod cog;
+mod histogram;
 mod patch;
 mod report;
 mod rng;
@@ -22,7 +23,7 @@ mod zarr;
 pub use patch::{Extent, Window};
 pub use report::{
     Comparison, Environment, Report, Sample, SeriesComparison, SeriesFacts, SeriesRatio, SeriesSummary, Summary,
-    compare, summary,
+    compare, summary, summary_with,
 };
 pub use run::{Event, run};
 pub use spec::{Format, PatchSize, Series, Spec};

@@ -36,7 +36,9 @@ impl Extent {
     /// Values of one date of a patch; refuses what no memory holds.
     pub(super) fn plane_len(&self, window: Window) -> Result<usize> {
         let values = window.w.checked_mul(window.h).and_then(|n| n.checked_mul(self.bands));
-        let bytes = values.and_then(|n| n.checked_mul(self.dates)).and_then(|n| n.checked_mul(2));
+        // Two bytes a value, and what is kept for each date beside them.
+        let plane = values.and_then(|n| n.checked_mul(2)).and_then(|n| n.checked_add(1024));
+        let bytes = plane.and_then(|n| n.checked_mul(self.dates));
         match (values.map(usize::try_from), bytes) {
             (Some(Ok(len)), Some(bytes)) if bytes <= MOST_BYTES => Ok(len),
             _ => Err(Error::new(

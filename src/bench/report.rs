@@ -1,6 +1,7 @@
 //! What a benchmark found: raw samples, a summary that can be recomputed from them, files of it,
 //! and the comparison of two.
 
+use super::histogram;
 use super::patch::Extent;
 use super::spec::{Format, Spec};
 use super::stats::{self, BOOTSTRAP_SEED, Interval, MannWhitney, MeanRatio};
@@ -137,6 +138,12 @@ pub struct Summary {
 
 /// The summary of raw samples. Pure: the same samples, in any order, give the same summary.
 pub fn summary(samples: &[Sample]) -> Summary {
+    summary_with(samples, stats::RESAMPLES)
+}
+
+/// [`summary`] with another number of bootstrap resamples; 0, for a screen that follows a run, makes
+/// every interval the value itself.
+pub fn summary_with(samples: &[Sample], resamples: usize) -> Summary {
     let mut by_name: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
     for sample in samples {
         by_name.entry(&sample.series).or_default().push(sample);
@@ -144,7 +151,7 @@ pub fn summary(samples: &[Sample]) -> Summary {
     for group in by_name.values_mut() {
         group.sort_by_key(|s| s.repeat);
     }
-    let series: Vec<SeriesSummary> = by_name.iter().map(|(name, group)| of_series(name, group)).collect();
+    let series: Vec<SeriesSummary> = by_name.iter().map(|(name, group)| of_series(name, group, resamples)).collect();
     let mut ratios = Vec::new();
     for (i, one) in series.iter().enumerate() {
         for other in &series[i + 1..] {
@@ -156,7 +163,7 @@ pub fn summary(samples: &[Sample]) -> Summary {
                 .filter_map(|s| Some((s.total_ms, *fast_by_repeat.get(&s.repeat)?)))
                 .collect();
             if !pairs.is_empty() {
-                let means = stats::paired_ratio(&pairs, BOOTSTRAP_SEED);
+                let means = stats::paired_ratio(&pairs, resamples, BOOTSTRAP_SEED);
                 ratios.push(SeriesRatio { slow: slow.series.clone(), fast: fast.series.clone(), means });
             }
         }
@@ -164,10 +171,10 @@ pub fn summary(samples: &[Sample]) -> Summary {
     Summary { series, ratios }
 }
 
-fn of_series(name: &str, group: &[&Sample]) -> SeriesSummary {
+fn of_series(name: &str, group: &[&Sample], resamples: usize) -> SeriesSummary {
     let of = |f: fn(&Sample) -> f64| group.iter().map(|s| f(s)).collect::<Vec<f64>>();
     let times = of(|s| s.total_ms);
-    let (mean_ci95, median_ci95) = stats::bootstrap(&times, BOOTSTRAP_SEED);
+    let (mean_ci95, median_ci95) = stats::bootstrap(&times, resamples, BOOTSTRAP_SEED);
     let bytes = of(|s| s.bytes as f64);
     let seconds = times.iter().sum::<f64>() / 1e3;
     let per_second = |n: f64| if seconds > 0.0 { n / seconds } else { 0.0 };
@@ -227,6 +234,11 @@ impl Report {
                 Err(Error::invalid("this is not the result of a benchmark").with_hint("`secchi bench run` writes one"))
             }
         }
+    }
+
+    /// Latencies of the requests of a series, in microseconds; `None` where there is none of this name.
+    pub fn histogram(&self, series: &str) -> Option<Result<hdrhistogram::Histogram<u64>>> {
+        self.histograms.get(series).map(|text| histogram::decode(text))
     }
 
     /// The samples as CSV (RFC 4180), a header first.

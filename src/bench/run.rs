@@ -1,6 +1,7 @@
 //! Runs a benchmark: finds the series, proves them equal, warms up, and times random patches.
 
 use super::cog::{self, CogSeries};
+use super::histogram;
 use super::patch::{Extent, Pixels, Window};
 use super::report::{Environment, Report, Sample, SeriesFacts, summary};
 use super::rng::Rng;
@@ -162,6 +163,9 @@ pub async fn run(
 ) -> Result<Report> {
     spec.validate()?;
     let environment = environment();
+    if environment.build == "debug" {
+        control.note("this is a debug build: its times say nothing of what a release build needs");
+    }
     let (readers, facts) = find(spec, stores, control, on_event).await?;
     let run = Run { spec, readers, stores, control, on_event };
     let plan = run.plan()?;
@@ -172,8 +176,8 @@ pub async fn run(
     }
     run.warm_up(&plan).await?;
     let (samples, histograms) = run.measure(&plan).await?;
-    control.step("done");
-    let summary = summary(&samples);
+    control.step("summing up");
+    let (samples, summary) = control.blocking(move |_| Ok((summary(&samples), samples))).await.map(|(s, n)| (n, s))?;
     Ok(Report { secchi_bench: 1, spec: spec.clone(), environment, series: facts, samples, summary, histograms })
 }
 
@@ -342,7 +346,7 @@ impl Run<'_> {
         let histograms = meters
             .iter()
             .enumerate()
-            .map(|(i, meter)| Ok((self.name(i).to_owned(), encode(&meter.latency())?)))
+            .map(|(i, meter)| Ok((self.name(i).to_owned(), histogram::encode(&meter.latency())?)))
             .collect::<Result<_>>()?;
         Ok((samples, histograms))
     }
@@ -383,17 +387,6 @@ impl Run<'_> {
 /// the file is that made in memory.
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1e3
-}
-
-/// A histogram as `HdrHistogram`'s tools read it.
-fn encode(histogram: &hdrhistogram::Histogram<u64>) -> Result<String> {
-    use base64::Engine as _;
-    use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
-    let mut bytes = Vec::new();
-    V2DeflateSerializer::new()
-        .serialize(histogram, &mut bytes)
-        .map_err(|err| Error::new(Kind::Failed, format!("a histogram cannot be written: {err}")).with_source(err))?;
-    Ok(base64::engine::general_purpose::STANDARD.encode(bytes))
 }
 
 fn environment() -> Environment {

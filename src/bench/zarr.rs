@@ -10,11 +10,14 @@ use super::spec::Series;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::location::Location;
 use crate::meter::Meter;
-use crate::store::Stores;
+use crate::store::{Stores, cause};
 use crate::task::Control;
+use crate::text;
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::ObjectStore;
+use object_store::path::Path;
 use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::task::AbortOnDropHandle;
@@ -25,7 +28,11 @@ use zarrs::array::{
 };
 use zarrs_object_store::AsyncObjectStore;
 
-type Store = AsyncObjectStore<PrefixStore<Arc<dyn ObjectStore>>>;
+/// Bytes of one decoded chunk that is still read: metadata can claim any size.
+const LARGEST_CHUNK: u64 = 2 << 30;
+
+type Folder = PrefixStore<Arc<dyn ObjectStore>>;
+type Store = AsyncObjectStore<Folder>;
 
 /// A series whose array was found to be readable.
 #[derive(Clone, Debug)]
@@ -51,7 +58,7 @@ pub(super) async fn open(series: &Series, stores: &Stores, control: &Control) ->
         name => series.location.as_container().child(name.trim_matches('/')),
     };
     control.race(probe(&location, stores, &control.meter)).await.context(|| format!("opening {location}"))?;
-    let array = control.race(open_array(&location, stores, &control.meter)).await?;
+    let (array, _) = control.race(open_array(&location, stores, &control.meter)).await?;
     let (extent, _) = shape(&array).context(|| format!("reading {location}"))?;
     Ok(ZarrSeries { extent, layout: layout(&array), location })
 }
@@ -63,7 +70,7 @@ async fn probe(location: &Location, stores: &Stores, meter: &Meter) -> Result<()
     for name in ["zarr.json", ".zarray"] {
         match handle.read_head(&location.as_container().child(name), 64 << 10).await {
             Ok(_) => return Ok(()),
-            Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Failed) => missing = Some(err),
+            Err(err) if err.kind() == Kind::NotFound => missing = Some(err),
             Err(err) => return Err(err),
         }
     }
@@ -74,15 +81,16 @@ async fn probe(location: &Location, stores: &Stores, meter: &Meter) -> Result<()
     })
 }
 
-async fn open_array(location: &Location, stores: &Stores, meter: &Meter) -> Result<Array<Store>> {
+/// Opens the array; gives the folder that it lies in, too.
+async fn open_array(location: &Location, stores: &Stores, meter: &Meter) -> Result<(Array<Store>, Folder)> {
     let handle = stores.open(location, meter).await?;
     let prefix = handle.path(location.key().trim_end_matches('/'));
-    let store = AsyncObjectStore::new(PrefixStore::new(handle.object_store(), prefix));
-    let array = Array::async_open(Arc::new(store), "/").await.map_err(|err| {
+    let folder = PrefixStore::new(handle.object_store(), prefix);
+    let array = Array::async_open(Arc::new(AsyncObjectStore::new(folder.clone())), "/").await.map_err(|err| {
         Error::invalid(format!("opening {location}: this Zarr array cannot be read: {err}")).with_source(err)
     })?;
     // The chunks are decoded side by side already: threads within a chunk would only get in each other's way.
-    Ok(array.with_codec_options(CodecOptions::default().with_concurrent_target(1)))
+    Ok((array.with_codec_options(CodecOptions::default().with_concurrent_target(1)), folder))
 }
 
 fn failed(what: &str, err: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -116,7 +124,22 @@ fn shape(array: &Array<Store>) -> Result<(Extent, Axes)> {
     if [extent.dates, extent.bands, extent.height, extent.width].contains(&0) {
         return Err(Error::invalid("the array is empty"));
     }
+    refuse_giant_chunks(array)?;
     Ok((extent, axes))
+}
+
+/// The chunk, or the chunk within a shard, is what must be decoded as a whole.
+fn refuse_giant_chunks(array: &Array<Store>) -> Result<()> {
+    let chunk = match array.subchunk_shape() {
+        Some(inner) => inner,
+        None => array.chunk_shape(&vec![0; array.dimensionality()]).map_err(|err| failed("finding the chunks", err))?,
+    };
+    let bytes = chunk.iter().fold(item_size(array)? as u64, |n, side| n.saturating_mul(side.get()));
+    if bytes > LARGEST_CHUNK {
+        let size = text::bytes(bytes);
+        return Err(Error::new(Kind::Limit, format!("one chunk of it takes {size} of memory")));
+    }
+    Ok(())
 }
 
 /// Bytes of a value: 8 and 16 bits without sign are what scenes hold.
@@ -157,6 +180,7 @@ fn axes(names: Option<&[String]>, dimensions: usize) -> Result<Axes> {
 /// What the reads of the chunks of one patch share.
 struct Assembly {
     array: Array<Store>,
+    store: Folder,
     axes: Axes,
     item: usize,
     /// The patch, in the array's own dimensions.
@@ -183,13 +207,13 @@ impl ZarrSeries {
         concurrency: usize,
     ) -> Result<(Pixels, Duration)> {
         let started = Instant::now();
-        let array = control.race(open_array(&self.location, stores, meter)).await?;
+        let (array, folder) = control.race(open_array(&self.location, stores, meter)).await?;
         let opening = started.elapsed();
         let (extent, axes) = shape(&array)?;
         if extent != self.extent {
             return Err(Error::new(Kind::Changed, format!("{} has changed its shape meanwhile", self.location)));
         }
-        let assembly = Arc::new(Assembly::new(array, axes, extent, window)?);
+        let assembly = Arc::new(Assembly::new(array, folder, axes, extent, window)?);
         control
             .race(assembly.clone().fill(control, concurrency))
             .await
@@ -203,7 +227,7 @@ impl ZarrSeries {
 }
 
 impl Assembly {
-    fn new(array: Array<Store>, axes: Axes, extent: Extent, window: Window) -> Result<Self> {
+    fn new(array: Array<Store>, store: Folder, axes: Axes, extent: Extent, window: Window) -> Result<Self> {
         let len = extent.plane_len(window)?;
         let mut start = vec![0; array.dimensionality()];
         let mut shape = array.shape().to_vec();
@@ -213,6 +237,7 @@ impl Assembly {
         Ok(Self {
             item: item_size(&array)?,
             array,
+            store,
             axes,
             subset,
             bands: extent.bands as usize,
@@ -242,11 +267,7 @@ impl Assembly {
         if self.array.is_sharded() {
             return self.read_shard(index, &chunk, part).await;
         }
-        let encoded = self
-            .array
-            .async_retrieve_encoded_chunk(&index)
-            .await
-            .map_err(|err| failed(&format!("chunk {index:?}"), err))?;
+        let encoded = self.fetch(&index).await?;
         control
             .blocking(move |control| {
                 control.check()?;
@@ -273,6 +294,19 @@ impl Assembly {
                 self.place(&decoded, &shape.to_array_shape(), origin.start(), &part)
             })
             .await
+    }
+
+    /// The bytes of a chunk as they are stored; `None` for one that is not, which holds fill values.
+    ///
+    /// Not by `zarrs`, which keeps only the text of an error: a refused read must stay a refused read.
+    async fn fetch(&self, index: &[u64]) -> Result<Option<Bytes>> {
+        let key = Path::from(self.array.chunk_key(index).as_str());
+        let read = async { self.store.get(&key).await?.bytes().await };
+        match read.await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(err) => Err(cause(&err).unwrap_or_else(|| failed(&format!("chunk {key}"), err))),
+        }
     }
 
     /// Of a shard only its index and the inner chunks that the patch touches are read.

@@ -4,7 +4,7 @@ use crate::bench::{self, Report, Spec};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::job::{Job, JobCx, JobSpec, Outcome};
 use crate::location::{Location, Scheme};
-use crate::store::Stores;
+use crate::store::{Stores, cause};
 use futures::future::BoxFuture;
 use object_store::{ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,7 @@ impl Bench {
         if out.is_container() {
             return Err(Error::usage(format!("{out} is a folder; name the file of the result")));
         }
+        // A local file is the user's own; what read-only guards are the places browsed.
         if stores.options().read_only && out.scheme() != Scheme::File {
             return Err(Error::new(Kind::Denied, format!("{out} cannot be written: this is a read-only session"))
                 .with_hint("write the result to a local file"));
@@ -66,7 +67,10 @@ impl Bench {
         match handle.object_store().put_opts(&handle.path(out.key()), text.into(), options).await {
             Ok(_) => Ok(()),
             Err(object_store::Error::AlreadyExists { .. }) => Err(exists(out)),
-            Err(err) => Err(Error::new(Kind::Failed, format!("writing {out}: {err}")).with_source(err)),
+            Err(err) => {
+                let error = cause(&err).unwrap_or_else(|| Error::new(Kind::Failed, err.to_string()).with_source(err));
+                Err(error.context(format!("writing {out}")))
+            }
         }
     }
 }

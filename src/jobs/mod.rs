@@ -17,8 +17,8 @@ pub struct Kind {
 
 /// The kinds.
 pub const KINDS: &[Kind] = &[
-    Kind { name: "bench", from_params: bench::from_params },
     Kind { name: "upload", from_params: upload::Upload::from_params },
+    Kind { name: "bench", from_params: bench::from_params },
 ];
 
 /// The job that a spec describes.

@@ -57,6 +57,18 @@ pub(super) struct Access {
 }
 
 impl Access {
+    /// To a server of the program itself.
+    pub(super) fn given(given: &super::Given) -> Self {
+        Self {
+            profile: None,
+            endpoint: Some(given.endpoint.clone()),
+            region: Some(given.region.clone()),
+            path_style: Some(true),
+            ca: None,
+            source: Some(Source::Keys(Credentials::new(&*given.access_key, &*given.secret_key, None, None, "given"))),
+        }
+    }
+
     /// Whether the bucket stands in the path (`host/bucket/key`) and not in the host's name.
     pub(super) fn path_style(&self) -> bool {
         self.path_style.unwrap_or(self.endpoint.is_some())

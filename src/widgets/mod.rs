@@ -4,4 +4,5 @@ pub mod chart;
 pub mod form;
 pub mod gauge;
 pub mod input;
+pub mod picture;
 pub mod sparkline;

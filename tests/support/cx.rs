@@ -9,6 +9,7 @@ use secchi::keymap::Keymap;
 use secchi::screen::{Cx, Screen};
 use secchi::store::{Options, Stores};
 use secchi::task::Waker;
+use secchi::terminal::Gallery;
 use secchi::theme::Theme;
 use std::sync::Arc;
 
@@ -23,11 +24,15 @@ pub fn for_tests(folder: &std::path::Path) -> Cx {
         folders: Folders { config: folder.join("config"), state: folder.join("state") },
         keymap: Arc::new(Keymap::shipped().expect("shipped keys")),
         theme: Arc::new(Theme::named("deep").expect("shipped theme")),
+        gallery: Gallery::new(waker.clone()),
         waker,
         toasts: Vec::new(),
         last_command: None,
         recents: Vec::new(),
         bookmarks: Vec::new(),
+        writable: std::collections::BTreeSet::new(),
+        clipboard: None,
+        confirmed_quit: false,
         unicode: true,
     }
 }
