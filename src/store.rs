@@ -223,6 +223,7 @@ impl Stores {
                 host: host.to_owned(),
                 region: String::new(),
                 profile: id.profile.clone(),
+                owner: None,
                 anonymous: false,
             })
         };

@@ -19,7 +19,10 @@ pub(super) struct Site {
     /// Host and port.
     pub(super) host: String,
     pub(super) region: String,
+    /// The profile as the address names it.
     pub(super) profile: Option<String>,
+    /// The profile whose credentials are used, named or not.
+    pub(super) owner: Option<String>,
     pub(super) anonymous: bool,
 }
 
@@ -73,19 +76,18 @@ pub(super) fn deepest(err: &(dyn StdError + 'static)) -> String {
 
 /// An error of ours somewhere below one of a library, rebuilt; what stores return holds one.
 pub fn cause(err: &(dyn StdError + 'static)) -> Option<Error> {
+    let ours = below(err).find_map(|err| err.downcast_ref::<Error>()).map(copy);
+    ours.or_else(|| below(err).find_map(|err| err.downcast_ref::<object_store::Error>()).and_then(plain))
+}
+
+/// An error and all below it.
+fn below<'a>(err: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     let mut next = Some(err);
-    while let Some(err) = next {
-        if let Some(ours) = err.downcast_ref::<Error>() {
-            return Some(copy(ours));
-        }
-        if let Some(store) = err.downcast_ref::<object_store::Error>()
-            && let Some(found) = plain(store)
-        {
-            return Some(found);
-        }
+    std::iter::from_fn(move || {
+        let err = next?;
         next = err.source();
-    }
-    None
+        Some(err)
+    })
 }
 
 fn copy(err: &Error) -> Error {
@@ -179,6 +181,8 @@ impl Fault {
 
     /// From the text in which `object_store` (and our web store) hide status and body.
     pub(super) fn of_text(text: &str) -> Self {
+        // What stands before is the address, which may hold any word, and how often was tried.
+        let text = text.split_once(" - HTTP error: ").map_or(text, |(_, rest)| rest);
         let status =
             text.split_once("status code: ").and_then(|(_, rest)| rest.get(..3)).and_then(|digits| digits.parse().ok());
         let code = element(text, "Code").or_else(|| {
@@ -261,7 +265,7 @@ impl Site {
     }
 
     fn owner(&self) -> String {
-        self.profile.as_ref().map_or_else(|| "in the environment".to_owned(), |p| format!("of the profile `{p}`"))
+        self.owner.as_ref().map_or_else(|| "in the environment".to_owned(), |p| format!("of the profile `{p}`"))
     }
 
     /// The one sentence for `fault`.
@@ -334,8 +338,11 @@ impl Site {
             "Dns" => {
                 new(Kind::Unreachable, format!("there is no host `{host}`")).with_hint("check the endpoint's spelling")
             }
-            "Certificate" => new(Kind::Unreachable, format!("the certificate of {host} is not trusted"))
-                .with_hint("give its authority's certificate with --ca-bundle"),
+            "Certificate" => {
+                let reason = fault.message.rsplit(": ").next().unwrap_or_default();
+                new(Kind::Unreachable, format!("the certificate of {host} is not trusted ({reason})"))
+                    .with_hint("give its authority's certificate with --ca-bundle")
+            }
             "Tls" => new(Kind::Unreachable, format!("{host} does not speak TLS as expected"))
                 .with_hint("check whether the endpoint is http:// or https://"),
             "Refused" => new(Kind::Unreachable, format!("nothing listens at {host}")),
@@ -429,6 +436,7 @@ mod tests {
             host: "127.0.0.1:7480".into(),
             region: "us-east-1".into(),
             profile: (!anonymous).then(|| "allas".to_owned()),
+            owner: (!anonymous).then(|| "allas".to_owned()),
             anonymous,
         }
     }
@@ -484,6 +492,11 @@ mod tests {
             ("error trying to connect: tcp connect error: Connection refused (os error 111)", "Refused"),
             ("client error (Connect): dns error: failed to lookup address information", "Dns"),
             ("invalid peer certificate: UnknownIssuer", "Certificate"),
+            (
+                "Error performing GET http://h/b/certificate.pem in 9ms, after 3 retries, max_retries: 3, retry_timeout: 30s \
+                 - HTTP error: error sending request: client error (SendRequest): connection reset by peer",
+                "Reset",
+            ),
             ("operation timed out", "Timeout"),
             ("connection closed before message completed", "Reset"),
         ] {

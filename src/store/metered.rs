@@ -24,10 +24,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// A body that sends nothing for this long has stalled.
 const STALL: Duration = Duration::from_mins(1);
 
-/// Up to this size a ranged read keeps its place under the limit until its last byte; a longer body
-/// gives it back at its first, so that a reader who writes what it reads cannot lock itself out.
-const SHORT: u64 = 16 << 20;
-
 /// One request is counted for so many entries of a listing: the page size of S3.
 const PAGE: usize = 1000;
 
@@ -82,26 +78,34 @@ impl Metered {
     ) -> Result<T> {
         let _permit = self.traffic.permit().await;
         let request = self.traffic.meter.request();
-        let result = future.await.map_err(|err| self.told(err, doing, path))?;
+        let result = answered(request, future.await);
+        let (result, request) = result.map_err(|err| self.told(err, doing, path))?;
         self.traffic.meter.sent(out);
         request.done();
         Ok(result)
     }
 
+    /// A ranged read keeps its place under the limit until its last byte.
     async fn range(&self, path: &Path, range: Range<u64>) -> Result<Bytes> {
-        let result = self.get_opts(path, GetOptions::new().with_range(Some(range))).await?;
+        let _permit = self.traffic.permit().await;
+        let result = self.fetch(path, GetOptions::new().with_range(Some(range))).await?;
         result.bytes().await
     }
 
-    fn body(
-        &self,
-        result: GetResult,
-        request: Request,
-        permit: Option<OwnedSemaphorePermit>,
-        path: &Path,
-    ) -> GetResult {
+    async fn fetch(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let request = self.traffic.meter.request();
+        let head = options.head;
+        let result = answered(request, self.inner.get_opts(location, options).await);
+        let (result, request) = result.map_err(|err| self.told(err, Doing::Read, location))?;
+        if head {
+            request.done();
+            return Ok(result);
+        }
+        Ok(self.body(result, request, location))
+    }
+
+    fn body(&self, result: GetResult, request: Request, path: &Path) -> GetResult {
         let GetResult { payload, meta, range, attributes } = result;
-        let length = range.end.saturating_sub(range.start);
         let inner = match payload {
             GetResultPayload::File(file, _) => file_stream(file, range.clone()),
             GetResultPayload::Stream(stream) => stream,
@@ -109,7 +113,6 @@ impl Metered {
         let body = Body {
             inner,
             request: Some(request),
-            permit: permit.filter(|_| length <= SHORT),
             meter: self.traffic.meter.clone(),
             site: self.site.clone(),
             key: self.key(path),
@@ -149,6 +152,19 @@ impl Metered {
         })
         .flatten()
         .boxed()
+    }
+}
+
+/// A request with its answer. That nothing is there is one too, not a failure.
+fn answered<T>(request: Request, result: Result<T>) -> Result<(T, Request)> {
+    match result {
+        Ok(value) => Ok((value, request)),
+        Err(err) => {
+            if matches!(err, object_store::Error::NotFound { .. }) {
+                request.done();
+            }
+            Err(err)
+        }
     }
 }
 
@@ -196,7 +212,6 @@ fn holds_ours(err: &(dyn std::error::Error + 'static)) -> bool {
 struct Body {
     inner: BoxStream<'static, Result<Bytes>>,
     request: Option<Request>,
-    permit: Option<OwnedSemaphorePermit>,
     meter: Meter,
     site: Arc<Site>,
     key: String,
@@ -220,7 +235,6 @@ impl Body {
                 // Dropped before it is done, the request counts as failed.
                 drop(self.request.take());
                 self.inner = futures::stream::empty().boxed();
-                self.permit = None;
                 Err(told(&self.site, err, Doing::Read, &self.key))
             }
         };
@@ -293,16 +307,10 @@ impl ObjectStore for Metered {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let permit = self.traffic.permit().await;
-        let request = self.traffic.meter.request();
-        let head = options.head;
-        let result =
-            self.inner.get_opts(location, options).await.map_err(|err| self.told(err, Doing::Read, location))?;
-        if head {
-            request.done();
-            return Ok(result);
-        }
-        Ok(self.body(result, request, permit, location))
+        // The place is given back with the head of the answer: who holds several bodies, or writes
+        // what it reads, would lock itself out otherwise.
+        let _permit = self.traffic.permit().await;
+        self.fetch(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

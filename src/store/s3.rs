@@ -25,6 +25,7 @@ use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
 use chrono::{DateTime, Utc};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut, resolve_bucket_region};
 use object_store::client::HttpClient;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ pub(super) struct S3 {
     client: Client,
     /// Whether Amazon itself serves it: only there a bucket is created in a region.
     amazon: bool,
+    /// Tags of uploads under way: some servers forget them, see `control`.
+    tags: Mutex<HashMap<String, BTreeMap<String, String>>>,
     log: Log,
 }
 
@@ -72,7 +75,7 @@ impl Account {
         let region = self.region(bucket).await?;
         let host = match &self.access.endpoint {
             Some(endpoint) => host_of(endpoint),
-            None => "Amazon S3".to_owned(),
+            None => format!("s3.{region}.amazonaws.com"),
         };
         let site = Arc::new(Site {
             scheme: Scheme::S3,
@@ -80,13 +83,21 @@ impl Account {
             host,
             region: region.clone(),
             profile: id.profile.clone(),
+            owner: self.access.profile.clone(),
             anonymous: self.keys.is_none(),
         });
         // A dot in the bucket's name does not fit the certificate for `*.s3.amazonaws.com`.
         let path_style = self.access.path_style() || bucket.contains('.');
         let data = if bucket.is_empty() { None } else { Some(self.data(bucket, &region, path_style)?) };
         let client = self.client(region, path_style);
-        Ok(S3 { site, data, client, amazon: self.access.endpoint.is_none(), log: self.log.clone() })
+        Ok(S3 {
+            site,
+            data,
+            client,
+            amazon: self.access.endpoint.is_none(),
+            tags: Mutex::default(),
+            log: self.log.clone(),
+        })
     }
 
     /// The region that was set; on Amazon, the one that the bucket says it is in.
@@ -288,7 +299,12 @@ impl S3 {
                 Ok(Err(err)) => Fault::of_sdk(&err),
                 Err(_) => Fault { code: "Timeout".to_owned(), ..Fault::default() },
             };
-            drop((request, permit));
+            match request {
+                // That nothing is there is an answer, not a failure.
+                Some(request) if fault.status == Some(404) => drop(request.done()),
+                other => drop(other),
+            }
+            drop(permit);
             ambiguous |= fault.is_ambiguous();
             if !fault.is_passing() || tries >= TRIES {
                 return Err(Failure { fault, ambiguous });

@@ -1,9 +1,8 @@
 //! Writing: one put or several parts, with everything a server keeps beside the bytes.
 
-use super::errors::Doing;
 use super::metered::read_only;
 use super::{Backend, StoreHandle, local, memory, rawkey};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 use std::collections::BTreeMap;
@@ -142,6 +141,15 @@ impl StoreHandle {
         }
     }
 
+    /// Replaces the tags of an object.
+    pub async fn set_tags(&self, key: &str, tags: &BTreeMap<String, String>) -> Result<()> {
+        self.writable(key)?;
+        match &self.backend {
+            Backend::S3(s3) => s3.set_tags(&self.traffic, key, tags).await,
+            _ => Err(Error::unsupported(format!("{} keeps no tags", self.site.address(key)))),
+        }
+    }
+
     /// Deletes an object. One that is not there is no error, as on S3.
     pub async fn delete(&self, key: &str) -> Result<()> {
         self.writable(key)?;
@@ -168,12 +176,9 @@ impl StoreHandle {
     /// A link that reads `key` without credentials until `expires` (at most a week) is over.
     pub async fn presign_get(&self, key: &str, expires: Duration) -> Result<String> {
         match &self.backend {
-            Backend::S3(_) if self.site.anonymous => Ok(self.site.sentence(
-                &super::errors::Fault { status: Some(403), ..Default::default() },
-                Doing::Read,
-                key,
-            ))
-            .and_then(Err),
+            Backend::S3(_) if self.site.anonymous => {
+                Err(Error::new(Kind::Denied, "without credentials no link can be signed").with_hint("name a profile"))
+            }
             Backend::S3(s3) => s3.presign_get(key, expires).await,
             _ => Err(Error::unsupported(format!("{} has no links for others", self.site.address(key)))),
         }

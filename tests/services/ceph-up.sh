@@ -3,7 +3,7 @@
 #
 #   usage: ceph-up.sh DIR [PORT=7480] [memstore|bluestore]
 #
-# HTTP on PORT, HTTPS (DIR/tls.crt, for localhost) on PORT+2; PORT+1 and PORT+10..PORT+50 are used
+# HTTP on PORT, HTTPS (for localhost, from the authority DIR/ca.crt) on PORT+2; PORT+1 and PORT+10..PORT+50 are used
 # inside. All state, logs and pid files are in DIR, and DIR/env holds the lines that the tests need:
 #
 #   . DIR/env     exports SECCHI_CEPH, SECCHI_CEPH_TLS, SECCHI_CEPH_CA, SECCHI_CEPH_KEY, SECCHI_CEPH_SECRET
@@ -26,9 +26,14 @@ if [ -s "$dir/env" ] && curl -fs -o /dev/null "http://127.0.0.1:$port/"; then
 fi
 fsid=$(cat /proc/sys/kernel/random/uuid)
 
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost \
-  -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
-  -keyout "$dir/tls.key" -out "$dir/tls.crt" 2>/dev/null
+# An authority of our own and a certificate from it: rustls refuses a certificate that is both.
+curve=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
+openssl req -x509 "${curve[@]}" -days 30 -subj "/CN=throw-away authority" \
+  -keyout "$dir/ca.key" -out "$dir/ca.crt" 2>/dev/null
+openssl req "${curve[@]}" -subj /CN=localhost -keyout "$dir/tls.key" -out "$dir/tls.csr" 2>/dev/null
+printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n' >"$dir/tls.ext"
+openssl x509 -req -in "$dir/tls.csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -CAcreateserial -days 30 \
+  -extfile "$dir/tls.ext" -out "$dir/tls.crt" 2>/dev/null
 cat "$dir/tls.key" "$dir/tls.crt" >"$dir/tls.pem"
 
 # `rgw s3 auth use sts` makes a wrong secret look like AccessDenied, as at many sites.
@@ -107,7 +112,7 @@ radosgw-admin user create --uid=test --display-name=test --access-key="$key" --s
 cat >"$dir/env" <<ENV
 export SECCHI_CEPH=http://127.0.0.1:$port
 export SECCHI_CEPH_TLS=https://localhost:$tls
-export SECCHI_CEPH_CA=$dir/tls.crt
+export SECCHI_CEPH_CA=$dir/ca.crt
 export SECCHI_CEPH_KEY=$key
 export SECCHI_CEPH_SECRET=$secret
 ENV

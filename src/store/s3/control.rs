@@ -10,13 +10,16 @@ use crate::store::metered::Traffic;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, CompletedMultipartUpload, CompletedPart, CreateBucketConfiguration, StorageClass,
+    BucketLocationConstraint, CompletedMultipartUpload, CompletedPart, CreateBucketConfiguration, StorageClass, Tag,
+    Tagging,
 };
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// MD5 of a body. Large ones are worked on where blocking is allowed.
@@ -65,10 +68,11 @@ fn headers(meta: &UploadMeta) -> Result<HashMap<String, String>> {
     Ok(meta.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
 }
 
-/// Tags as a query string.
+/// Tags as a query string. A space is `%20`: Ceph takes a `+` for itself.
 fn tagging(meta: &UploadMeta) -> Option<String> {
-    let pairs = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&meta.tags).finish();
-    (!pairs.is_empty()).then_some(pairs)
+    let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let pairs: Vec<String> = meta.tags.iter().map(|(k, v)| format!("{}={}", encoded(k), encoded(v))).collect();
+    (!pairs.is_empty()).then(|| pairs.join("&"))
 }
 
 impl S3 {
@@ -153,7 +157,12 @@ impl S3 {
                 .send()
         });
         let answer = answer.await.map_err(|failure| self.sentence(&failure, Doing::Write, key))?;
-        answer.upload_id.ok_or_else(|| Error::new(Kind::Failed, format!("{} gave no upload id", self.site.host)))
+        let id = answer.upload_id;
+        let id = id.ok_or_else(|| Error::new(Kind::Failed, format!("{} gave no upload id", self.site.host)))?;
+        if !meta.tags.is_empty() {
+            self.tags.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), meta.tags.clone());
+        }
+        Ok(id)
     }
 
     pub(in crate::store) async fn put_part(
@@ -218,10 +227,35 @@ impl S3 {
                 .interceptor(tap)
                 .send()
         });
-        match answer.await {
-            Ok(answer) => Ok(answer.e_tag.unwrap_or_default()),
-            Err(failure) => self.or_ours(traffic, failure, key, &whole_etag(parts)).await,
+        let etag = match answer.await {
+            Ok(answer) => answer.e_tag.unwrap_or_default(),
+            Err(failure) => self.or_ours(traffic, failure, key, &whole_etag(parts)).await?,
+        };
+        // Ceph (16) forgets the tags that an upload in parts was started with.
+        let wished = self.tags.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        if let Some(wished) = wished
+            && self.tags(traffic, key).await != wished
+        {
+            self.set_tags(traffic, key, &wished).await?;
         }
+        Ok(etag)
+    }
+
+    pub(in crate::store) async fn set_tags(
+        &self,
+        traffic: &Traffic,
+        key: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let tags: std::result::Result<Vec<Tag>, _> =
+            tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+        let set = tags.and_then(|tags| Tagging::builder().set_tag_set(Some(tags)).build());
+        let set = set.map_err(|err| Error::new(Kind::Usage, "these tags cannot be sent").with_source(err))?;
+        let answer = self.call(Some(traffic), 0, |tap| {
+            let request = self.client.put_object_tagging().bucket(self.bucket()).key(key).tagging(set.clone());
+            request.customize().interceptor(tap).send()
+        });
+        answer.await.map(drop).map_err(|failure| self.sentence(&failure, Doing::Write, key))
     }
 
     /// The answer to a write that failed: success all the same where what stands is what was sent.
@@ -237,6 +271,7 @@ impl S3 {
             let request = self.client.abort_multipart_upload().bucket(self.bucket()).key(key).upload_id(id);
             request.customize().interceptor(tap).send()
         });
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         match answer.await {
             Err(failure) if failure.fault.status != Some(404) => Err(self.sentence(&failure, Doing::Write, key)),
             _ => Ok(()),
