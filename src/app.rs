@@ -106,6 +106,8 @@ pub enum Input {
     Terminal(Event),
     /// A signal asks for the end, with this exit code.
     Terminate(u8),
+    /// What is listed has changed: read it again.
+    Refresh,
 }
 
 /// Why the loop ended.
@@ -197,6 +199,11 @@ impl App {
                 self.flow(flow, None);
             }
             Some(Ok(Input::Terminal(_))) => {}
+            Some(Ok(Input::Refresh)) => {
+                for screen in self.tabs.iter_mut().flatten().filter(|s| s.here().is_some()) {
+                    screen.update(Action::Refresh, &mut self.cx);
+                }
+            }
             Some(Ok(Input::Terminate(code))) => self.exit = Some(Exit::Ended(code)),
             // The terminal is gone: nothing can be shown or asked any more.
             Some(Err(_)) | None => self.exit = Some(Exit::Ended(1)),

@@ -3,6 +3,7 @@
 //! Output is a table on a terminal and NDJSON with `--json`; progress goes to stderr. Exit codes:
 //! 0 done, 1 failed, 2 usage, 3 not found, 4 denied or bad credentials, 5 unreachable, 6 exists,
 //! 130 cancelled.
+#![allow(clippy::doc_markdown)] // these comments are what --help prints
 
 use crate::error::{Error, Result};
 use crate::store::{Options, Stores};
@@ -13,6 +14,7 @@ mod ls;
 mod out;
 mod preview;
 mod tui;
+mod work;
 
 /// Look into object storage and STAC catalogs of environmental data, and work on what is there.
 #[derive(Debug, Parser)]
@@ -102,6 +104,21 @@ pub enum Verb {
     },
     /// A look at a file: rows, a picture, a tree, text
     Preview(preview::Args),
+    /// Upload files and folders with metadata
+    Put(work::Put),
+    /// Convert a table to GeoParquet
+    Convert(work::Convert),
+    /// Benchmark random patch reads of formats and storages
+    #[command(subcommand)]
+    Bench(work::Bench),
+    /// What ran, runs, and can be resumed
+    #[command(subcommand)]
+    Jobs(work::JobsVerb),
+    /// Make a bucket
+    Mb {
+        /// s3://bucket/
+        location: String,
+    },
 }
 
 impl Global {
@@ -139,6 +156,11 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         Verb::Stat { location } => ls::stat(&stores, &location, global.json).await,
         Verb::Cat { location } => ls::cat(&stores, &location).await,
         Verb::Preview(args) => preview::run(&stores, args, global.json).await,
+        Verb::Put(args) => work::put(stores, args, global.json).await,
+        Verb::Convert(args) => work::convert(stores, args, global.json).await,
+        Verb::Bench(verb) => work::bench(stores, verb, global.json).await,
+        Verb::Jobs(verb) => work::manage(stores, verb, global.json).await,
+        Verb::Mb { location } => ls::mb(&stores, &location, global.json).await,
         Verb::Demo { .. } => Err(Error::usage("the demo is started by the program itself")),
     }
 }

@@ -141,6 +141,28 @@ impl Demo {
         self.control.current_step()
     }
 
+    /// A beat whenever there are more samples than at the last one; ends when all are there.
+    pub fn changes(&self) -> impl futures::Stream<Item = ()> + Send + use<> {
+        let state = (self.control.clone(), self.filled.clone(), 0, false);
+        futures::stream::unfold(state, |(control, mut filled, seen, ended)| async move {
+            if ended {
+                return None;
+            }
+            loop {
+                // The beat is for the eye: what is there is listed by the next one.
+                let pause = tokio::time::sleep(std::time::Duration::from_millis(250));
+                let ended = tokio::select! {
+                    _ = filled.wait_for(Option::is_some) => true,
+                    () = pause => false,
+                };
+                let (done, _) = control.progress();
+                if ended || done != seen {
+                    return Some(((), (control, filled, done, ended)));
+                }
+            }
+        })
+    }
+
     /// Waits until all samples are there. The small ones are much earlier.
     pub async fn ready(&self) -> Result<()> {
         let mut filled = self.filled.clone();

@@ -96,6 +96,18 @@ impl Error {
         self
     }
 
+    /// The same failure once more, for another owner; without its technical source.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            kind: self.kind,
+            context: self.context.clone(),
+            hint: self.hint.clone(),
+            request_id: self.request_id.clone(),
+            source: None,
+        }
+    }
+
     /// Its kind.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -155,4 +155,6 @@ pub struct JobView {
     pub events: std::sync::Arc<Vec<Value>>,
     /// Once done.
     pub outcome: Option<Outcome>,
+    /// Once failed in this program: what failed, with its kind and what to do.
+    pub failure: Option<std::sync::Arc<crate::error::Error>>,
 }

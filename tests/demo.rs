@@ -160,7 +160,7 @@ fn tables_are_as_said(demo: &Demo) {
 }
 
 async fn every_link_leads_somewhere(demo: &Demo, keys: &BTreeSet<String>) {
-    let stores = stores(&demo);
+    let stores = stores(demo);
     let mut open = vec![demo.location().with_key("stac/catalog.json")];
     let (mut seen, mut items) = (BTreeSet::new(), 0);
     while let Some(location) = open.pop() {
@@ -190,7 +190,7 @@ async fn every_link_leads_somewhere(demo: &Demo, keys: &BTreeSet<String>) {
 }
 
 async fn the_catalog_lists_and_previews(demo: &Demo) {
-    let stores = stores(&demo);
+    let stores = stores(demo);
     let root = demo.location().with_key("stac/catalog.json");
     let list = async |location: &Location| {
         let source = secchi::sources::of(location).expect("a source");

@@ -66,6 +66,7 @@ fn view(state: State, repeats: u32) -> JobView {
         log: Arc::default(),
         events: Arc::new(events(repeats)),
         outcome: None,
+        failure: None,
     }
 }
 

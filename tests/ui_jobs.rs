@@ -41,6 +41,7 @@ fn job(id: &str, kind: &str, title: &str, state: State, minutes: i64) -> JobView
         log: Arc::default(),
         events: Arc::default(),
         outcome: None,
+        failure: None,
     }
 }
 

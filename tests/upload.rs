@@ -1,6 +1,8 @@
 //! Uploads: whole, proved, and without leftovers. One suite for every store: memory, the local disk, and a
 //! real Ceph gateway where `SECCHI_CEPH`, `SECCHI_CEPH_KEY` and `SECCHI_CEPH_SECRET` name one.
 
+#![allow(clippy::print_stderr)] // a skipped test says so
+
 use secchi::error::{Kind, Result};
 use secchi::job::{Job as _, Jobs, State};
 use secchi::jobs::upload::Upload;
@@ -28,7 +30,9 @@ impl Bench {
     fn source(&self, name: &str, size: usize) -> PathBuf {
         let path = self.dir.path().join(name);
         // No period that divides a part, so that exchanged parts are noticed.
-        let bytes: Vec<u8> = (0..size).map(|i| (i % 251) as u8 ^ (i / (7 * MIB)) as u8).collect();
+        let block: Vec<u8> = (0..=250).cycle().take(100_003).collect();
+        let mut bytes = block.repeat(size / block.len() + 1);
+        bytes.truncate(size);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
         std::fs::write(&path, bytes).expect("writes");
         path
@@ -64,8 +68,12 @@ impl Bench {
         matches!(self.stores.stat(location, self.stores.meter()).await, Err(err) if err.kind() == Kind::NotFound)
     }
 
-    /// Unfinished uploads on the server.
+    /// Unfinished uploads on the server, or what is left of them on the disk.
     async fn orphans(&self) -> usize {
+        if let Some(folder) = self.base.to_path() {
+            let files = std::fs::read_dir(folder).expect("lists").flatten();
+            return files.filter(|f| f.file_name().to_string_lossy().starts_with('.')).count();
+        }
         let Some(client) = &self.ceph else { return 0 };
         let listed = client.list_multipart_uploads().bucket(self.base.bucket()).send().await.expect("lists");
         listed.uploads().len()
@@ -93,16 +101,23 @@ fn local() -> Bench {
     Bench { base: Location::file(&folder).as_container(), ..bench }
 }
 
+/// The gateway of the environment: credentials and endpoint.
+fn gateway() -> Option<(Environment, String)> {
+    let variable = |name| std::env::var(name).ok();
+    let (key, secret) = (variable("SECCHI_CEPH_KEY")?, variable("SECCHI_CEPH_SECRET")?);
+    let credentials = Environment::fixed([("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", secret)]);
+    Some((credentials, variable("SECCHI_CEPH")?))
+}
+
 /// A bucket of its own on the gateway of the environment.
 async fn ceph() -> Option<Bench> {
-    let (Ok(endpoint), Ok(key), Ok(secret)) =
-        (std::env::var("SECCHI_CEPH"), std::env::var("SECCHI_CEPH_KEY"), std::env::var("SECCHI_CEPH_SECRET"))
-    else {
+    let Some((environment, endpoint)) = gateway() else {
         eprintln!("skipped: SECCHI_CEPH, SECCHI_CEPH_KEY and SECCHI_CEPH_SECRET name no gateway");
         return None;
     };
+    let variable = |name| std::env::var(name).expect("is set");
+    let (key, secret) = (variable("SECCHI_CEPH_KEY"), variable("SECCHI_CEPH_SECRET"));
     let bucket = format!("upload-{}", ulid::Ulid::new().to_string().to_lowercase());
-    let environment = Environment::fixed([("AWS_ACCESS_KEY_ID", &key), ("AWS_SECRET_ACCESS_KEY", &secret)]);
     let base = Location::parse(&format!("s3://{bucket}/")).expect("location");
     let mut bench = bench(base, environment, Some(endpoint.clone()));
     let handle = bench.stores.open(&bench.base, bench.stores.meter()).await.expect("opens");
@@ -330,6 +345,76 @@ async fn a_killed_upload_goes_on_where_it_was() {
     }
 }
 
+/// Not a test: the program that [`a_program_killed_with_9_is_resumed_by_the_next`] kills.
+#[tokio::test(flavor = "multi_thread")]
+async fn victim() {
+    let (Ok(state), Ok(spec)) = (std::env::var("SECCHI_TEST_STATE"), std::env::var("SECCHI_TEST_SPEC")) else { return };
+    let (environment, endpoint) = match std::env::var("SECCHI_TEST_CEPH") {
+        Ok(_) => gateway().expect("a gateway"),
+        Err(_) => (secrets(), String::new()),
+    };
+    let endpoint_url = Some(endpoint).filter(|e| !e.is_empty());
+    let region = Some("us-east-1".to_owned());
+    let stores = Stores::new(Options { environment, endpoint_url, region, ..Options::default() });
+    let jobs = Jobs::new(stores, state.into(), Waker::new());
+    let job = Upload::from_params(serde_json::from_str(&spec).expect("JSON")).expect("a job");
+    let id = jobs.start(job).expect("starts");
+    jobs.wait(&id).await.expect("ends, unless it is killed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_killed_with_9_is_resumed_by_the_next() {
+    for bench in [Some(local()), ceph().await].into_iter().flatten() {
+        let state = tempfile::tempdir().expect("folder");
+        let path = bench.source("scene.tif", 256 * MIB);
+        let mut spec = bench.spec(&path, "scene.tif");
+        if bench.ceph.is_some() {
+            spec.meta.metadata = [("fairease.catalog.mediatype".to_owned(), "COG".to_owned())].into();
+            spec.meta.tags = [("project".to_owned(), "lakes".to_owned())].into();
+        }
+        let mut program = std::process::Command::new(std::env::current_exe().expect("this test"));
+        program.args(["--exact", "victim"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        program.env("SECCHI_TEST_STATE", state.path());
+        program.env("SECCHI_TEST_SPEC", serde_json::to_string(&spec).expect("JSON"));
+        if bench.ceph.is_some() {
+            program.env("SECCHI_TEST_CEPH", "1");
+        }
+        let mut child = program.spawn().expect("starts");
+        let journalled = || {
+            let run = std::fs::read_dir(state.path().join("runs")).ok()?.next()?.ok()?;
+            std::fs::read_to_string(run.path().join("ev/0.1.ndjson")).ok()
+        };
+        let first_part = async {
+            while !journalled().is_some_and(|text| text.contains("\"part\"")) {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_mins(1), first_part).await.expect("a part is sent in time");
+        // SIGKILL: nothing is cleaned up.
+        child.kill().expect("kills");
+        child.wait().expect("is gone");
+        let known = journalled().expect("events").matches("\"event\":\"part\"").count();
+        assert!(known < 32, "it was killed too late");
+        assert!(bench.is_absent(&bench.to("scene.tif")).await, "nothing stands under the final name");
+
+        let jobs =
+            Jobs::new(bench.stores.clone(), state.path().to_owned(), Waker::new()).with_kinds(secchi::jobs::from_spec);
+        jobs.loaded().await;
+        let view = jobs.views().pop().expect("the run is known");
+        assert_eq!((&view.state, view.title.contains("scene.tif")), (&State::Interrupted, true));
+        assert_eq!(jobs.retry(&view.id).expect("goes on"), view.id);
+        let view = jobs.wait(&view.id).await.expect("a view");
+        assert_eq!(view.state, State::Done, "{:?}", view.log);
+        let sent = view.events.iter().filter(|e| e["event"] == "part").count();
+        // The first attempt's last parts may have been sent without coming to be written down.
+        assert_eq!(sent + known, 32, "what was sent and written down is not sent again");
+        assert!(bench.bytes(&bench.to("scene.tif")).await == std::fs::read(&path).expect("reads"), "byte-equal");
+        let stat = bench.stores.stat(&bench.to("scene.tif"), bench.stores.meter()).await.expect("stands");
+        assert_eq!((stat.metadata, stat.tags), (spec.meta.metadata, spec.meta.tags));
+        assert_eq!(bench.orphans().await, 0);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_job_gives_the_proof_and_writes_no_secret() {
     for bench in stores().await {
@@ -372,20 +457,13 @@ async fn the_job_gives_the_proof_and_writes_no_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_done_is_said() {
-    let bench = memory();
+    let here = memory();
     for (path, kind) in [("/no/such/file", Kind::NotFound), ("/", Kind::Usage)] {
-        let err = bench.put(&bench.spec(Path::new(path), "x/")).await.expect_err(path);
+        let err = here.put(&here.spec(Path::new(path), "x/")).await.expect_err(path);
         assert_eq!(err.kind(), kind, "{err}");
     }
     let nowhere = Environment::fixed([("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", SECRET)]);
-    let bench = Bench {
-        base: Location::parse("s3://bucket/").expect("location"),
-        ..super_bench(nowhere, "http://127.0.0.1:9")
-    };
+    let bench = bench(Location::parse("s3://bucket/").expect("location"), nowhere, Some("http://127.0.0.1:9".into()));
     let err = bench.put(&bench.spec(&bench.source("x", 10), "x")).await.expect_err("nothing answers");
     assert_eq!(err.kind(), Kind::Unreachable, "{err:?}");
-}
-
-fn super_bench(environment: Environment, endpoint: &str) -> Bench {
-    bench(Location::parse("memory:///").expect("location"), environment, Some(endpoint.to_owned()))
 }

@@ -107,21 +107,22 @@ pub(super) async fn stat(stores: &Stores, location: &str, json: bool) -> Result<
     Ok(())
 }
 
+/// Makes a bucket.
+pub(super) async fn mb(stores: &Stores, location: &str, json: bool) -> Result<()> {
+    let location = Location::parse(location)?;
+    let handle = stores.open(&location, stores.meter()).await?;
+    handle.create_bucket().await.context(|| format!("making the bucket {location}"))?;
+    if json { out::json(&json!({ "location": location })) } else { out::line(&text::clean(&location.to_string())) }
+}
+
 /// The bytes of an object, streamed.
 pub(super) async fn cat(stores: &Stores, location: &str) -> Result<()> {
     let location = Location::parse(location)?;
     let handle = stores.open(&location, stores.meter()).await?;
     let got = handle.object_store().get(&handle.path(location.key())).await;
-    let mut stream = got
-        .map_err(|e| crate::error::Error::new(crate::error::Kind::Failed, e.to_string()))
-        .context(|| format!("reading {location}"))?
-        .into_stream();
+    let mut stream = got.context(|| format!("reading {location}"))?.into_stream();
     while let Some(chunk) = stream.next().await {
-        out::bytes(
-            &chunk
-                .map_err(|e| crate::error::Error::new(crate::error::Kind::Failed, e.to_string()))
-                .context(|| format!("reading {location}"))?,
-        )?;
+        out::bytes(&chunk.context(|| format!("reading {location}"))?)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The screen: everything that is set up before the loop runs, and kept after it.
 
 use super::Global;
-use crate::app::{App, Exit, TerminalCanvas};
+use crate::app::{App, Exit, Input, TerminalCanvas};
 use crate::config::{Config, Folders, Memory};
 use crate::demo;
 use crate::error::{Context as _, Error, Result};
@@ -14,6 +14,7 @@ use crate::store::Stores;
 use crate::task::Waker;
 use crate::terminal::{Colours, Env, Graphics, Options, Session};
 use crate::theme::Theme;
+use futures::{Stream, StreamExt as _};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -70,7 +71,7 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     let mut canvas = TerminalCanvas::new(session, waker.clone())?;
     let memory = Memory::load(&folders.state);
     let cx = Cx {
-        jobs: Jobs::new(stores.clone(), folders.state.clone(), waker.clone()),
+        jobs: Jobs::new(stores.clone(), folders.state.clone(), waker.clone()).with_kinds(crate::jobs::from_spec),
         stores,
         config: Arc::new(config),
         keymap: Arc::new(keymap),
@@ -87,7 +88,12 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
         unicode: caps.unicode,
         folders,
     };
-    let input = canvas.input()?;
+    let input = futures::stream::select(
+        canvas.input()?.map(Some).chain(futures::stream::once(async { None })),
+        news(demo.as_ref()).map(Some),
+    )
+    .take_while(|input| std::future::ready(input.is_some()))
+    .filter_map(std::future::ready);
     let mut app = App::new(open, cx);
     let exit = app.run(&mut canvas, input).await;
     drop(canvas);
@@ -99,6 +105,12 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
         Exit::Quit => Ok(0),
         Exit::Ended(code) => Ok(code),
     }
+}
+
+/// While the demo's samples are being made, listings are read again when there are more of them.
+fn news(demo: Option<&demo::Demo>) -> impl Stream<Item = std::io::Result<Input>> + Send + use<> {
+    let changes = demo.map(demo::Demo::changes);
+    futures::stream::iter(changes).flatten().map(|()| Ok(Input::Refresh)).chain(futures::stream::pending())
 }
 
 fn read_or_empty(path: &std::path::Path) -> Result<String> {

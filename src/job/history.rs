@@ -232,6 +232,7 @@ pub(super) fn blank(header: &Header, state: State) -> JobView {
         log: Arc::default(),
         events: Arc::default(),
         outcome: None,
+        failure: None,
     }
 }
 

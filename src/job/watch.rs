@@ -204,7 +204,10 @@ impl Watch {
             (view.done, view.total, view.step, view.counts) = (done, total, step, counts);
             (view.elapsed, view.eta, view.in_flight) = (elapsed, None, 0);
             view.state = state;
-            view.outcome = result.ok();
+            match result {
+                Ok(outcome) => view.outcome = Some(outcome),
+                Err(err) => view.failure = Some(Arc::new(err)),
+            }
         });
         self.engine.ended(&self.id);
     }

@@ -249,7 +249,14 @@ impl Transfer<'_> {
             let next = waiting.by_ref().take(IN_FLIGHT as usize - running.len());
             running.extend(next.map(|part| async move { (part, self.send_part(sending, part).await) }));
             let Some((part, sent)) = running.next().await else { break };
-            let etag = sent?;
+            let etag = match sent {
+                Ok(etag) => etag,
+                Err(err) => {
+                    // What is being written to the disk cannot be taken back by dropping it.
+                    while self.is_local() && running.next().await.is_some() {}
+                    return Err(err);
+                }
+            };
             self.resume.part(&sending.upload_id, part.number, part.len, &etag);
             known.insert(part.number, etag);
             self.control.advance(part.len);
@@ -267,6 +274,7 @@ impl Transfer<'_> {
         let parts: Vec<(u32, String)> = known.into_iter().collect();
         let complete = || self.handle.complete_upload(sending.key, &sending.upload_id, &parts, if_absent);
         let completed = self.again(complete).await;
+        let expected = expected.filter(|_| self.sums.0.load(Relaxed) == Sums::MD5);
         self.settle(completed, to, if_absent, expected.as_deref()).await
     }
 
@@ -323,8 +331,9 @@ impl Transfer<'_> {
     /// Sends until it succeeds, fails for good, or was sent [`TRIES`] times.
     async fn again<T, F: Future<Output = Result<T>>>(&self, send: impl Fn() -> F) -> Result<T> {
         let mut pause = Duration::from_millis(250);
+        let send = || async { if self.is_local() { send().await } else { self.race(send()).await } };
         for _ in 1..TRIES {
-            match self.race(send()).await {
+            match send().await {
                 Err(err) if is_passing(err.kind()) => {
                     self.control.note(format!("once more in {}: {err}", crate::text::duration(pause)));
                     self.control.meter.retried();
@@ -338,7 +347,11 @@ impl Transfer<'_> {
                 other => return other,
             }
         }
-        self.race(send()).await
+        send().await
+    }
+
+    fn is_local(&self) -> bool {
+        self.spec.destination.scheme() == Scheme::File
     }
 
     /// A request that was sent again may find what its first sending has done: if what stands there is what
@@ -351,6 +364,8 @@ impl Transfer<'_> {
         expected: Option<&str>,
     ) -> Result<String> {
         let err = match sent {
+            // Ceph tells no ETag when it completes an upload: then it is to be what its parts make.
+            Ok(etag) if etag.is_empty() => return Ok(expected.unwrap_or_default().to_owned()),
             Err(err) if (if_absent && err.kind() == Kind::Exists) || err.kind() == Kind::NotFound => err,
             other => return other,
         };
@@ -370,13 +385,26 @@ impl Transfer<'_> {
         self.abort(key, upload_id).await;
     }
 
-    /// Aborts an upload, and says so where that fails.
+    /// Aborts an upload, and says so where that fails. A part that was on its way can make it fail at first.
     pub(super) async fn abort(&self, key: &str, upload_id: &str) {
-        match tokio::time::timeout(CLEAN_UP, self.handle.abort_upload(key, upload_id)).await {
-            Ok(Ok(())) => self.resume.aborted(upload_id),
-            Ok(Err(err)) => self.control.note(format!("the unfinished upload {upload_id} could not be removed: {err}")),
-            Err(_) => self.control.note(format!("the unfinished upload {upload_id} could not be removed in time")),
-        }
+        let persist = async {
+            let mut pause = Duration::from_millis(50);
+            loop {
+                match self.handle.abort_upload(key, upload_id).await {
+                    Err(err) if is_passing(err.kind()) && pause < Duration::from_secs(2) => {
+                        tokio::time::sleep(pause).await;
+                        pause *= 2;
+                    }
+                    other => return other,
+                }
+            }
+        };
+        let why = match tokio::time::timeout(CLEAN_UP, persist).await {
+            Ok(Ok(())) => return self.resume.aborted(upload_id),
+            Ok(Err(err)) => err.to_string(),
+            Err(_) => "it took too long".to_owned(),
+        };
+        self.control.note(format!("the unfinished upload {upload_id} could not be removed: {why}"));
     }
 }
 
@@ -398,7 +426,7 @@ mod tests {
     fn parts_are_at_most_ten_thousand_and_cover_the_file() {
         for size in [IN_PARTS, 256 * MIB, 80 << 30, (80 << 30) + 1, MAX_SIZE] {
             let part = part_size(size).expect("fits");
-            assert!(part >= PART && part % MIB == 0);
+            assert!(part >= PART && part.is_multiple_of(MIB));
             let parts = parts_of(size, part);
             assert!(parts.len() as u64 <= MAX_PARTS, "{size}");
             assert_eq!(parts.iter().map(|p| p.len).sum::<u64>(), size);

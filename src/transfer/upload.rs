@@ -292,7 +292,7 @@ impl Transfer<'_> {
 
     /// What stands at `location`.
     pub(super) async fn find(&self, location: &Location) -> Result<Option<Stat>> {
-        match self.race(self.stores.stat(location, &self.control.meter)).await {
+        match self.race(Box::pin(self.stores.stat(location, &self.control.meter))).await {
             Ok(stat) => Ok(Some(stat)),
             Err(err) if err.kind() == Kind::NotFound => Ok(None),
             Err(err) => Err(err),
@@ -301,10 +301,13 @@ impl Transfer<'_> {
 
     /// Asks the server what it has, and compares: some accept a write and keep something else.
     async fn prove(&self, file: &File, location: Location, etag: &str) -> Result<Uploaded> {
-        let stat = self
-            .find(&location)
-            .await?
-            .ok_or_else(|| Error::invalid(format!("the server took {location} but does not have it")))?;
+        let mut stat = self.standing(&location).await?;
+        let wished = &self.spec.meta.tags;
+        if stat.tags != *wished && !wished.is_empty() && location.scheme() == Scheme::S3 {
+            // Ceph 16 forgets the tags that an upload in parts was begun with.
+            self.race(self.handle.set_tags(location.key(), wished)).await?;
+            stat = self.standing(&location).await?;
+        }
         if let Some(why) = self.differs(&stat, file, etag) {
             return Err(Error::invalid(format!("{location} is not what was sent: {why}")));
         }
@@ -312,13 +315,18 @@ impl Transfer<'_> {
         Ok(Uploaded { path: file.path.clone(), location, size: stat.size, skipped: false, stat })
     }
 
+    async fn standing(&self, location: &Location) -> Result<Stat> {
+        let found = self.find(location).await?;
+        found.ok_or_else(|| Error::invalid(format!("the server took {location} but does not have it")))
+    }
+
     fn differs(&self, stat: &Stat, file: &File, etag: &str) -> Option<String> {
         if stat.size != file.stamp.size {
             return Some(format!("it has {} bytes, the file {}", stat.size, file.stamp.size));
         }
         let theirs = stat.etag.as_deref().unwrap_or(etag);
-        if theirs.trim_matches('"') != etag.trim_matches('"') {
-            return Some("its ETag is that of another write".to_owned());
+        if !etag.is_empty() && theirs.trim_matches('"') != etag.trim_matches('"') {
+            return Some(format!("its ETag is {theirs}, that of another write; ours was {etag}"));
         }
         if stat.location.scheme() == Scheme::File {
             return None;
