@@ -24,12 +24,13 @@ use crate::widgets::input::Edit;
 use crossterm::event::{Event, KeyEvent, KeyEventKind};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::{FutureExt as _, Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 use std::io;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// Frames that background work asks for come at most so often; a key is answered at once.
@@ -150,8 +151,9 @@ impl App {
                 biased;
                 next = input.next() => {
                     self.take_input(next);
-                    // All that is queued becomes one frame.
-                    while self.exit.is_none() && let Some(next) = input.next().now_or_never() {
+                    // All that is queued becomes one frame. Asked with this task's own waker: crossterm's
+                    // stream wakes the first one it was given, and a waker that does nothing would be it.
+                    while self.exit.is_none() && let Poll::Ready(next) = futures::poll!(input.next()) {
                         self.take_input(next);
                     }
                     if self.suspend {
