@@ -151,8 +151,8 @@ impl App {
                 biased;
                 next = input.next() => {
                     self.take_input(next);
-                    // All that is queued becomes one frame. Asked with this task's own waker: crossterm's
-                    // stream wakes the first one it was given, and a waker that does nothing would be it.
+                    // All that is queued becomes one frame. Polled with this task's own waker: the
+                    // stream keeps the first one it is given.
                     while self.exit.is_none() && let Poll::Ready(next) = futures::poll!(input.next()) {
                         self.take_input(next);
                     }

@@ -74,7 +74,8 @@ impl Pane {
 
     /// Reads it again; the cursor stays on its name.
     pub(super) fn refresh(&mut self, cx: &Cx) {
-        let wanted = self.row().map(|r| r.name().to_owned());
+        // At the top it stays at the top: what is new there is what one wants to see.
+        let wanted = self.row().filter(|_| self.cursor > 0).map(|r| r.name().to_owned());
         let mut new = Self::open(self.location.clone(), wanted, self.limit, cx);
         new.arrangement = self.arrangement.clone();
         *self = new;
@@ -172,7 +173,8 @@ impl Pane {
 
     fn set_order(&mut self, order: Option<Vec<u32>>, made_of: (Arrangement, usize)) {
         let filter_changed = self.arranged.0.filter != made_of.0.filter;
-        let under = if filter_changed && !made_of.0.filter.is_empty() { None } else { self.index() };
+        let keep = self.cursor > 0 && !(filter_changed && !made_of.0.filter.is_empty());
+        let under = if keep { self.index() } else { None };
         self.order = order;
         self.arranged = made_of;
         self.range = None;
