@@ -104,6 +104,7 @@ fn header_right<'a>(browse: &Browse, cx: &Cx) -> Line<'a> {
     };
     let more = if pane.is_loading() { "…" } else { "" };
     spans.push(Span::styled(format!("{count}{more} "), theme.style(Role::Number)));
+    spans.push(Span::styled(if pane.listing.len() == 1 { "entry " } else { "entries " }, theme.style(Role::Dim)));
     Line::from(spans)
 }
 
