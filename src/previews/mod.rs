@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::preview::{Ask, Loaded, Previewer, Probe};
 use crate::store::Stores;
 
+mod csv;
 mod hex;
 mod image;
 mod raster;
@@ -11,7 +12,8 @@ mod stac;
 
 /// The formats, most particular first. The first whose `matches` says yes loads: asked with the
 /// name alone, then, when none claimed it, with the first bytes.
-pub const PREVIEWERS: &[Previewer] = &[image::PREVIEWER, raster::PREVIEWER, stac::PREVIEWER, hex::PREVIEWER];
+pub const PREVIEWERS: &[Previewer] =
+    &[image::PREVIEWER, raster::PREVIEWER, stac::PREVIEWER, csv::PREVIEWER, hex::PREVIEWER];
 
 /// Bytes read to recognise what no format claimed by its name.
 const HEAD: u64 = 32 << 10;
