@@ -221,7 +221,7 @@ async fn a_station_file_in_which_everything_is_quoted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_rows_keep_their_order_over_parts_and_row_groups() {
     const ROWS: usize = 200_000;
-    let csv = Bytes::from(bottles(ROWS, 4));
+    let csv = Bytes::from(bottles(ROWS, 6));
     for bench in all().await {
         let source = bench.put("bottles.csv", csv.clone()).await;
         let control = Control::new(bench.stores.meter().child());
@@ -322,7 +322,8 @@ async fn a_late_misfit_names_its_line_and_column() {
 async fn what_cannot_be_meant_is_refused() {
     let bench = local();
     let source = bench.put("a.csv", "lon,lat,v\n1,2,3\n").await;
-    let convert = |name: &'static str| bench.convert(&source, name, &missing(&[]));
+    let plain = Options::default();
+    let convert = |name: &'static str| bench.convert(&source, name, &plain);
     assert_eq!(convert("a.csv").await.expect_err("itself").kind(), Kind::Usage);
     std::os::unix::fs::symlink(bench.dir.path().join("a.csv"), bench.dir.path().join("link")).expect("links");
     assert_eq!(convert("link").await.expect_err("itself by another name").kind(), Kind::Usage);
@@ -454,7 +455,7 @@ proptest! {
         if last {
             csv += end;
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
         runtime.block_on(async {
             let bench = memory();
             let source = bench.put("a.csv", csv).await;
