@@ -1,5 +1,6 @@
 //! secchi.
 
+pub mod convert;
 pub mod entry;
 pub mod error;
 pub mod job;
@@ -11,5 +12,6 @@ pub mod previews;
 pub mod source;
 pub mod sources;
 pub mod store;
+pub mod table;
 pub mod task;
 pub mod text;

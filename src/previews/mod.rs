@@ -4,11 +4,21 @@ use crate::error::Result;
 use crate::preview::{Ask, Loaded, Previewer};
 use crate::store::Stores;
 
+mod csv;
 mod hex;
+mod parquet;
+mod text;
+mod zarr;
 
 /// The formats, most particular first. The first whose `matches` says yes loads: asked with the
 /// name alone, then, when none claimed it, with the first bytes.
-pub const PREVIEWERS: &[Previewer] = &[hex::PREVIEWER];
+pub const PREVIEWERS: &[Previewer] = &[
+    parquet::PREVIEWER,
+    csv::PREVIEWER,
+    zarr::PREVIEWER,
+    text::PREVIEWER,
+    hex::PREVIEWER,
+];
 
 /// Bytes read to recognise what no format claimed by its name.
 const HEAD: u64 = 32 << 10;
