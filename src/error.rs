@@ -35,7 +35,7 @@ pub enum Kind {
 /// A failure with its story: `what` failed, `why`, and the technical source below it.
 pub struct Error {
     kind: Kind,
-    /// Outermost first: "listing s3://bucket/", "the server closed the connection".
+    /// Outermost first: "listing the bucket", "the server closed the connection".
     context: Vec<String>,
     hint: Option<String>,
     request_id: Option<String>,
@@ -94,6 +94,18 @@ impl Error {
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same failure once more, for another owner; without its technical source.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            kind: self.kind,
+            context: self.context.clone(),
+            hint: self.hint.clone(),
+            request_id: self.request_id.clone(),
+            source: None,
+        }
     }
 
     /// Its kind.

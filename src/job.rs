@@ -1,11 +1,34 @@
 //! Work that goes on in the background: the contract of a [`Job`], and [`Jobs`] that run them.
 //! The table of kinds is [`crate::jobs`].
+//!
+//! Every run leaves a directory `STATE/runs/<ulid>/`, which is all that survives a crash:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `spec.json` | the [`JobSpec`] with its title, command line and time; written and synced before work starts |
+//! | `lock` | locked by the program that works on it, so that two never do |
+//! | `ev/0.<attempt>.ndjson` | whole lines, see below; `0` is the rank of the writer |
+//! | `CANCEL` | written by another program that wants it to stop |
+//!
+//! A line holds `seq`, `t` (wall time, RFC 3339), `mono` (seconds since the attempt's start) and
+//! `event`: `start`; `progress` (at most one a second: `done`, `total`, `step`, and cumulative `requests`, `errors`,
+//! `retries`, `bytes_in`, `bytes_out`, with `latency`, the interval's request latencies in microseconds
+//! as a base64 `HdrHistogram` V2); `note` (`text`); `end` (`state`, `outcome` or `error`, the counters, `elapsed`, and
+//! `latency` of the whole attempt). What a job records by [`JobCx::event`] stands as it is when it names its
+//! own `event`, else as `sample` with `data`. A run without an `end` that nobody holds is [`State::Interrupted`].
 
 use crate::error::Result;
 use crate::store::Stores;
 use crate::task::Control;
 use futures::future::BoxFuture;
 use serde_json::Value;
+
+mod engine;
+mod history;
+mod journal;
+mod watch;
+
+pub use engine::Jobs;
 
 /// What a job is, complete enough to run it again elsewhere. Holds no secret.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -37,6 +60,12 @@ pub trait Job: Send + Sync {
     fn command(&self) -> Vec<String>;
     /// Does it. Progress, notes and cancellation go through the context.
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>>;
+    /// Does what is left of it. `earlier` is what its former attempts recorded by [`JobCx::event`],
+    /// oldest first; empty on the first attempt. A job that cannot go on starts over.
+    fn resume<'a>(&'a self, cx: &'a JobCx, earlier: &'a [Value]) -> BoxFuture<'a, Result<Outcome>> {
+        let _ = earlier;
+        self.run(cx)
+    }
 }
 
 /// What a running job is given.
@@ -126,45 +155,6 @@ pub struct JobView {
     pub events: std::sync::Arc<Vec<Value>>,
     /// Once done.
     pub outcome: Option<Outcome>,
-}
-
-/// Runs jobs in the background, journals them, and tells how they stand. Clones share.
-#[derive(Clone)]
-pub struct Jobs {
-    stores: Stores,
-}
-
-impl Jobs {
-    /// An engine whose run directories lie in `state/runs`; `waker` is woken when something changed
-    /// (at most five times a second while jobs run).
-    pub fn new(stores: Stores, state: std::path::PathBuf, waker: crate::task::Waker) -> Self {
-        let _ = (state, waker);
-        Self { stores }
-    }
-
-    /// Queues a job.
-    pub fn start(&self, job: Box<dyn Job>) -> Result<JobId> {
-        let _ = (job, &self.stores);
-        Ok(JobId::new())
-    }
-
-    /// Asks a job to stop and clean up.
-    pub fn cancel(&self, id: &str) {
-        let _ = id;
-    }
-
-    /// Starts an ended, failed or interrupted job again.
-    pub fn retry(&self, id: &str) -> Result<JobId> {
-        Ok(id.to_owned())
-    }
-
-    /// All jobs, newest first: this program's and those found in the state folder.
-    pub fn views(&self) -> Vec<JobView> {
-        Vec::new()
-    }
-
-    /// How many hold a place among the running ones.
-    pub fn active(&self) -> usize {
-        self.views().iter().filter(|v| v.state.is_active()).count()
-    }
+    /// Once failed in this program: what failed, with its kind and what to do.
+    pub failure: Option<std::sync::Arc<crate::error::Error>>,
 }

@@ -8,7 +8,8 @@ use crate::store::Stores;
 use crate::task::Control;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use std::sync::Arc;
+
+pub use crate::picture::Picture;
 
 /// What is known of a thing before it is previewed: from its listing, and, once no format claimed
 /// it by name, from its first bytes.
@@ -48,9 +49,11 @@ impl Probe {
 pub struct Ask {
     /// The thing.
     pub probe: Probe,
-    /// Rows of a table, lines of a text, wanted.
+    /// Rows of a table wanted.
     pub rows: usize,
-    /// Rows to skip first.
+    /// Lines of a text wanted; `None` for all that its first read holds.
+    pub lines: Option<usize>,
+    /// Rows or lines to skip first.
     pub offset: u64,
     /// Columns wanted, by name; `None` for all (a previewer may stop at a number that it tells).
     pub columns: Option<Vec<String>>,
@@ -70,6 +73,7 @@ impl Ask {
         Self {
             probe,
             rows: 100,
+            lines: None,
             offset: 0,
             columns: None,
             bands: None,
@@ -193,23 +197,6 @@ pub struct Column {
     pub nulls: Option<u64>,
     /// Whether it is a number (drawn to the right).
     pub numeric: bool,
-}
-
-/// A picture of straight RGBA pixels.
-#[derive(Clone)]
-pub struct Picture {
-    /// Pixels across.
-    pub width: u32,
-    /// Pixels down.
-    pub height: u32,
-    /// `width * height * 4` bytes, row by row, RGBA, alpha not premultiplied.
-    pub rgba: Arc<[u8]>,
-}
-
-impl std::fmt::Debug for Picture {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Picture({}x{})", self.width, self.height)
-    }
 }
 
 /// A picture and what it is of.

@@ -3,10 +3,11 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::meter::Meter;
+use futures::{Stream, StreamExt as _};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Wakes the event loop. Carries no value: a thousand wakes cost one frame.
@@ -74,6 +75,59 @@ pub fn poll_slot<T: Send + 'static>(slot: &mut Option<Pending<T>>) -> Option<Res
     let result = slot.as_mut()?.take()?;
     *slot = None;
     Some(result)
+}
+
+/// Values that a background task delivers one after the other. Dropping it aborts the task.
+pub struct Feed<T> {
+    values: mpsc::Receiver<Result<T>>,
+    task: tokio::task::AbortHandle,
+    done: bool,
+}
+
+/// Values that may wait unpulled before the task has to wait.
+const FEED_AHEAD: usize = 16;
+
+impl<T: Send + 'static> Feed<T> {
+    /// Starts reading `stream`; `waker` is woken for each value and at the end.
+    pub fn spawn(waker: &Waker, stream: impl Stream<Item = Result<T>> + Send + 'static) -> Self {
+        let (tx, values) = mpsc::channel(FEED_AHEAD);
+        let waker = waker.clone();
+        let task = tokio::spawn(async move {
+            let mut stream = std::pin::pin!(stream);
+            while let Some(value) = stream.next().await {
+                if tx.send(value).await.is_err() {
+                    return;
+                }
+                waker.wake();
+            }
+            drop(tx);
+            waker.wake();
+        });
+        Self { values, task: task.abort_handle(), done: false }
+    }
+
+    /// The next value that has arrived.
+    pub fn take(&mut self) -> Option<Result<T>> {
+        match self.values.try_recv() {
+            Ok(value) => Some(value),
+            Err(mpsc::error::TryRecvError::Empty) => None,
+            Err(mpsc::error::TryRecvError::Disconnected) => {
+                self.done = true;
+                None
+            }
+        }
+    }
+
+    /// Whether the last value was taken.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+impl<T> Drop for Feed<T> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// What a piece of work reports while it runs, and through which it is told to stop. Clones share.

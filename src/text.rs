@@ -134,6 +134,23 @@ pub fn duration(d: std::time::Duration) -> String {
     }
 }
 
+/// A command line that a shell reads as these words, starting with `secchi`.
+pub fn command_line(words: &[String]) -> String {
+    let mut out = "secchi".to_owned();
+    for word in words {
+        out.push(' ');
+        let plain = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./:=@,+%".contains(c));
+        if plain {
+            out.push_str(word);
+        } else {
+            out.push('\'');
+            out.push_str(&word.replace('\'', r"'\''"));
+            out.push('\'');
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

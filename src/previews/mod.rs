@@ -1,27 +1,29 @@
 //! The table of formats that can be looked at. A new one: a file here and a line below.
 
 use crate::error::Result;
-use crate::preview::{Ask, Loaded, Previewer};
+use crate::preview::{Ask, Loaded, Previewer, Probe};
 use crate::store::Stores;
 
 mod csv;
 mod hex;
-mod parquet;
+mod image;
+mod raster;
+mod stac;
 mod text;
 mod zarr;
 
 /// The formats, most particular first. The first whose `matches` says yes loads: asked with the
 /// name alone, then, when none claimed it, with the first bytes.
-pub const PREVIEWERS: &[Previewer] = &[
-    parquet::PREVIEWER,
-    csv::PREVIEWER,
-    zarr::PREVIEWER,
-    text::PREVIEWER,
-    hex::PREVIEWER,
-];
+pub const PREVIEWERS: &[Previewer] =
+    &[image::PREVIEWER, raster::PREVIEWER, stac::PREVIEWER, zarr::PREVIEWER, text::PREVIEWER, hex::PREVIEWER];
 
 /// Bytes read to recognise what no format claimed by its name.
 const HEAD: u64 = 32 << 10;
+
+/// Whether a format claims this thing by its name alone: a folder that is a Zarr, say.
+pub fn claims(probe: &Probe) -> bool {
+    PREVIEWERS.iter().any(|p| (p.matches)(probe))
+}
 
 /// Loads a preview of what was asked for, and says what it cost.
 pub async fn load(stores: Stores, mut ask: Ask) -> Result<Loaded> {

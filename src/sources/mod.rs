@@ -4,10 +4,11 @@ use crate::error::Result;
 use crate::location::Location;
 use crate::source::Source;
 
+mod stac;
 mod store;
 
 /// The sources, most particular first; the first that matches a location lists it.
-pub const SOURCES: &[Source] = &[store::SOURCE];
+pub const SOURCES: &[Source] = &[stac::SOURCE, store::SOURCE];
 
 /// The source that lists `location`.
 pub fn of(location: &Location) -> Result<&'static Source> {

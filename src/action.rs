@@ -1,0 +1,124 @@
+//! The one table of what a person can do: name (for the key file and the palette) and description
+//! (for help). Keys, palette and help derive from it, so they cannot drift apart.
+
+macro_rules! actions {
+    ($($variant:ident, $name:literal, $about:literal;)*) => {
+        /// Something a person can do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Action {
+            $(#[doc = $about] $variant,)*
+        }
+
+        impl Action {
+            /// All of them, in the order of this table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its name in `assets/keymap.toml` and in the palette.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it does, in a few words.
+            pub fn about(self) -> &'static str {
+                match self { $(Self::$variant => $about,)* }
+            }
+
+            /// The action of this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+actions! {
+    Quit, "quit", "Leave secchi, asking first when jobs run";
+    Close, "close", "Close this view; the last one quits, asking first when jobs run";
+    Back, "back", "Peel one layer: filter, selection, popup";
+    Help, "help", "Keys of this view";
+    Palette, "palette", "Find a command by name";
+    Command, "command-line", "Show the command line that does the same";
+    ThemeNext, "theme-next", "Switch to the next theme";
+    Refresh, "refresh", "Read it again";
+    Jobs, "jobs", "Jobs: queue, progress, charts, log";
+    Places, "places", "Places: profiles, endpoints, bookmarks, recents";
+    GoTo, "go-to", "Type an address to open";
+    NextPane, "next-pane", "Next pane or field";
+    PrevPane, "prev-pane", "Previous pane or field";
+    TabNew, "tab-new", "New tab at this place";
+    Tab1, "tab-1", "First tab";
+    Tab2, "tab-2", "Second tab";
+    Tab3, "tab-3", "Third tab";
+    Tab4, "tab-4", "Fourth tab";
+    Tab5, "tab-5", "Fifth tab";
+    Tab6, "tab-6", "Sixth tab";
+    Tab7, "tab-7", "Seventh tab";
+    Tab8, "tab-8", "Eighth tab";
+    Tab9, "tab-9", "Ninth tab";
+    TabNext, "tab-next", "Next tab";
+    TabPrev, "tab-prev", "Previous tab";
+
+    Up, "up", "Up one line";
+    Down, "down", "Down one line";
+    Left, "left", "Left, or out";
+    Right, "right", "Right, or in";
+    PageUp, "page-up", "Up a page";
+    PageDown, "page-down", "Down a page";
+    HalfUp, "half-page-up", "Up half a page";
+    HalfDown, "half-page-down", "Down half a page";
+    Top, "top", "To the first line";
+    Bottom, "bottom", "To the last line";
+    Enter, "enter", "Open what is under the cursor";
+    Leave, "leave", "Go to the container above";
+    HistoryBack, "history-back", "To the place before";
+    HistoryForward, "history-forward", "To the place after";
+
+    Select, "select", "Select or unselect, and advance";
+    SelectRange, "select-range", "Select from here to where the cursor goes";
+    SelectAll, "select-all", "Select all that is listed";
+    Filter, "filter", "Show only names that match";
+    SearchNext, "search-next", "Next match";
+    SearchPrev, "search-prev", "Previous match";
+    SortNext, "sort", "Sort by name, size or time";
+    SortReverse, "sort-reverse", "Turn the order round";
+    Bookmark, "bookmark", "Remember this place, or forget it";
+    Yank, "copy", "Copy the address, a URL, a path or a snippet";
+    Facts, "facts", "Facts of the object: metadata, tags, storage class";
+    ReadOnly, "read-only", "Allow or forbid writing to this place";
+
+    Upload, "upload", "Upload files with metadata";
+    Convert, "convert", "Convert to another format";
+    Benchmark, "benchmark", "Benchmark formats and storages";
+
+    ViewNext, "view-next", "Next view of the same thing: rows, schema, facts";
+    ZoomIn, "zoom-in", "Closer";
+    ZoomOut, "zoom-out", "Farther";
+    ZoomAll, "zoom-all", "All of it";
+    Freeze, "freeze", "Hold the picture still, or let it run";
+
+    Submit, "submit", "Do it";
+    AddRow, "add-row", "Add a row";
+    RemoveRow, "remove-row", "Remove the row";
+    NextChoice, "next-choice", "Next choice of the field";
+    PrevChoice, "prev-choice", "Previous choice of the field";
+
+    Cancel, "cancel", "Cancel the job";
+    Retry, "retry", "Run the job again, or resume it";
+    Pause, "pause", "Let the job wait, or go on";
+    Export, "export", "Save the result to a file";
+    Yes, "yes", "Yes";
+    No, "no", "No";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_to_their_action() {
+        for &action in Action::ALL {
+            assert_eq!(Action::from_name(action.name()), Some(action), "two actions share a name");
+            assert!(!action.about().is_empty());
+        }
+    }
+}

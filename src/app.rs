@@ -1,0 +1,445 @@
+//! The loop and the stack of screens: one task owns the terminal and all state.
+//!
+//! It waits for terminal events, for a wake from background work, and for a tick that exists only
+//! while something moves. Nothing changed, nothing drawn, no byte written.
+//!
+//! ```text
+//!  1 demo ▸ lake   2 places                                      (tabs, when there are several)
+//!  ┌──────────────────────────────────────────────────────────┐
+//!  │ the screen on top of the stack; popups over the one below │
+//!  └──────────────────────────────────────────────────────────┘
+//!  what just happened (a toast)
+//!  ↑ jobs that run, with their rate                       ? help  : command
+//! ```
+
+use crate::action::Action;
+use crate::error::{Context as _, Error, Result};
+use crate::keymap::{Found, Key};
+use crate::screen::{Cx, Flow, Open, Screen};
+use crate::screens;
+use crate::task::Waker;
+use crate::terminal::{Gallery, Session, Signal};
+use crate::theme::Role;
+use crate::widgets::input::Edit;
+use crossterm::event::{Event, KeyEvent, KeyEventKind};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
+use std::io;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// Frames that background work asks for come at most so often; a key is answered at once.
+const FRAME_FLOOR: Duration = Duration::from_millis(25);
+/// While something moves.
+const TICK: Duration = Duration::from_millis(200);
+/// How long a message stays, and an error.
+const TOAST: Duration = Duration::from_secs(4);
+const TOAST_BAD: Duration = Duration::from_secs(12);
+
+/// What the loop draws on.
+pub trait Canvas {
+    /// Draws a frame; an unchanged one costs nothing.
+    fn draw(&mut self, render: &mut dyn FnMut(&mut Frame)) -> io::Result<()>;
+    /// Gives the terminal back to the shell, waits to be continued, takes it again.
+    fn suspend(&mut self) -> BoxFuture<'_, Result<()>>;
+    /// Puts text on the clipboard, where the terminal can.
+    fn copy(&mut self, text: &str) -> io::Result<()>;
+}
+
+/// The user's terminal.
+pub struct TerminalCanvas {
+    session: Session,
+    screen: crate::terminal::Screen,
+}
+
+impl TerminalCanvas {
+    /// On an entered session.
+    pub fn new(session: Session, waker: Waker) -> Result<Self> {
+        let screen = session.screen(waker)?;
+        Ok(Self { session, screen })
+    }
+
+    /// Where pictures are put.
+    pub fn gallery(&self) -> Gallery {
+        self.screen.gallery()
+    }
+
+    /// Keys and signals, as the loop wants them.
+    pub fn input(&mut self) -> Result<BoxStream<'static, io::Result<Input>>> {
+        let events = self.session.events()?.map(|event| event.map(Input::Terminal));
+        let signals = futures::stream::unfold(self.session.signals()?, |mut signals| async move {
+            let Signal::Terminate(code) = signals.next().await;
+            Some((Ok(Input::Terminate(code)), signals))
+        });
+        // The signals never end; the end of the events must be seen all the same.
+        let events = events.map(Some).chain(futures::stream::once(async { None }));
+        let all = futures::stream::select(events, signals.map(Some));
+        Ok(all.take_while(|input| std::future::ready(input.is_some())).filter_map(std::future::ready).boxed())
+    }
+}
+
+impl Canvas for TerminalCanvas {
+    fn draw(&mut self, render: &mut dyn FnMut(&mut Frame)) -> io::Result<()> {
+        self.screen.draw(render).map(|_| ())
+    }
+
+    fn suspend(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            self.session.suspend().await?;
+            self.screen.invalidate().map_err(Error::from)
+        })
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        crate::terminal::clipboard::copy(text).map_or(Ok(()), |bytes| self.screen.send(&bytes))
+    }
+}
+
+/// What drives the loop.
+#[derive(Debug)]
+pub enum Input {
+    /// A key, a paste, a resize.
+    Terminal(Event),
+    /// A signal asks for the end, with this exit code.
+    Terminate(u8),
+    /// What is listed has changed: read it again.
+    Refresh,
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The user left.
+    Quit,
+    /// A signal, or the end of the input, with this exit code.
+    Ended(u8),
+}
+
+/// The stack of screens of every tab.
+pub struct App {
+    tabs: Vec<Vec<Box<dyn Screen>>>,
+    current: usize,
+    typed: Vec<Key>,
+    exit: Option<Exit>,
+    suspend: bool,
+    /// Shared things.
+    pub cx: Cx,
+}
+
+impl App {
+    /// With one tab that shows `first`.
+    pub fn new(first: Open, mut cx: Cx) -> Self {
+        let screen = screens::open(first, &mut cx);
+        Self { tabs: vec![vec![screen]], current: 0, typed: Vec::new(), exit: None, suspend: false, cx }
+    }
+
+    /// Runs until the user leaves or the input ends.
+    pub async fn run(&mut self, canvas: &mut dyn Canvas, input: impl Stream<Item = io::Result<Input>>) -> Result<Exit> {
+        let mut input = std::pin::pin!(input);
+        let waker = self.cx.waker.clone();
+        let mut drawn = Instant::now();
+        self.draw(canvas)?;
+        let mut dirty = false;
+        while self.exit.is_none() {
+            let timer = self.next_timer(dirty, drawn);
+            tokio::select! {
+                biased;
+                next = input.next() => {
+                    self.take_input(next);
+                    // All that is queued becomes one frame. Polled with this task's own waker: the
+                    // stream keeps the first one it is given.
+                    while self.exit.is_none() && let Poll::Ready(next) = futures::poll!(input.next()) {
+                        self.take_input(next);
+                    }
+                    if self.suspend {
+                        self.suspend = false;
+                        canvas.suspend().await?;
+                    }
+                    self.poll();
+                    self.draw(canvas)?;
+                    (dirty, drawn) = (false, Instant::now());
+                }
+                () = waker.woken() => {
+                    self.poll();
+                    dirty = true;
+                }
+                () = tokio::time::sleep(timer.unwrap_or(Duration::MAX)), if timer.is_some() => {
+                    self.poll();
+                    self.draw(canvas)?;
+                    (dirty, drawn) = (false, Instant::now());
+                }
+            }
+            if let Some(text) = self.cx.clipboard.take() {
+                canvas.copy(&text).map_err(Error::from)?;
+            }
+        }
+        Ok(self.exit.unwrap_or(Exit::Quit))
+    }
+
+    /// Time until the next frame that no event asks for; `None`: sleep until something happens.
+    fn next_timer(&self, dirty: bool, drawn: Instant) -> Option<Duration> {
+        let since = drawn.elapsed();
+        if dirty {
+            return Some(FRAME_FLOOR.saturating_sub(since));
+        }
+        let moving = self.top().is_moving(&self.cx) || self.cx.jobs.active() > 0;
+        let tick = moving.then(|| TICK.saturating_sub(since));
+        let toast = self.cx.toasts.iter().map(|t| toast_time(t.bad).saturating_sub(t.since.elapsed())).min();
+        tick.into_iter().chain(toast).min()
+    }
+
+    fn take_input(&mut self, next: Option<io::Result<Input>>) {
+        match next {
+            Some(Ok(Input::Terminal(Event::Key(key)))) if key.kind != KeyEventKind::Release => self.key(key),
+            Some(Ok(Input::Terminal(Event::Paste(text)))) => {
+                let flow = self.with_top(|screen, cx| screen.edit(&Edit::Insert(text), cx));
+                self.flow(flow, None);
+            }
+            Some(Ok(Input::Terminal(_))) => {}
+            Some(Ok(Input::Refresh)) => {
+                for screen in self.tabs.iter_mut().flatten().filter(|s| s.here().is_some()) {
+                    screen.update(Action::Refresh, &mut self.cx);
+                }
+            }
+            Some(Ok(Input::Terminate(code))) => self.exit = Some(Exit::Ended(code)),
+            // The terminal is gone: nothing can be shown or asked any more.
+            Some(Err(_)) | None => self.exit = Some(Exit::Ended(1)),
+        }
+    }
+
+    fn key(&mut self, event: KeyEvent) {
+        if crate::keymap::is_suspend(event) {
+            self.suspend = true;
+            return;
+        }
+        let contexts = self.top().contexts();
+        let text = self.top().wants_text();
+        self.typed.push(Key::from(event));
+        match self.cx.keymap.find(contexts, &self.typed) {
+            Found::Action(action) => {
+                self.typed.clear();
+                self.act(action);
+            }
+            Found::Prefix => {}
+            Found::Nothing => {
+                let restart = self.typed.len() > 1;
+                self.typed.clear();
+                if restart {
+                    self.key(event);
+                } else if text && let Some(edit) = Edit::from_key(event) {
+                    let flow = self.with_top(|screen, cx| screen.edit(&edit, cx));
+                    self.flow(flow, None);
+                }
+            }
+        }
+    }
+
+    fn top(&self) -> &dyn Screen {
+        // A tab is never empty: `close` replaces the last screen or ends the loop.
+        self.tabs[self.current][self.tabs[self.current].len() - 1].as_ref()
+    }
+
+    fn with_top<T>(&mut self, f: impl FnOnce(&mut dyn Screen, &mut Cx) -> T) -> T {
+        let stack = &mut self.tabs[self.current];
+        let last = stack.len() - 1;
+        f(stack[last].as_mut(), &mut self.cx)
+    }
+
+    fn act(&mut self, action: Action) {
+        let flow = self.with_top(|screen, cx| screen.update(action, cx));
+        self.flow(flow, Some(action));
+    }
+
+    fn flow(&mut self, flow: Flow, action: Option<Action>) {
+        match flow {
+            Flow::Done => {}
+            Flow::Ignored => {
+                if let Some(action) = action {
+                    self.global(action);
+                }
+            }
+            Flow::Open(open) => self.open(open),
+            Flow::Replace(open) => {
+                let screen = screens::open(open, &mut self.cx);
+                let stack = &mut self.tabs[self.current];
+                stack.pop();
+                stack.push(screen);
+            }
+            Flow::Close => self.close(),
+            Flow::Quit => self.quit(),
+        }
+    }
+
+    fn open(&mut self, open: Open) {
+        let screen = screens::open(open, &mut self.cx);
+        self.tabs[self.current].push(screen);
+    }
+
+    fn close(&mut self) {
+        let stack = &mut self.tabs[self.current];
+        if stack.len() > 1 {
+            let choice = stack.pop().and_then(|mut closed| closed.take_choice());
+            if let Some(action) = choice {
+                self.act(action);
+            }
+        } else if self.tabs.len() > 1 {
+            self.tabs.remove(self.current);
+            self.current = self.current.min(self.tabs.len() - 1);
+        } else {
+            self.quit();
+        }
+    }
+
+    fn quit(&mut self) {
+        if self.cx.confirmed_quit || self.cx.jobs.active() == 0 {
+            self.exit = Some(Exit::Quit);
+        } else {
+            self.open(Open::ConfirmQuit);
+        }
+    }
+
+    /// What an action means where the screen on top has no meaning of its own for it.
+    fn global(&mut self, action: Action) {
+        let contexts = self.top().contexts();
+        match action {
+            Action::Close => self.close(),
+            Action::Quit => self.quit(),
+            Action::Back if self.top().is_popup() => self.close(),
+            Action::Help => self.open(Open::Help(contexts)),
+            Action::Palette => self.open(Open::Palette(contexts)),
+            Action::Jobs => self.open(Open::Jobs(None)),
+            Action::Places => self.open(Open::Places),
+            Action::GoTo => self.open(Open::GoTo),
+            Action::Benchmark => self.open(Open::BenchForm { candidates: Vec::new() }),
+            Action::Command => {
+                let line = self.cx.last_command.as_ref().map(|c| crate::text::command_line(c));
+                let lines = vec![line.unwrap_or_else(|| "nothing was done yet that a command line could do".into())];
+                self.open(Open::Message { title: "The same on the command line".into(), lines });
+            }
+            Action::ThemeNext => {
+                self.cx.theme = std::sync::Arc::new(self.cx.theme.next());
+                let name = self.cx.theme.name().to_owned();
+                self.cx.toast(format!("theme {name}"));
+            }
+            Action::TabNew => {
+                let open = self.with_top(|screen, _| screen.here()).map_or(Open::Places, Open::Browse);
+                let screen = screens::open(open, &mut self.cx);
+                self.tabs.insert(self.current + 1, vec![screen]);
+                self.current += 1;
+            }
+            Action::TabNext => self.current = (self.current + 1) % self.tabs.len(),
+            Action::TabPrev => self.current = (self.current + self.tabs.len() - 1) % self.tabs.len(),
+            other => {
+                if let Some(n) = other.name().strip_prefix("tab-").and_then(|n| n.parse::<usize>().ok()) {
+                    self.current = (n - 1).min(self.tabs.len() - 1);
+                }
+            }
+        }
+    }
+
+    fn poll(&mut self) {
+        self.cx.toasts.retain(|t| t.since.elapsed() < toast_time(t.bad));
+        // Screens below the top and in other tabs pull too: their listings go on.
+        for stack in &mut self.tabs {
+            for screen in stack {
+                screen.poll(&mut self.cx);
+            }
+        }
+        if let Some(open) = self.with_top(|screen, _| screen.take_open()) {
+            self.open(open);
+        }
+    }
+
+    fn draw(&mut self, canvas: &mut dyn Canvas) -> Result<()> {
+        canvas.draw(&mut |frame| self.render(frame)).context(|| "drawing on the terminal".into())
+    }
+
+    fn render(&mut self, frame: &mut Frame) {
+        let area = frame.area();
+        let theme = self.cx.theme.clone();
+        frame.render_widget(Block::default().style(theme.style(Role::Text)), area);
+        if area.width < 4 || area.height < 3 {
+            return;
+        }
+        let tab_line = u16::from(self.tabs.len() > 1);
+        let [tabs, body, strip] =
+            Layout::vertical([Constraint::Length(tab_line), Constraint::Min(1), Constraint::Length(1)]).areas(area);
+        if tab_line > 0 {
+            self.render_tabs(frame, tabs);
+        }
+        let stack = &mut self.tabs[self.current];
+        let base = stack.iter().rposition(|s| !s.is_popup()).unwrap_or(0);
+        for screen in &mut stack[base..] {
+            screen.draw(frame, body, &self.cx);
+        }
+        self.render_toasts(frame, body);
+        self.render_strip(frame, strip);
+    }
+
+    fn render_tabs(&self, frame: &mut Frame, area: Rect) {
+        let theme = &self.cx.theme;
+        let mut spans = Vec::new();
+        for (i, stack) in self.tabs.iter().enumerate() {
+            let title = stack.iter().rev().find(|s| !s.is_popup()).map(|s| s.title()).unwrap_or_default();
+            let style = theme.style(if i == self.current { Role::Cursor } else { Role::Bar });
+            let title = crate::text::fit_middle(&crate::text::clean(&title), 24).into_owned();
+            spans.push(Span::styled(format!(" {} {title} ", i + 1), style));
+        }
+        frame.render_widget(Paragraph::new(Line::from(spans)).style(theme.style(Role::Bar)), area);
+    }
+
+    fn render_toasts(&self, frame: &mut Frame, body: Rect) {
+        let Some(toast) = self.cx.toasts.last() else { return };
+        let theme = &self.cx.theme;
+        let mark = match (toast.bad, self.cx.unicode) {
+            (true, true) => "✗ ",
+            (true, false) => "! ",
+            (false, true) => "✓ ",
+            (false, false) => "* ",
+        };
+        let role = if toast.bad { Role::Bad } else { Role::Good };
+        let text = crate::text::clean(&toast.text).into_owned();
+        let width = body.width.saturating_sub(2).max(1);
+        let lines = (crate::text::width(&text) + 2).div_ceil(width as usize).clamp(1, 4) as u16 + u16::from(toast.bad);
+        let lines = lines.min(body.height);
+        let area = Rect { x: body.x, y: body.bottom() - lines, width: body.width, height: lines };
+        frame.render_widget(Clear, area);
+        let line = Line::from(vec![Span::styled(mark, theme.style(role)), Span::raw(text)]);
+        let style = theme.style(Role::Text).patch(theme.style(Role::CursorDim));
+        frame.render_widget(Paragraph::new(line).style(style).wrap(Wrap { trim: true }), area);
+    }
+
+    fn render_strip(&self, frame: &mut Frame, area: Rect) {
+        let theme = &self.cx.theme;
+        frame.render_widget(Block::default().style(theme.style(Role::Bar)), area);
+        let mut hints = Vec::new();
+        let contexts = self.top().contexts();
+        for (action, word) in
+            [(Action::Help, "help"), (Action::Palette, "commands"), (Action::Jobs, "jobs"), (Action::Close, "close")]
+        {
+            let key = self.cx.keymap.label(contexts, action);
+            if !key.is_empty() {
+                hints.push(Span::styled(key, theme.style(Role::Key)));
+                hints.push(Span::styled(format!(" {word}  "), theme.style(Role::Bar)));
+            }
+        }
+        let hints = Line::from(hints);
+        let hint_width = (hints.width() as u16).min(area.width);
+        let left = Rect { width: area.width.saturating_sub(hint_width + 1), ..area };
+        let typed: String = self.typed.iter().map(ToString::to_string).collect();
+        let strip =
+            if typed.is_empty() { screens::strip(&self.cx, left.width) } else { Line::from(format!(" {typed}…")) };
+        frame.render_widget(Paragraph::new(strip).style(theme.style(Role::Bar)), left);
+        let right = Rect { x: area.right() - hint_width, width: hint_width, ..area };
+        frame.render_widget(Paragraph::new(hints), right);
+    }
+}
+
+fn toast_time(bad: bool) -> Duration {
+    if bad { TOAST_BAD } else { TOAST }
+}

@@ -1,0 +1,172 @@
+//! The command line: every job and preview also runs without a screen.
+//!
+//! Output is a table on a terminal and NDJSON with `--json`; progress goes to stderr. Exit codes:
+//! 0 done, 1 failed, 2 usage, 3 not found, 4 denied or bad credentials, 5 unreachable, 6 exists,
+//! 130 cancelled.
+#![allow(clippy::doc_markdown)] // these comments are what --help prints
+
+use crate::error::{Error, Result};
+use crate::store::{Options, Stores};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+mod ls;
+mod out;
+mod preview;
+mod tui;
+mod work;
+
+/// Look into object storage and STAC catalogs of environmental data, and work on what is there.
+#[derive(Debug, Parser)]
+#[command(name = "secchi", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to open: s3://[profile@]bucket/prefix, https://…/catalog.json, a folder, a file
+    pub location: Option<String>,
+    /// What to do instead of opening the screen.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// For all.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options of every verb and of the screen.
+#[derive(Args, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // switches of a command line
+pub struct Global {
+    /// Profile of ~/.aws for locations that name none
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// S3 endpoint, instead of the profile's
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// Region, instead of the profile's
+    #[arg(long, global = true, value_name = "NAME")]
+    pub region: Option<String>,
+    /// Send requests unsigned: public data
+    #[arg(long, global = true)]
+    pub no_sign_request: bool,
+    /// Address buckets as host/bucket
+    #[arg(long, global = true)]
+    pub path_style: bool,
+    /// Trust the certificates in this PEM file too
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca_bundle: Option<PathBuf>,
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Refuse every write
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// Requests under way at once
+    #[arg(long, global = true, value_name = "N")]
+    pub concurrency: Option<usize>,
+    /// How pictures are drawn: auto, kitty, sixel, iterm2, halfblocks, none
+    #[arg(long, global = true, value_name = "MODE", default_value = "auto")]
+    pub graphics: String,
+    /// Colours: deep, shallow, boreal, paper, contrast, ansi, mono
+    #[arg(long, global = true, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// One JSON object a line on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Open an embedded S3 server with samples
+    Demo {
+        /// No screen: print one JSON line with endpoint and keys, and serve until stopped
+        #[arg(long)]
+        serve: bool,
+    },
+    /// List buckets, prefixes and objects, or what a catalog holds
+    Ls {
+        /// What to list
+        location: String,
+        /// All objects below, not one level
+        #[arg(short, long)]
+        recursive: bool,
+        /// Stop after so many
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// What the server says of one object: size, times, metadata, tags
+    Stat {
+        /// The object
+        location: String,
+    },
+    /// The bytes of an object
+    Cat {
+        /// The object
+        location: String,
+    },
+    /// A look at a file: rows, a picture, a tree, text
+    Preview(preview::Args),
+    /// Upload files and folders with metadata
+    Put(work::Put),
+    /// Convert a table to GeoParquet
+    Convert(work::Convert),
+    /// Benchmark random patch reads of formats and storages
+    #[command(subcommand)]
+    Bench(work::Bench),
+    /// What ran, runs, and can be resumed
+    #[command(subcommand)]
+    Jobs(work::JobsVerb),
+    /// Make a bucket
+    Mb {
+        /// s3://bucket/
+        location: String,
+    },
+}
+
+impl Global {
+    /// The store options they make.
+    pub fn store_options(&self) -> Options {
+        Options {
+            profile: self.profile.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            region: self.region.clone(),
+            no_sign_request: self.no_sign_request,
+            path_style: self.path_style.then_some(true),
+            ca_bundle: self.ca_bundle.clone(),
+            read_only: self.read_only,
+            concurrency: self.concurrency,
+            ..Options::default()
+        }
+    }
+}
+
+/// Runs what the command line asks for; gives the exit code.
+pub async fn run(cli: Cli) -> Result<u8> {
+    let Cli { location, verb, global } = cli;
+    match verb {
+        None => tui::run(tui::Start::At(location), &global).await,
+        Some(Verb::Demo { serve: false }) => tui::run(tui::Start::Demo, &global).await,
+        Some(Verb::Demo { serve: true }) => tui::serve_demo().await,
+        Some(verb) => run_verb(verb, &global).await.map(|()| 0),
+    }
+}
+
+async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
+    let stores = Stores::new(global.store_options());
+    match verb {
+        Verb::Ls { location, recursive, limit } => ls::ls(&stores, &location, recursive, limit, global.json).await,
+        Verb::Stat { location } => ls::stat(&stores, &location, global.json).await,
+        Verb::Cat { location } => ls::cat(&stores, &location).await,
+        Verb::Preview(args) => preview::run(&stores, args, global.json).await,
+        Verb::Put(args) => work::put(stores, args, global.json).await,
+        Verb::Convert(args) => work::convert(stores, args, global.json).await,
+        Verb::Bench(verb) => work::bench(stores, verb, global.json).await,
+        Verb::Jobs(verb) => work::manage(stores, verb, global.json).await,
+        Verb::Mb { location } => ls::mb(&stores, &location, global.json).await,
+        Verb::Demo { .. } => Err(Error::usage("the demo is started by the program itself")),
+    }
+}
+
+/// Says an error on stderr as the command line does it, and gives its exit code.
+pub fn report(err: &Error, json: bool) -> u8 {
+    out::error(err, json);
+    err.exit_code()
+}

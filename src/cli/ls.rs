@@ -1,0 +1,128 @@
+//! `ls`, `stat`, `cat`.
+
+use super::out;
+use crate::entry::{Entry, EntryKind};
+use crate::error::{Context as _, Result};
+use crate::location::Location;
+use crate::sources;
+use crate::store::Stores;
+use crate::text;
+use futures::StreamExt as _;
+use object_store::ObjectStoreExt as _;
+use serde_json::json;
+
+/// Lists a location.
+pub(super) async fn ls(
+    stores: &Stores,
+    location: &str,
+    recursive: bool,
+    limit: Option<usize>,
+    json: bool,
+) -> Result<()> {
+    let mut location = Location::parse(location)?;
+    if location.to_path().is_some_and(|p| p.is_dir()) {
+        location = location.as_container();
+    }
+    let mut pages = if recursive {
+        stores.list_all(&location)
+    } else {
+        (sources::of(&location)?.list)(stores.clone(), location.clone())
+    };
+    let mut left = limit.unwrap_or(usize::MAX);
+    while left > 0
+        && let Some(page) = pages.next().await
+    {
+        let page = page.context(|| format!("listing {location}"))?;
+        for entry in page.iter().take(left) {
+            print(entry, &location, json)?;
+        }
+        left = left.saturating_sub(page.len());
+    }
+    Ok(())
+}
+
+fn print(entry: &Entry, container: &Location, json: bool) -> Result<()> {
+    let location = entry.location(container);
+    if json {
+        let kind = match entry.kind {
+            EntryKind::Object => "object",
+            EntryKind::Prefix => "prefix",
+            EntryKind::Bucket => "bucket",
+            EntryKind::Place => "place",
+            EntryKind::Catalog => "catalog",
+            EntryKind::Collection => "collection",
+            EntryKind::Item => "item",
+            EntryKind::Asset => "asset",
+        };
+        let mut object = json!({
+            "kind": kind,
+            "key": if entry.kind == EntryKind::Bucket { location.bucket() } else { location.key() },
+            "name": entry.name,
+            "location": location,
+            "size": entry.size,
+            "modified": entry.modified,
+            "etag": entry.etag,
+        });
+        if let Some(more) = &entry.more {
+            object["media_type"] = json!(more.media_type);
+            object["title"] = json!(more.detail);
+            object["storage_class"] = json!(more.storage_class);
+        }
+        return out::json(&object);
+    }
+    let size = entry.size.map_or_else(|| "-".to_owned(), text::bytes);
+    let time = entry.modified.map_or_else(|| "-".to_owned(), |t| t.format("%Y-%m-%d %H:%M").to_string());
+    let detail = entry.more.as_ref().and_then(|m| m.detail.as_deref()).unwrap_or_default();
+    let line = format!("{size:>10}  {time:<16}  {}  {}", text::clean(&entry.name), text::clean(detail));
+    out::line(line.trim_end())
+}
+
+/// What the server says of one object.
+pub(super) async fn stat(stores: &Stores, location: &str, json: bool) -> Result<()> {
+    let location = Location::parse(location)?;
+    let stat = stores.stat(&location, stores.meter()).await?;
+    if json {
+        return out::json(&stat);
+    }
+    let row = |name: &str, value: &str| out::line(&format!("{name:<14} {}", text::clean(value)));
+    row("location", &stat.location.to_string())?;
+    row("size", &format!("{} ({} bytes)", text::bytes(stat.size), stat.size))?;
+    let facts = [
+        ("modified", stat.modified.map(|t| t.to_rfc3339())),
+        ("content type", stat.content_type.clone()),
+        ("ETag", stat.etag.clone()),
+        ("storage class", stat.storage_class.clone()),
+        ("version", stat.version.clone()),
+    ];
+    for (name, value) in facts {
+        if let Some(value) = value {
+            row(name, &value)?;
+        }
+    }
+    for (title, map) in [("metadata", &stat.metadata), ("tag", &stat.tags)] {
+        for (key, value) in map {
+            row(title, &format!("{key} = {value}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a bucket.
+pub(super) async fn mb(stores: &Stores, location: &str, json: bool) -> Result<()> {
+    let location = Location::parse(location)?;
+    let handle = stores.open(&location, stores.meter()).await?;
+    handle.create_bucket().await.context(|| format!("making the bucket {location}"))?;
+    if json { out::json(&json!({ "location": location })) } else { out::line(&text::clean(&location.to_string())) }
+}
+
+/// The bytes of an object, streamed.
+pub(super) async fn cat(stores: &Stores, location: &str) -> Result<()> {
+    let location = Location::parse(location)?;
+    let handle = stores.open(&location, stores.meter()).await?;
+    let got = handle.object_store().get(&handle.path(location.key())).await;
+    let mut stream = got.context(|| format!("reading {location}"))?.into_stream();
+    while let Some(chunk) = stream.next().await {
+        out::bytes(&chunk.context(|| format!("reading {location}"))?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! The screen: everything that is set up before the loop runs, and kept after it.
+
+use super::Global;
+use crate::app::{App, Exit, Input, TerminalCanvas};
+use crate::config::{Config, Folders, Memory};
+use crate::demo;
+use crate::error::{Context as _, Error, Result};
+use crate::job::Jobs;
+use crate::keymap::Keymap;
+use crate::location::Location;
+use crate::screen::{Cx, Open};
+use crate::screens;
+use crate::store::Stores;
+use crate::task::Waker;
+use crate::terminal::{Colours, Env, Graphics, Options, Session};
+use crate::theme::Theme;
+use futures::{Stream, StreamExt as _};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Where the screen starts.
+pub(super) enum Start {
+    /// What the user named, or Places.
+    At(Option<String>),
+    /// The embedded demo.
+    Demo,
+}
+
+/// Runs the screen; gives the exit code.
+pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
+    let folders = Folders::find()?;
+    let config_file = global.config.clone().unwrap_or_else(|| folders.config.join("config.toml"));
+    let config = Config::load(&config_file)?;
+    let keymap = Keymap::with_overrides(&read_or_empty(&folders.config.join("keymap.toml"))?)?;
+    let graphics =
+        Graphics::parse(config.graphics.as_deref().filter(|_| global.graphics == "auto").unwrap_or(&global.graphics))?;
+    let named_theme = global.theme.as_deref().or(config.theme.as_deref()).map(Theme::named).transpose()?;
+    let mut options = global.store_options();
+    options.concurrency = options.concurrency.or(config.concurrency);
+    let mut writable = BTreeSet::new();
+    let mut demo = None;
+    let open = match start {
+        Start::At(None) => Open::Places,
+        Start::At(Some(text)) => {
+            let location = Location::parse(&text)?;
+            let folder = location.to_path().is_some_and(|p| p.is_dir());
+            screens::open_of(if folder { location.as_container() } else { location })
+        }
+        Start::Demo => {
+            let running = demo::start(None)?;
+            let location = running.location();
+            writable.insert(location.store().clone());
+            demo = Some(running);
+            Open::Browse(location)
+        }
+    };
+    let env = Env::from_process();
+    let session = Session::enter(&env, Options { mouse: false, graphics })?;
+    let caps = session.caps();
+    let theme = match named_theme {
+        Some(theme) => theme,
+        None if caps.colours == Colours::None => Theme::named("mono")?,
+        None if caps.colours == Colours::Ansi16 => Theme::named("ansi")?,
+        None => Theme::named("deep")?,
+    };
+    let waker = Waker::new();
+    let stores = Stores::new(options);
+    if let Some(demo) = &demo {
+        stores.give(demo::PROFILE, demo.given());
+    }
+    let mut canvas = TerminalCanvas::new(session, waker.clone())?;
+    let memory = Memory::load(&folders.state);
+    let cx = Cx {
+        jobs: Jobs::new(stores.clone(), folders.state.clone(), waker.clone()).with_kinds(crate::jobs::from_spec),
+        stores,
+        config: Arc::new(config),
+        keymap: Arc::new(keymap),
+        theme: Arc::new(theme),
+        gallery: canvas.gallery(),
+        waker,
+        toasts: Vec::new(),
+        last_command: None,
+        recents: memory.recents,
+        bookmarks: memory.bookmarks,
+        writable,
+        clipboard: None,
+        confirmed_quit: false,
+        unicode: caps.unicode,
+        folders,
+    };
+    let input = futures::stream::select(
+        canvas.input()?.map(Some).chain(futures::stream::once(async { None })),
+        news(demo.as_ref()).map(Some),
+    )
+    .take_while(|input| std::future::ready(input.is_some()))
+    .filter_map(std::future::ready);
+    let mut app = App::new(open, cx);
+    let exit = app.run(&mut canvas, input).await;
+    drop(canvas);
+    if demo.is_none() {
+        let memory = Memory { recents: app.cx.recents.clone(), bookmarks: app.cx.bookmarks.clone() };
+        memory.save(&app.cx.folders.state).context(|| "remembering places".into())?;
+    }
+    match exit? {
+        Exit::Quit => Ok(0),
+        Exit::Ended(code) => Ok(code),
+    }
+}
+
+/// While the demo's samples are being made, listings are read again when there are more of them.
+fn news(demo: Option<&demo::Demo>) -> impl Stream<Item = std::io::Result<Input>> + Send + use<> {
+    let changes = demo.map(demo::Demo::changes);
+    futures::stream::iter(changes).flatten().map(|()| Ok(Input::Refresh)).chain(futures::stream::pending())
+}
+
+fn read_or_empty(path: &std::path::Path) -> Result<String> {
+    match std::fs::read_to_string(path) {
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        other => other.map_err(Error::from).context(|| path.display().to_string()),
+    }
+}
+
+/// Serves the demo without a screen until it is told to stop.
+pub(super) async fn serve_demo() -> Result<u8> {
+    let demo = demo::start(None)?;
+    demo.ready().await?;
+    super::out::json(&serde_json::json!({
+        "endpoint": demo.endpoint,
+        "access_key": demo.access_key,
+        "secret_key": demo.secret_key,
+        "bucket": demo.bucket,
+    }))?;
+    let mut signals = crate::terminal::Signals::new()?;
+    let crate::terminal::Signal::Terminate(_) = signals.next().await;
+    Ok(0)
+}

@@ -1,0 +1,267 @@
+//! Reading run directories: what is known of runs of the past, and of those that other programs run now.
+
+use super::journal::{self, Header};
+use super::{JobView, Outcome, State};
+use crate::error::{Context as _, Result};
+use crate::meter::{Counts, Sample, Throughput, latency_histogram};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Of a longer events file only this much of its start and of its end is read.
+const HALF: u64 = 4 << 20;
+/// Samples kept of a run of the past.
+const SERIES: usize = 240;
+/// What a job recorded that is kept of a run of the past.
+const RECORDED: usize = 5_000;
+
+/// A run found in the state folder.
+pub(super) struct Past {
+    pub(super) header: Header,
+    pub(super) view: JobView,
+}
+
+/// The names of the newest `limit` runs in `runs`, newest first.
+pub(super) fn newest(runs: &Path, limit: usize) -> Vec<String> {
+    let Ok(dirs) = std::fs::read_dir(runs) else { return Vec::new() };
+    let mut ids: Vec<String> = dirs
+        .flatten()
+        .filter_map(|dir| dir.file_name().into_string().ok())
+        .filter(|name| ulid::Ulid::from_string(name).is_ok())
+        .collect();
+    // ULIDs sort by time.
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    ids.truncate(limit);
+    ids
+}
+
+/// Reads one run. What cannot be read of its events is left out: a crash ends files anywhere.
+pub(super) fn read(dir: &Path) -> Result<Past> {
+    let text = std::fs::read(dir.join(journal::SPEC)).context(|| dir.display().to_string())?;
+    let header: Header = serde_json::from_slice(&text).context(|| dir.display().to_string())?;
+    let attempt = journal::last_attempt(dir);
+    let mut reading = Reading::new(&header);
+    for past in 1..attempt {
+        let lines = lines(&journal::events_file(dir, past));
+        reading.recorded.extend(lines.iter().filter_map(recorded));
+    }
+    for line in lines(&journal::events_file(dir, attempt)) {
+        reading.line(&line);
+    }
+    let elsewhere = !reading.ended && journal::is_held(dir);
+    Ok(Past { view: reading.finish(elsewhere), header })
+}
+
+/// What the former attempts of a run recorded, oldest first.
+pub(super) fn earlier(dir: &Path) -> Vec<Value> {
+    (1..=journal::last_attempt(dir))
+        .flat_map(|attempt| lines_below(&journal::events_file(dir, attempt), u64::MAX))
+        .filter_map(|line| recorded(&line))
+        .collect()
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    lines_below(path, 2 * HALF)
+}
+
+/// The lines of a file that are whole; of one longer than `limit` bytes, those of its two ends.
+fn lines_below(path: &Path, limit: u64) -> Vec<Value> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(path)?;
+        let size = file.metadata()?.len();
+        let mut bytes = Vec::new();
+        if size <= limit {
+            file.read_to_end(&mut bytes)?;
+            return Ok(bytes);
+        }
+        file.by_ref().take(limit / 2).read_to_end(&mut bytes)?;
+        // The line cut here and the one cut at the seam are joined to one that does not parse.
+        file.seek(SeekFrom::Start(size - limit / 2))?;
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    bytes.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+/// What the job gave to [`super::JobCx::event`], if the line holds that.
+fn recorded(line: &Value) -> Option<Value> {
+    let name = line.get("event")?.as_str()?;
+    if name == "sample" {
+        return line.get("data").cloned();
+    }
+    if journal::is_reserved(name) {
+        return None;
+    }
+    let mut fields = line.as_object()?.clone();
+    for ours in ["seq", "t", "mono"] {
+        fields.shift_remove(ours);
+    }
+    Some(Value::Object(fields))
+}
+
+/// A view under construction, line by line.
+struct Reading {
+    view: JobView,
+    recorded: Vec<Value>,
+    log: Vec<(DateTime<Utc>, String)>,
+    latency: hdrhistogram::Histogram<u64>,
+    state: Option<State>,
+    ended: bool,
+}
+
+impl Reading {
+    fn new(header: &Header) -> Self {
+        Self {
+            view: blank(header, State::Interrupted),
+            recorded: Vec::new(),
+            log: Vec::new(),
+            latency: latency_histogram(),
+            state: None,
+            ended: false,
+        }
+    }
+
+    fn line(&mut self, line: &Value) {
+        let at = line
+            .get("t")
+            .and_then(Value::as_str)
+            .and_then(|t| DateTime::parse_from_rfc3339(t).ok())
+            .map_or(self.view.started, |t| t.with_timezone(&Utc));
+        let mono = line.get("mono").and_then(Value::as_f64).filter(|m| m.is_finite() && *m >= 0.0).unwrap_or(0.0);
+        self.view.elapsed = self.view.elapsed.max(Duration::try_from_secs_f64(mono).unwrap_or_default());
+        match line.get("event").and_then(Value::as_str) {
+            Some("start") => self.view.started = at,
+            Some("note") => {
+                if let Some(text) = line.get("text").and_then(Value::as_str) {
+                    self.log.push((at, text.to_owned()));
+                }
+            }
+            Some("progress") => {
+                self.counters(line, mono);
+                self.merge(line);
+            }
+            Some("end") => {
+                self.counters(line, mono);
+                // The end holds the whole attempt's latencies, not only those since the last line.
+                self.latency.reset();
+                self.merge(line);
+                self.end(line);
+            }
+            _ => self.recorded.extend(recorded(line)),
+        }
+    }
+
+    fn counters(&mut self, line: &Value, mono: f64) {
+        let number = |name: &str| line.get(name).and_then(Value::as_u64).unwrap_or(0);
+        self.view.done = number("done");
+        self.view.total = number("total");
+        if let Some(step) = line.get("step").and_then(Value::as_str) {
+            step.clone_into(&mut self.view.step);
+        }
+        self.view.counts = Counts {
+            requests: number("requests"),
+            errors: number("errors"),
+            retries: number("retries"),
+            bytes_in: number("bytes_in"),
+            bytes_out: number("bytes_out"),
+        };
+        let bytes = self.view.counts.bytes_in.saturating_add(self.view.counts.bytes_out);
+        self.view.throughput.push(Sample { t: mono, bytes, requests: self.view.counts.requests });
+    }
+
+    fn merge(&mut self, line: &Value) {
+        if let Some(part) = line.get("latency").and_then(Value::as_str).and_then(journal::decode) {
+            // Of other bounds: then it cannot be merged, and is not ours.
+            let _ = self.latency.add(part);
+        }
+    }
+
+    fn end(&mut self, line: &Value) {
+        self.ended = true;
+        self.view.outcome = line.get("outcome").and_then(|o| serde_json::from_value::<Outcome>(o.clone()).ok());
+        self.state = match line.get("state").and_then(Value::as_str) {
+            Some("done") => Some(State::Done),
+            Some("cancelled") => Some(State::Cancelled),
+            _ => {
+                let message = line.pointer("/error/message").and_then(Value::as_str);
+                Some(State::Failed(message.unwrap_or("it failed").to_owned()))
+            }
+        };
+    }
+
+    fn finish(mut self, elsewhere: bool) -> JobView {
+        self.view.state = match self.state {
+            Some(state) => state,
+            None if elsewhere => State::Running,
+            None => State::Interrupted,
+        };
+        if elsewhere {
+            self.view.step = "in another program".into();
+        }
+        self.view.latency = percentiles(&self.latency);
+        self.log.drain(..self.log.len().saturating_sub(super::watch::LOG));
+        self.recorded.drain(..self.recorded.len().saturating_sub(RECORDED));
+        self.view.log = Arc::new(self.log);
+        self.view.events = Arc::new(self.recorded);
+        self.view
+    }
+}
+
+/// A view of a run of which nothing but its spec is known.
+pub(super) fn blank(header: &Header, state: State) -> JobView {
+    JobView {
+        id: header.id.clone(),
+        kind: header.spec.kind.clone(),
+        title: header.title.clone(),
+        command: header.command.clone(),
+        state,
+        started: header.created,
+        elapsed: Duration::ZERO,
+        done: 0,
+        total: 0,
+        step: String::new(),
+        counts: Counts::default(),
+        in_flight: 0,
+        throughput: Throughput::new(SERIES),
+        latency: None,
+        eta: None,
+        log: Arc::default(),
+        events: Arc::default(),
+        outcome: None,
+        failure: None,
+    }
+}
+
+/// p50, p90, p99 and maximum, in microseconds.
+pub(super) fn percentiles(histogram: &hdrhistogram::Histogram<u64>) -> Option<[u64; 4]> {
+    (!histogram.is_empty()).then(|| {
+        [
+            histogram.value_at_quantile(0.5),
+            histogram.value_at_quantile(0.9),
+            histogram.value_at_quantile(0.99),
+            histogram.max(),
+        ]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_cut_anywhere_gives_its_whole_lines() {
+        let dir = tempfile::tempdir().expect("folder");
+        let path = dir.path().join("x");
+        let long = format!("{{\"event\":\"part\",\"pad\":\"{}\"}}\n", "x".repeat(100));
+        std::fs::write(&path, format!("{{\"event\":\"start\"}}\n\u{0}\u{1}\n{}{{\"event\":\"en", long.repeat(50)))
+            .expect("writes");
+        assert_eq!(lines_below(&path, u64::MAX).len(), 51);
+        let cut = lines_below(&path, 1_000);
+        assert!((5..=9).contains(&cut.len()), "{}", cut.len());
+        assert!(lines(&dir.path().join("absent")).is_empty());
+    }
+}

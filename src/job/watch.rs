@@ -1,0 +1,295 @@
+//! Watching one run: a few samples a second for the screen, a line a second for the journal.
+
+use super::engine::Engine;
+use super::journal::{self, Journal};
+use super::{JobId, Outcome, State, history};
+use crate::error::{Error, Kind, Result};
+use crate::meter::{Counts, Sample, latency_histogram};
+use crate::task::Control;
+use chrono::Utc;
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often a running job is looked at.
+pub(super) const PERIOD: Duration = Duration::from_millis(200);
+/// Log lines kept of a job.
+pub(super) const LOG: usize = 1_000;
+/// What a job recorded that is kept for the screen; the journal keeps all.
+const RECORDED: usize = 50_000;
+/// The time to go is told from the rate of this many seconds.
+const RECENT: f64 = 15.0;
+
+/// The eye on one attempt.
+pub(super) struct Watch {
+    engine: Arc<Engine>,
+    id: JobId,
+    control: Control,
+    journal: Option<Journal>,
+    began: Instant,
+    /// `(seconds, done)`, for the time to go.
+    progress: VecDeque<(f64, u64)>,
+    seen: Seen,
+    written: Seen,
+    /// When the last progress line was written, in seconds since the start.
+    wrote: f64,
+    /// The latencies at that time.
+    latency: Histogram<u64>,
+    recorded: Vec<Value>,
+    notes: Vec<String>,
+}
+
+/// What is compared to tell whether anything changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Seen {
+    counts: Counts,
+    progress: (u64, u64),
+    step: String,
+    second: u64,
+}
+
+impl Watch {
+    pub(super) fn new(engine: Arc<Engine>, id: JobId, control: Control, journal: Option<Journal>) -> Self {
+        Self {
+            engine,
+            id,
+            control,
+            journal,
+            began: Instant::now(),
+            progress: VecDeque::new(),
+            seen: Seen::default(),
+            written: Seen::default(),
+            wrote: 0.0,
+            latency: latency_histogram(),
+            recorded: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Writes that work begins.
+    pub(super) fn start(&mut self) {
+        let fields = json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() });
+        self.journalled("start", fields);
+        let t = self.began.elapsed().as_secs_f64();
+        self.engine.update(&self.id, |view| view.throughput.push(Sample { t, bytes: 0, requests: 0 }));
+    }
+
+    /// Adds a line to the log and the journal.
+    pub(super) fn note(&mut self, text: String) {
+        self.journalled("note", json!({ "text": text }));
+        self.notes.push(text);
+    }
+
+    /// Takes what the job recorded.
+    pub(super) fn record(&mut self, events: &mut Vec<Value>) {
+        if let Some(journal) = &mut self.journal {
+            for event in events.iter() {
+                journal.recorded(event);
+            }
+        }
+        self.recorded.append(events);
+    }
+
+    /// Looks at the run.
+    pub(super) fn tick(&mut self) {
+        if let Some(problem) = self.journal.as_ref().and_then(Journal::problem) {
+            self.notes.push(problem);
+        }
+        for note in self.control.take_notes() {
+            self.note(note);
+        }
+        let t = self.began.elapsed().as_secs_f64();
+        let now = self.look(t);
+        let second_passed = t - self.wrote >= 1.0;
+        let mut percentiles = None;
+        if second_passed {
+            percentiles = self.progress_line(t, &now);
+        }
+        self.progress.push_back((t, now.progress.0));
+        while self.progress.len() > 2 && self.progress.front().is_some_and(|(old, _)| t - old > RECENT) {
+            self.progress.pop_front();
+        }
+        let changed = now != self.seen || !self.notes.is_empty() || !self.recorded.is_empty();
+        self.seen = now;
+        self.publish(t, percentiles);
+        self.engine.changed(changed, false);
+    }
+
+    fn look(&self, t: f64) -> Seen {
+        Seen {
+            counts: self.control.meter.counts(),
+            progress: self.control.progress(),
+            step: self.control.current_step(),
+            second: t as u64,
+        }
+    }
+
+    fn publish(&mut self, t: f64, percentiles: Option<[u64; 4]>) {
+        let (notes, recorded) = (std::mem::take(&mut self.notes), std::mem::take(&mut self.recorded));
+        let eta = time_to_go(&self.progress, self.seen.progress);
+        let counts = self.seen.counts;
+        self.engine.update(&self.id, |view| {
+            let bytes = counts.bytes_in.saturating_add(counts.bytes_out);
+            view.throughput.push(Sample { t, bytes, requests: counts.requests });
+            view.eta = eta;
+            view.latency = percentiles.or(view.latency);
+            if !notes.is_empty() {
+                let log = Arc::make_mut(&mut view.log);
+                log.extend(notes.into_iter().map(|line| (Utc::now(), line)));
+                log.drain(..log.len().saturating_sub(LOG));
+            }
+            if !recorded.is_empty() {
+                let events = Arc::make_mut(&mut view.events);
+                events.extend(recorded);
+                if events.len() > RECORDED {
+                    events.drain(..events.len() - RECORDED / 2);
+                }
+            }
+        });
+    }
+
+    /// Writes a progress line where there is progress; the latency percentiles so far.
+    fn progress_line(&mut self, t: f64, now: &Seen) -> Option<[u64; 4]> {
+        if let Some(journal) = &self.journal {
+            journal.look();
+        }
+        self.wrote = t;
+        let unchanged = self.written.counts == now.counts && self.written.progress == now.progress;
+        if unchanged && self.written.step == now.step {
+            return None;
+        }
+        self.written = now.clone();
+        let latency = self.control.meter.latency();
+        let mut interval = latency.clone();
+        // The counts only grow, so this cannot fail; if it did, the interval would hold all so far.
+        let _ = interval.subtract(&self.latency);
+        let mut fields = counters(now);
+        if let Some(text) = journal::encode(&interval) {
+            fields["latency"] = text.into();
+        }
+        self.journalled("progress", fields);
+        self.latency = latency;
+        history::percentiles(&self.latency)
+    }
+
+    /// Writes the end, waits until it is on disk, and tells the screen.
+    pub(super) async fn end(mut self, result: Result<Outcome>) {
+        self.tick();
+        let cancelled = self.control.is_cancelled();
+        let state = match &result {
+            Ok(_) => State::Done,
+            Err(err) if cancelled && err.kind() == Kind::Cancelled => State::Cancelled,
+            Err(err) => State::Failed(err.to_string()),
+        };
+        if let (State::Failed(sentence), Err(err)) = (&state, &result) {
+            self.note(sentence.clone());
+            for line in explain(err) {
+                self.note(line);
+            }
+        }
+        let elapsed = self.began.elapsed();
+        let latency = self.control.meter.latency();
+        let fields = end_fields(&state, &result, &self.seen, elapsed, &latency);
+        self.journalled("end", fields);
+        self.publish(elapsed.as_secs_f64(), history::percentiles(&latency));
+        if let Some(journal) = self.journal.take() {
+            // On a thread, since a slow disk must not hold up the others.
+            let _ = tokio::task::spawn_blocking(move || journal.close()).await;
+        }
+        let (done, total) = self.seen.progress;
+        let (step, counts) = (std::mem::take(&mut self.seen.step), self.seen.counts);
+        self.engine.update(&self.id, |view| {
+            (view.done, view.total, view.step, view.counts) = (done, total, step, counts);
+            (view.elapsed, view.eta, view.in_flight) = (elapsed, None, 0);
+            view.state = state;
+            match result {
+                Ok(outcome) => view.outcome = Some(outcome),
+                Err(err) => view.failure = Some(Arc::new(err)),
+            }
+        });
+        self.engine.ended(&self.id);
+    }
+
+    fn journalled(&mut self, event: &str, fields: Value) {
+        if let Some(journal) = &mut self.journal {
+            journal.line(event, fields);
+        }
+    }
+}
+
+fn counters(now: &Seen) -> Value {
+    let Counts { requests, errors, retries, bytes_in, bytes_out } = now.counts;
+    json!({
+        "done": now.progress.0, "total": now.progress.1, "step": now.step, "requests": requests, "errors": errors,
+        "retries": retries, "bytes_in": bytes_in, "bytes_out": bytes_out,
+    })
+}
+
+fn end_fields(
+    state: &State,
+    result: &Result<Outcome>,
+    seen: &Seen,
+    elapsed: Duration,
+    latency: &Histogram<u64>,
+) -> Value {
+    let mut fields = counters(seen);
+    fields["elapsed"] = json!(elapsed.as_secs_f64());
+    fields["state"] = match state {
+        State::Done => "done",
+        State::Cancelled => "cancelled",
+        _ => "failed",
+    }
+    .into();
+    match result {
+        Ok(outcome) => fields["outcome"] = serde_json::to_value(outcome).unwrap_or_default(),
+        Err(err) => {
+            fields["error"] = json!({
+                "kind": format!("{:?}", err.kind()).to_lowercase(), "message": err.to_string(),
+                "hint": err.hint(), "request_id": err.request_id(), "exit_code": err.exit_code(),
+            });
+        }
+    }
+    if let Some(text) = journal::encode(latency) {
+        fields["latency"] = text.into();
+    }
+    fields
+}
+
+/// What the log says of a failure besides its sentence.
+fn explain(err: &Error) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.extend(err.hint().map(str::to_owned));
+    let details = err.details();
+    if !details.is_empty() {
+        lines.push(format!("because: {details}"));
+    }
+    lines.extend(err.request_id().map(|id| format!("request id: {id}")));
+    lines
+}
+
+/// Time to go, from the rate of the last seconds.
+fn time_to_go(progress: &VecDeque<(f64, u64)>, (done, total): (u64, u64)) -> Option<Duration> {
+    let ((t0, d0), (t1, d1)) = (*progress.front()?, *progress.back()?);
+    let left = total.checked_sub(done).filter(|_| total > 0)?;
+    let gained = d1.checked_sub(d0).filter(|g| *g > 0)?;
+    // The first second of a transfer says little.
+    (t1 - t0 >= 1.0).then(|| Duration::try_from_secs_f64(left as f64 * (t1 - t0) / gained as f64).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_to_go_follows_the_recent_rate() {
+        let at = |points: &[(f64, u64)], of| time_to_go(&points.iter().copied().collect(), of);
+        assert_eq!(at(&[(0.0, 0), (10.0, 100)], (100, 300)), Some(Duration::from_secs(20)));
+        assert_eq!(at(&[(0.0, 0), (10.0, 100)], (100, 0)), None, "an unknown total");
+        assert_eq!(at(&[(0.0, 50), (10.0, 50)], (50, 100)), None, "no progress");
+        assert_eq!(at(&[(0.0, 90), (10.0, 50)], (50, 100)), None, "went back");
+        assert_eq!(at(&[(0.0, 0), (0.2, 50)], (50, 100)), None, "too early");
+        assert_eq!(at(&[], (0, 100)), None);
+    }
+}

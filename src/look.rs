@@ -1,0 +1,271 @@
+//! How a preview is loaded under a moving cursor, and drawn: the newest wish wins, scrolling stays
+//! free, what was seen a moment ago is there at once.
+
+use crate::error::{Error, Result};
+use crate::location::Location;
+use crate::meter::Cost;
+use crate::preview::{Ask, Facts, Loaded, Preview, Probe};
+use crate::previews;
+use crate::screen::Cx;
+use crate::task::{Pending, poll_slot};
+use crate::text;
+use crate::theme::Role;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Wrap};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+mod facts;
+mod hex;
+mod raster;
+mod table;
+mod text_lines;
+mod tree;
+
+/// The cursor rests so long before anything is requested.
+const DEBOUNCE: Duration = Duration::from_millis(70);
+/// Previews that are kept for coming back.
+const KEPT: usize = 24;
+/// A preview that takes longer is given up.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A preview being loaded or shown.
+#[derive(Default)]
+pub struct Look {
+    probe: Option<Probe>,
+    pending: Option<Pending<Loaded>>,
+    since: Option<Instant>,
+    loaded: Option<Result<Arc<Loaded>>>,
+    kept: VecDeque<(Location, Option<String>, Arc<Loaded>)>,
+    /// Size of the area drawn last, in cells; what is loaded next suits it.
+    area: (u16, u16),
+    view: View,
+    /// First line and first column shown.
+    scroll: (usize, usize),
+}
+
+/// What of a preview is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum View {
+    /// Rows, picture, text.
+    #[default]
+    Content,
+    /// Names and values about it.
+    Facts,
+}
+
+impl Look {
+    /// Wishes to see this (or nothing). The same wish again changes nothing.
+    pub fn show(&mut self, probe: Option<Probe>, cx: &Cx) {
+        let same = |a: &Probe, b: &Probe| a.location == b.location && a.etag == b.etag && a.size == b.size;
+        if let (Some(a), Some(b)) = (&probe, &self.probe)
+            && same(a, b)
+        {
+            return;
+        }
+        self.pending = None;
+        self.loaded = None;
+        self.scroll = (0, 0);
+        self.probe.clone_from(&probe);
+        let Some(probe) = probe else { return };
+        let known = self.kept.iter().find(|(at, etag, _)| *at == probe.location && *etag == probe.etag);
+        if let Some((_, _, loaded)) = known {
+            self.loaded = Some(Ok(loaded.clone()));
+            return;
+        }
+        self.load(probe, DEBOUNCE, cx);
+    }
+
+    /// Loads it again, now.
+    pub fn refresh(&mut self, cx: &Cx) {
+        if let Some(probe) = self.probe.clone() {
+            self.kept.retain(|(at, _, _)| *at != probe.location);
+            self.load(probe, Duration::ZERO, cx);
+        }
+    }
+
+    fn load(&mut self, probe: Probe, after: Duration, cx: &Cx) {
+        let stores = cx.stores.clone();
+        let (columns, rows) = self.area;
+        // The first wish may come before the first frame: then a pane of an ordinary size is assumed.
+        let area = Rect { x: 0, y: 0, width: columns.max(40), height: rows.max(12) };
+        let pixels = cx.gallery.pixels(area);
+        self.since = Some(Instant::now());
+        self.pending = Some(Pending::spawn(&cx.waker, async move {
+            tokio::time::sleep(after).await;
+            let mut ask = Ask::new(probe, stores.meter().child());
+            ask.pixels = (pixels.0.clamp(64, 2048), pixels.1.clamp(64, 2048));
+            let guard = CancelOnDrop(ask.control.clone());
+            let loaded = tokio::time::timeout(TIMEOUT, previews::load(stores, ask)).await;
+            drop(guard);
+            loaded.unwrap_or_else(|_| {
+                Err(Error::new(crate::error::Kind::Limit, "the preview took longer than a minute")
+                    .with_hint("the server is slow, or the file needs more reading than a look is worth"))
+            })
+        }));
+    }
+
+    /// Pulls what has arrived.
+    pub fn poll(&mut self, _cx: &Cx) {
+        let Some(result) = poll_slot(&mut self.pending) else { return };
+        self.loaded = Some(result.map(Arc::new));
+        if let (Some(Ok(loaded)), Some(probe)) = (&self.loaded, &self.probe) {
+            self.kept.push_front((probe.location.clone(), probe.etag.clone(), loaded.clone()));
+            self.kept.truncate(KEPT);
+        }
+    }
+
+    /// Whether something is on its way.
+    pub fn is_loading(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// What is shown, once it is there.
+    pub fn loaded(&self) -> Option<&Loaded> {
+        self.loaded.as_ref()?.as_ref().ok().map(AsRef::as_ref)
+    }
+
+    /// Content, then facts, then content again.
+    pub fn next_view(&mut self) {
+        self.view = if self.view == View::Content { View::Facts } else { View::Content };
+        self.scroll = (0, 0);
+    }
+
+    /// Scrolls by lines and columns.
+    pub fn scroll(&mut self, lines: isize, columns: isize) {
+        let last = self.lines().saturating_sub(1);
+        self.scroll.0 = self.scroll.0.saturating_add_signed(lines).min(last);
+        self.scroll.1 = self.scroll.1.saturating_add_signed(columns).min(self.columns().saturating_sub(1));
+    }
+
+    /// Scrolls to a line, or the last.
+    pub fn scroll_to(&mut self, line: usize) {
+        self.scroll.0 = line.min(self.lines().saturating_sub(self.area.1.saturating_sub(4) as usize));
+    }
+
+    fn lines(&self) -> usize {
+        match (self.view, self.loaded().map(|l| &l.preview)) {
+            (_, None) => 0,
+            (View::Facts, Some(preview)) => facts_of(preview).map_or(0, |f| f.rows.len()),
+            (View::Content, Some(preview)) => match preview {
+                Preview::Text(t) => t.lines.len(),
+                Preview::Facts(f) => f.rows.len(),
+                Preview::Hex(h) => h.bytes.len().div_ceil(16),
+                Preview::Table(t) => t.batch.num_rows(),
+                Preview::Tree(t) => t.nodes.len(),
+                Preview::Raster(_) => 0,
+            },
+        }
+    }
+
+    fn columns(&self) -> usize {
+        match self.loaded().map(|l| &l.preview) {
+            Some(Preview::Table(t)) => t.columns.len(),
+            Some(_) => 200,
+            None => 0,
+        }
+    }
+
+    /// Draws it: a title, the content, what it cost.
+    pub fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
+        self.area = (area.width, area.height);
+        if area.width == 0 || area.height == 0 {
+            return;
+        }
+        let theme = &cx.theme;
+        match &self.loaded {
+            Some(Ok(loaded)) => {
+                let loaded = loaded.clone();
+                let [title, content, cost] =
+                    Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)]).areas(area);
+                let words = title_of(&loaded);
+                let words = text::fit(&text::clean(&words), area.width as usize).into_owned();
+                frame.render_widget(Paragraph::new(Line::styled(words, theme.style(Role::Title))), title);
+                frame.render_widget(Paragraph::new(cost_line(&loaded.cost, &loaded.preview, area.width, cx)), cost);
+                self.draw_content(&loaded, frame, content, cx);
+            }
+            Some(Err(err)) => {
+                let mut lines = vec![Line::raw(""), Line::styled(err.to_string(), theme.style(Role::Bad))];
+                if let Some(hint) = err.hint() {
+                    lines.extend([Line::raw(""), Line::raw(hint.to_owned())]);
+                }
+                frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: true }), area);
+            }
+            None if self.pending.is_some() && self.since.is_some_and(|s| s.elapsed() > DEBOUNCE * 2) => {
+                let line = Line::styled("reading…", theme.style(Role::Dim));
+                frame.render_widget(Paragraph::new(vec![Line::raw(""), line]), area);
+            }
+            None => {}
+        }
+    }
+
+    fn draw_content(&self, loaded: &Loaded, frame: &mut Frame, area: Rect, cx: &Cx) {
+        if self.view == View::Facts
+            && let Some(facts) = facts_of(&loaded.preview)
+        {
+            facts::draw(facts, self.scroll.0, frame, area, cx);
+            return;
+        }
+        match &loaded.preview {
+            Preview::Text(text) => text_lines::draw(text, self.scroll, frame, area, cx),
+            Preview::Facts(facts) => facts::draw(facts, self.scroll.0, frame, area, cx),
+            Preview::Hex(hex) => hex::draw(hex, self.scroll.0, frame, area, cx),
+            Preview::Table(table) => table::draw(table, self.scroll, frame, area, cx),
+            Preview::Raster(raster) => raster::draw(raster, frame, area, cx),
+            Preview::Tree(tree) => tree::draw(tree, self.scroll.0, frame, area, cx),
+        }
+    }
+}
+
+/// Tells blocking work to stop when its preview is no longer wanted.
+struct CancelOnDrop(crate::task::Control);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+fn facts_of(preview: &Preview) -> Option<&Facts> {
+    match preview {
+        Preview::Table(t) => Some(&t.facts),
+        Preview::Raster(r) => Some(&r.facts),
+        Preview::Tree(t) => Some(&t.facts),
+        Preview::Facts(f) => Some(f),
+        Preview::Text(_) | Preview::Hex(_) => None,
+    }
+}
+
+fn title_of(loaded: &Loaded) -> String {
+    match facts_of(&loaded.preview) {
+        Some(facts) if !facts.title.is_empty() => facts.title.clone(),
+        _ => match &loaded.preview {
+            Preview::Text(t) => {
+                let more = if t.truncated { "more than " } else { "" };
+                format!("{}  {more}{} lines", loaded.format, text::count(t.lines.len() as u64))
+            }
+            Preview::Hex(h) => match h.size {
+                Some(size) => format!("bytes  {}", text::bytes(size)),
+                None => "bytes".to_owned(),
+            },
+            _ => loaded.format.to_owned(),
+        },
+    }
+}
+
+/// `3 requests · 212 kB · 48 ms`, and how to see more where there is room.
+fn cost_line<'a>(cost: &Cost, preview: &Preview, width: u16, cx: &Cx) -> Line<'a> {
+    let theme = &cx.theme;
+    let words = if cx.unicode { cost.to_string() } else { cost.to_string().replace('·', "-") };
+    let mut spans = vec![Span::styled(words, theme.style(Role::Dim))];
+    if facts_of(preview).is_some() && width > 50 {
+        let key = cx.keymap.label(&["browse"], crate::action::Action::ViewNext);
+        spans.push(Span::raw("   "));
+        spans.push(Span::styled(key, theme.style(Role::Key)));
+        spans.push(Span::styled(" facts", theme.style(Role::Dim)));
+    }
+    Line::from(spans)
+}

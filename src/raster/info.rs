@@ -1,0 +1,268 @@
+//! What a raster is, from its header alone.
+
+use crate::error::{Error, Result};
+use gdal::raster::{ColorInterpretation, GdalDataType, RasterBand};
+use gdal::spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef};
+use gdal::{Dataset, Metadata};
+
+/// What a raster is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Info {
+    /// GDAL's short name of the format: `GTiff`.
+    pub driver: String,
+    /// Whether its parts are laid out as a cloud-optimised `GeoTIFF`, as its writer declared.
+    pub cog: bool,
+    /// Pixels across and down.
+    pub size: (u64, u64),
+    /// Its bands.
+    pub bands: Vec<BandInfo>,
+    /// Authority and code (`EPSG:32635`), or the name of the system.
+    pub crs: Option<String>,
+    /// Affine geotransform in GDAL's order, in units of the CRS.
+    pub transform: Option<[f64; 6]>,
+    /// West, south, east, north in degrees (CRS84). West is greater than east where it crosses the
+    /// antimeridian (RFC 7946, 5.2).
+    pub bounds: Option<[f64; 4]>,
+    /// Pixels across and down of each overview, largest first.
+    pub overviews: Vec<(u64, u64)>,
+    /// Pixels across and down of a block.
+    pub block: (u64, u64),
+    /// Codec: `DEFLATE`.
+    pub compression: Option<String>,
+    /// Whether all bands of a pixel are stored together.
+    pub pixel_interleaved: bool,
+    /// Dataset metadata, `(key, value)`.
+    pub metadata: Vec<(String, String)>,
+    /// Bytes of the object.
+    pub file_size: u64,
+    /// The part that was opened, where the object holds several rasters.
+    pub part: Option<String>,
+}
+
+/// What a band is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BandInfo {
+    /// Its description, if it has one: `B04`.
+    pub description: Option<String>,
+    /// GDAL's name of its type: `UInt16`.
+    pub dtype: String,
+    /// Bytes of a value.
+    pub bytes: u64,
+    /// Value that means no data.
+    pub nodata: Option<f64>,
+    /// What it means in a picture.
+    pub interpretation: Interpretation,
+    /// RGBA by value, for a palette.
+    pub palette: Option<Vec<[u8; 4]>>,
+    /// Factor and offset that turn stored values into physical ones, where they do something.
+    pub scale: Option<(f64, f64)>,
+    /// Unit of the physical value.
+    pub unit: Option<String>,
+    /// Whether every pixel is valid: no alpha, mask or nodata value.
+    pub all_valid: bool,
+    /// Band metadata, `(key, value)`.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// What a band means in a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interpretation {
+    /// Nothing in particular, or gray.
+    #[default]
+    Gray,
+    /// An index into a palette.
+    Palette,
+    /// Red.
+    Red,
+    /// Green.
+    Green,
+    /// Blue.
+    Blue,
+    /// Opacity.
+    Alpha,
+    /// A component of another colour space.
+    Other,
+}
+
+impl Info {
+    /// Type in short: `u16`, `f32`; the first band's.
+    pub fn short_type(&self) -> String {
+        self.bands.first().map(|b| short_type(&b.dtype)).unwrap_or_default()
+    }
+
+    /// Format in words: `COG`, `GeoTIFF`, `JPEG 2000`.
+    pub fn format(&self) -> &str {
+        match self.driver.as_str() {
+            "GTiff" if self.cog => "COG",
+            "GTiff" if self.transform.is_some() || self.crs.is_some() => "GeoTIFF",
+            "GTiff" => "TIFF",
+            "JP2OpenJPEG" => "JPEG 2000",
+            "HDF5Image" => "HDF5",
+            other => other,
+        }
+    }
+
+    /// One line: `COG 10980×10980 u16 ×4 EPSG:32635 deflate`.
+    pub fn title(&self) -> String {
+        let mut parts = vec![self.format().to_owned(), format!("{}×{}", self.size.0, self.size.1), self.short_type()];
+        if self.bands.len() > 1 {
+            parts.push(format!("×{}", self.bands.len()));
+        }
+        parts.extend(self.crs.clone());
+        parts.extend(self.compression.as_ref().map(|c| c.to_ascii_lowercase()));
+        parts.join(" ")
+    }
+
+    /// Bytes of one decoded block, with all bands that are stored in it.
+    pub(super) fn block_bytes(&self) -> u64 {
+        let bands = if self.pixel_interleaved { self.bands.len() as u64 } else { 1 };
+        let value = self.bands.iter().map(|b| b.bytes).max().unwrap_or(1);
+        [self.block.1, bands, value].iter().fold(self.block.0, |n, &f| n.saturating_mul(f))
+    }
+}
+
+/// `UInt16` as `u16`.
+pub fn short_type(name: &str) -> String {
+    let short = match name {
+        "Byte" | "UInt8" => "u8",
+        "Int8" => "i8",
+        "UInt16" => "u16",
+        "Int16" => "i16",
+        "UInt32" => "u32",
+        "Int32" => "i32",
+        "UInt64" => "u64",
+        "Int64" => "i64",
+        "Float32" => "f32",
+        "Float64" => "f64",
+        other => other,
+    };
+    short.to_owned()
+}
+
+/// Reads everything from an open dataset, and from its overviews' headers.
+pub(super) fn read(dataset: &Dataset) -> Result<Info> {
+    let size = dataset.raster_size();
+    let first = dataset.rasterband(1).map_err(|err| Error::invalid("it has no bands").with_source(err))?;
+    let overviews = overviews(&first);
+    let block = first.block_size();
+    let bands: Vec<BandInfo> = dataset.rasterbands().filter_map(|b| b.ok().map(|b| band(&b))).collect();
+    let structure = |key: &str| dataset.metadata_item(key, "IMAGE_STRUCTURE");
+    let transform = dataset.geo_transform().ok().filter(is_meaningful);
+    let srs = dataset.spatial_ref().ok();
+    let size = (size.0 as u64, size.1 as u64);
+    Ok(Info {
+        driver: dataset.driver().short_name(),
+        cog: structure("LAYOUT").is_some_and(|l| l == "COG"),
+        size,
+        crs: srs.as_ref().and_then(name_of),
+        bounds: srs.as_ref().zip(transform).and_then(|(srs, t)| bounds(srs, &t, size)),
+        transform,
+        overviews,
+        block: (block.0 as u64, block.1 as u64),
+        compression: structure("COMPRESSION"),
+        pixel_interleaved: bands.len() > 1 && structure("INTERLEAVE").is_some_and(|i| i == "PIXEL"),
+        bands,
+        metadata: pairs(dataset),
+        file_size: 0,
+        part: None,
+    })
+}
+
+fn overviews(band: &RasterBand<'_>) -> Vec<(u64, u64)> {
+    let count = band.overview_count().unwrap_or(0).clamp(0, 64);
+    let found = (0..usize::try_from(count).unwrap_or(0)).filter_map(|i| band.overview(i).ok());
+    found.map(|o| (o.x_size() as u64, o.y_size() as u64)).collect()
+}
+
+fn band(band: &RasterBand<'_>) -> BandInfo {
+    let kind = band.band_type();
+    let (scale, offset) = (band.scale().unwrap_or(1.0), band.offset().unwrap_or(0.0));
+    let moved = (scale - 1.0).abs() > f64::EPSILON || offset != 0.0;
+    BandInfo {
+        description: band.description().ok().filter(|d| !d.is_empty()),
+        dtype: if kind == GdalDataType::UInt8 { "UInt8".to_owned() } else { kind.name() },
+        bytes: u64::from(kind.bytes()),
+        nodata: nodata(band, kind),
+        interpretation: match band.color_interpretation() {
+            ColorInterpretation::Undefined | ColorInterpretation::GrayIndex => Interpretation::Gray,
+            ColorInterpretation::PaletteIndex => Interpretation::Palette,
+            ColorInterpretation::RedBand => Interpretation::Red,
+            ColorInterpretation::GreenBand => Interpretation::Green,
+            ColorInterpretation::BlueBand => Interpretation::Blue,
+            ColorInterpretation::AlphaBand => Interpretation::Alpha,
+            _ => Interpretation::Other,
+        },
+        palette: palette(band),
+        scale: moved.then_some((scale, offset)),
+        unit: Some(band.unit()).filter(|u| !u.is_empty()),
+        all_valid: band.mask_flags().is_ok_and(|f| f.is_all_valid()),
+        metadata: pairs(band),
+    }
+}
+
+fn nodata(band: &RasterBand<'_>, kind: GdalDataType) -> Option<f64> {
+    match kind {
+        GdalDataType::UInt64 => band.no_data_value_u64().map(|n| n as f64),
+        GdalDataType::Int64 => band.no_data_value_i64().map(|n| n as f64),
+        _ => band.no_data_value(),
+    }
+}
+
+fn palette(band: &RasterBand<'_>) -> Option<Vec<[u8; 4]>> {
+    let table = band.color_table()?;
+    let byte = |v: i16| v.clamp(0, 255) as u8;
+    let entry = |i| table.entry_as_rgb(i).map_or([0; 4], |e| [byte(e.r), byte(e.g), byte(e.b), byte(e.a)]);
+    Some((0..table.entry_count().min(1 << 16)).map(entry).collect())
+}
+
+fn pairs(of: &impl Metadata) -> Vec<(String, String)> {
+    let lines = of.metadata_domain("").unwrap_or_default();
+    lines.iter().filter_map(|l| l.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+}
+
+/// Whether a geotransform places the raster: finite, and not the default of a plain picture.
+fn is_meaningful(t: &[f64; 6]) -> bool {
+    let finite = t.iter().all(|v| v.is_finite());
+    let area = t[1] * t[5] - t[2] * t[4];
+    let default = [0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+    finite && area != 0.0 && t.iter().zip(default).any(|(a, b)| (a - b).abs() > f64::EPSILON)
+}
+
+fn name_of(srs: &SpatialRef) -> Option<String> {
+    let code = srs.authority().ok().or_else(|| {
+        let mut known = srs.clone();
+        known.auto_identify_epsg().ok()?;
+        known.authority().ok()
+    });
+    code.or_else(|| srs.name()).filter(|n| !matches!(n.as_str(), "" | "unnamed" | "unknown"))
+}
+
+/// Bounds in degrees: the outline with 21 points on each edge, so that edges that bend in degrees
+/// are not cut; poles and the antimeridian are GDAL's business.
+fn bounds(srs: &SpatialRef, t: &[f64; 6], size: (u64, u64)) -> Option<[f64; 4]> {
+    const POINTS: i32 = 21;
+    let (w, h) = (size.0 as f64, size.1 as f64);
+    let corners =
+        [(0.0, 0.0), (w, 0.0), (0.0, h), (w, h)].map(|(x, y)| (t[0] + x * t[1] + y * t[2], t[3] + x * t[4] + y * t[5]));
+    let mut b = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
+    for (x, y) in corners {
+        b = [b[0].min(x), b[1].min(y), b[2].max(x), b[3].max(y)];
+    }
+    let mut source = srs.clone();
+    source.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
+    let mut target = SpatialRef::from_epsg(4326).ok()?;
+    target.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
+    let b = CoordTransform::new(&source, &target).ok()?.transform_bounds(&b, POINTS).ok()?;
+    if !b.iter().all(|v| v.is_finite()) {
+        return None;
+    }
+    let [mut west, south, mut east, north] = b;
+    if east - west >= 360.0 {
+        (west, east) = (-180.0, 180.0);
+    } else if west >= 180.0 {
+        (west, east) = (west - 360.0, east - 360.0);
+    } else if east > 180.0 {
+        east -= 360.0;
+    }
+    Some([west, south.max(-90.0), east, north.min(90.0)])
+}

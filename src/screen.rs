@@ -1,0 +1,200 @@
+//! What is on the screen: the contract of a [`Screen`], and what every screen is given in [`Cx`].
+//! The table of them is [`crate::screens`].
+
+use crate::action::Action;
+use crate::config::{Config, Folders};
+use crate::error::Error;
+use crate::job::{JobId, Jobs};
+use crate::keymap::Keymap;
+use crate::location::{Location, StoreId};
+use crate::preview::Probe;
+use crate::store::Stores;
+use crate::task::Waker;
+use crate::terminal::Gallery;
+use crate::theme::Theme;
+use crate::widgets::input::Edit;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What every screen is given: shared things to read and to start work with.
+pub struct Cx {
+    /// The data plane.
+    pub stores: Stores,
+    /// The job engine.
+    pub jobs: Jobs,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Where things are kept.
+    pub folders: Folders,
+    /// Keys, for hints and help.
+    pub keymap: Arc<Keymap>,
+    /// Colours.
+    pub theme: Arc<Theme>,
+    /// Wakes the loop when background work has something.
+    pub waker: Waker,
+    /// Messages that show for some seconds, newest last.
+    pub toasts: Vec<Toast>,
+    /// The command line that does what was done last, without the program's name.
+    pub last_command: Option<Vec<String>>,
+    /// Places visited in this and earlier sessions, newest first.
+    pub recents: Vec<Location>,
+    /// Places to come back to.
+    pub bookmarks: Vec<Location>,
+    /// Stores that may be written to: what is not here is read-only until the user says so.
+    pub writable: BTreeSet<StoreId>,
+    /// Text to be put on the clipboard by the loop.
+    pub clipboard: Option<String>,
+    /// The user has agreed to leave although jobs run.
+    pub confirmed_quit: bool,
+    /// Where pictures are put while a frame is drawn.
+    pub gallery: Gallery,
+    /// Whether the terminal shows more than ASCII.
+    pub unicode: bool,
+}
+
+/// A message that shows for some seconds.
+#[derive(Clone, Debug)]
+pub struct Toast {
+    /// One or two sentences.
+    pub text: String,
+    /// Whether something went wrong.
+    pub bad: bool,
+    /// When it appeared.
+    pub since: Instant,
+}
+
+impl Cx {
+    /// Shows a message.
+    pub fn toast(&mut self, text: impl Into<String>) {
+        self.toasts.push(Toast { text: text.into(), bad: false, since: Instant::now() });
+    }
+
+    /// Shows an error: what failed, why, and what to do.
+    pub fn fail(&mut self, error: &Error) {
+        let hint = error.hint().map(|h| format!(" — {h}")).unwrap_or_default();
+        self.toasts.push(Toast { text: format!("{error}{hint}"), bad: true, since: Instant::now() });
+    }
+}
+
+/// What became of an action.
+pub enum Flow {
+    /// It was done.
+    Done,
+    /// It means nothing here: the app may act on it.
+    Ignored,
+    /// Open this on top.
+    Open(Open),
+    /// Close this screen and open that in its place.
+    Replace(Open),
+    /// Close this screen.
+    Close,
+    /// Leave the program, asking first when jobs run.
+    Quit,
+}
+
+/// What can be opened. A new screen: a variant here, an arm in [`crate::screens::open`].
+pub enum Open {
+    /// The start screen.
+    Places,
+    /// A container.
+    Browse(Location),
+    /// One thing, full screen.
+    Preview(Probe),
+    /// The jobs; the cursor on one of them.
+    Jobs(Option<JobId>),
+    /// The form for uploading to a container.
+    UploadForm {
+        /// Where to.
+        destination: Location,
+    },
+    /// The form for converting a thing.
+    ConvertForm {
+        /// What.
+        source: Location,
+    },
+    /// The form for a benchmark.
+    BenchForm {
+        /// What is at hand: COG prefixes and Zarr arrays under the cursor or selected.
+        candidates: Vec<Location>,
+    },
+    /// The dashboard of a benchmark that runs or has run.
+    BenchDashboard(JobId),
+    /// Keys of these contexts.
+    Help(&'static [&'static str]),
+    /// Commands of these contexts, by name. Its choice is delivered as an action to the screen below.
+    Palette(&'static [&'static str]),
+    /// A line of text with a title.
+    Message {
+        /// Above it.
+        title: String,
+        /// Lines.
+        lines: Vec<String>,
+    },
+    /// A line to type an address into.
+    GoTo,
+    /// Ways to copy an address.
+    CopyMenu {
+        /// What.
+        location: Location,
+        /// Its media type, where a catalog told.
+        media_type: Option<String>,
+    },
+    /// Leave although jobs run?
+    ConfirmQuit,
+}
+
+/// One full-screen view or popup. All methods run on the loop's task and never wait.
+pub trait Screen {
+    /// The key contexts, most particular first: `["browse", "list", "global"]`.
+    fn contexts(&self) -> &'static [&'static str];
+
+    /// A few words for the tab line: where it is.
+    fn title(&self) -> String;
+
+    /// The container it shows, for a new tab at the same place.
+    fn here(&self) -> Option<Location> {
+        None
+    }
+
+    /// Whether it covers only a part: the screen below is drawn first.
+    fn is_popup(&self) -> bool {
+        false
+    }
+
+    /// Whether keys without an action are text for [`Screen::edit`].
+    fn wants_text(&self) -> bool {
+        false
+    }
+
+    /// Does what was asked.
+    fn update(&mut self, action: Action, cx: &mut Cx) -> Flow;
+
+    /// Takes typed or pasted text.
+    fn edit(&mut self, _edit: &Edit, _cx: &mut Cx) -> Flow {
+        Flow::Ignored
+    }
+
+    /// Pulls what background work has delivered.
+    fn poll(&mut self, _cx: &mut Cx) {}
+
+    /// Whether something moves, so that the loop ticks (five times a second).
+    fn is_moving(&self, _cx: &Cx) -> bool {
+        false
+    }
+
+    /// An action chosen in a popup that it opened, to be done after the popup has closed.
+    fn take_choice(&mut self) -> Option<Action> {
+        None
+    }
+
+    /// Something that its background work has found worth opening on top.
+    fn take_open(&mut self) -> Option<Open> {
+        None
+    }
+
+    /// Draws itself; starts nothing.
+    fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx);
+}

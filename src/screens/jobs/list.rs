@@ -1,0 +1,159 @@
+//! The list of jobs: one line each, with as many columns as fit.
+
+use super::{JobsScreen, Paint, words};
+use crate::job::{JobView, State};
+use crate::text::{clean, fit, fit_middle, rate, width};
+use crate::theme::Role;
+use crate::widgets::gauge;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+/// Widths of the columns behind the title; 0 where there is no room for one.
+#[derive(Clone, Copy)]
+struct Columns {
+    word: usize,
+    title: usize,
+    bar: usize,
+    amount: usize,
+    rate: usize,
+    eta: usize,
+    age: usize,
+}
+
+impl Columns {
+    fn new(total: usize) -> Self {
+        // Widest first: each step gives up what matters least.
+        let mut c = Self { word: 12, title: 0, bar: 24, amount: 22, rate: 13, eta: 14, age: 8 };
+        match total {
+            150.. => {}
+            110..150 => c.bar = 14,
+            88..110 => c = Self { bar: 12, amount: 0, age: 0, ..c },
+            64..88 => c = Self { bar: 10, amount: 0, age: 0, eta: 10, rate: 12, ..c },
+            44..64 => c = Self { bar: 0, amount: 0, age: 0, eta: 10, rate: 0, ..c },
+            _ => c = Self { word: 0, title: 0, bar: 0, amount: 0, rate: 0, eta: 0, age: 0 },
+        }
+        c.title = total.saturating_sub(3 + c.word + c.behind());
+        // Beyond some length a title only moves the numbers out of sight.
+        if c.title > 70 {
+            c.bar += c.title - 70;
+            c.title = 70;
+        }
+        c
+    }
+
+    /// All behind the title but the age; percent is always there.
+    fn progress(&self) -> usize {
+        usize::from(self.bar > 0) + self.bar + 6 + self.amount + self.rate + self.eta
+    }
+
+    fn behind(&self) -> usize {
+        self.progress() + self.age + 1
+    }
+}
+
+impl JobsScreen {
+    pub(super) fn draw_list(&mut self, area: Rect, buf: &mut Buffer, paint: Paint) {
+        self.draw_head(area, buf, paint);
+        let rows = usize::from(area.height.saturating_sub(1));
+        self.page = rows.max(1);
+        let at = self.index().unwrap_or(0);
+        if at >= self.top + rows {
+            self.top = at + 1 - rows.min(at + 1);
+        }
+        self.top = self.top.min(at).min(self.views.len().saturating_sub(rows));
+        let columns = Columns::new(usize::from(area.width));
+        for (i, view) in self.views.iter().enumerate().skip(self.top).take(rows) {
+            let y = area.y + 1 + (i - self.top) as u16;
+            let line = job_line(view, columns, paint);
+            buf.set_line(area.x, y, &line, area.width);
+            if i == at {
+                buf.set_style(Rect { y, height: 1, ..area }, paint.style(Role::Cursor));
+            }
+        }
+    }
+
+    fn draw_head(&self, area: Rect, buf: &mut Buffer, paint: Paint) {
+        let count = |f: fn(&State) -> bool| self.views.iter().filter(|v| f(&v.state)).count();
+        let parts = [
+            (count(|s| matches!(s, State::Running)), "running", Role::Accent),
+            (count(|s| matches!(s, State::Queued | State::Paused)), "waiting", Role::Dim),
+            (count(|s| matches!(s, State::Interrupted)), "interrupted", Role::Warn),
+            (count(|s| matches!(s, State::Failed(_))), "failed", Role::Bad),
+            (count(|s| matches!(s, State::Done | State::Cancelled)), "ended", Role::Dim),
+        ];
+        let mut spans: Vec<Span> = Vec::new();
+        for (n, word, role) in parts.into_iter().filter(|p| p.0 > 0) {
+            if !spans.is_empty() {
+                spans.push(Span::styled(paint.glyph(" · ", ", "), paint.style(Role::Dim)));
+            }
+            spans.push(Span::styled(format!("{n} {word}"), paint.style(role)));
+        }
+        paint.rule(Rect { height: 1, ..area }, buf, "jobs", &Line::from(spans));
+    }
+}
+
+fn job_line(view: &JobView, c: Columns, paint: Paint) -> Line<'static> {
+    let (mark, ascii, word, role) = words::state(&view.state);
+    let state = paint.style(role);
+    let dim = paint.style(Role::Dim);
+    let mut line = Vec::new();
+    line.push(Span::styled(format!(" {} ", if paint.unicode { mark } else { ascii }), state));
+    if c.word > 0 {
+        line.push(Span::styled(format!("{word:<w$}", w = c.word), state));
+    }
+    let text = if view.state.is_active() { paint.style(Role::Text) } else { dim };
+    line.push(Span::styled(format!("{} ", words::kind(&view.kind, paint.unicode)), dim));
+    let title = fit_middle(&clean(words::name(view)), c.title.saturating_sub(3)).into_owned();
+    line.push(padded(&title, c.title.saturating_sub(2), text));
+    if view.state.is_active() && view.state != State::Queued {
+        progress(&mut line, view, c, paint);
+    } else {
+        let words = match view.state {
+            State::Interrupted => "can be resumed: r".to_owned(),
+            _ => words::ending(view, "r"),
+        };
+        let room = c.progress();
+        let style = match view.state {
+            State::Failed(_) => paint.style(Role::Bad),
+            State::Interrupted => paint.style(Role::Warn),
+            _ => dim,
+        };
+        line.push(padded(&format!(" {}", fit(&clean(&words), room.saturating_sub(2))), room, style));
+    }
+    if c.age > 0 {
+        line.push(Span::styled(format!("{:>w$}", words::age(view), w = c.age), dim));
+    }
+    Line::from(line)
+}
+
+fn progress(line: &mut Vec<Span<'static>>, view: &JobView, c: Columns, paint: Paint) {
+    let dim = paint.style(Role::Dim);
+    let number = paint.style(Role::Number);
+    if c.bar > 0 {
+        line.push(Span::raw(" "));
+        let fraction = words::fraction(view);
+        let (full, rest) = (paint.style(Role::Accent), paint.style(Role::Faint));
+        line.extend(gauge::spans(fraction, c.bar, paint.unicode, full, rest));
+    }
+    line.push(Span::styled(format!("{:>6}", words::percent(view)), number));
+    let right = |text: String, w: usize, style: Style| Span::styled(format!("{:>w$}", fit(&text, w)), style);
+    if c.amount > 0 {
+        line.push(right(words::amount(view), c.amount, dim));
+    }
+    if c.rate > 0 {
+        let recent = view.throughput.recent(5.0);
+        let text = if recent > 0.0 { rate(recent) } else { String::new() };
+        line.push(right(text, c.rate, paint.style(Role::Text)));
+    }
+    if c.eta > 0 {
+        let eta = view.eta.map(|eta| format!("~{}", words::rough(eta))).unwrap_or_default();
+        line.push(right(eta, c.eta, dim));
+    }
+}
+
+fn padded(text: &str, columns: usize, style: Style) -> Span<'static> {
+    let pad = columns.saturating_sub(width(text));
+    Span::styled(format!("{text}{}", " ".repeat(pad)), style)
+}

@@ -1,0 +1,49 @@
+//! The table of screens. A new one: a file here, a variant of [`Open`] and an arm below.
+
+pub mod bench;
+pub mod forms;
+pub mod jobs;
+
+use crate::location::Location;
+use crate::preview::Probe;
+use crate::screen::{Cx, Open, Screen};
+use ratatui::text::Line;
+
+mod browse;
+mod places;
+mod popup;
+mod preview;
+
+/// The screen for what is to be opened.
+pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
+    match open {
+        Open::Places => Box::new(places::Places::open(cx)),
+        Open::Browse(location) => Box::new(browse::Browse::open(&location, cx)),
+        Open::Preview(probe) => Box::new(preview::Preview::open(probe)),
+        Open::Help(contexts) => Box::new(popup::Help::open(contexts)),
+        Open::Palette(contexts) => Box::new(popup::Palette::open(contexts, cx)),
+        Open::Message { title, lines } => Box::new(popup::Message::open(title, lines)),
+        Open::GoTo => Box::new(popup::GoTo::open()),
+        Open::CopyMenu { location, .. } => Box::new(popup::CopyMenu::open(&location, cx)),
+        Open::ConfirmQuit => Box::new(popup::ConfirmQuit::default()),
+        Open::Jobs(at) => Box::new(jobs::JobsScreen::new(at, cx)),
+        Open::UploadForm { destination } => Box::new(forms::UploadPlan::screen(&destination, cx)),
+        Open::ConvertForm { source } => Box::new(forms::ConvertPlan::screen(&source, cx)),
+        Open::BenchForm { candidates } => Box::new(forms::BenchPlan::screen(&candidates, cx)),
+        Open::BenchDashboard(id) => Box::new(bench::Dashboard::new(id, cx)),
+    }
+}
+
+/// What opening this address means: a container or a catalog is browsed, anything else looked at.
+pub fn open_of(location: Location) -> Open {
+    let catalog = location.extension() == "json" && matches!(location.name(), "catalog.json" | "collection.json");
+    if location.is_container() || catalog { Open::Browse(location) } else { Open::Preview(Probe::new(location)) }
+}
+
+/// What runs in the background, in one line.
+pub fn strip<'a>(cx: &Cx, width: u16) -> Line<'a> {
+    if cx.jobs.active() == 0 {
+        return Line::default();
+    }
+    jobs::strip(&cx.jobs.views(), width, &cx.theme, cx.unicode)
+}

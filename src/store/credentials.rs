@@ -1,0 +1,403 @@
+//! Who asks: profiles, environment, roles, single sign-on, or nobody. The one place where
+//! credentials are found; `Debug` of what is here never shows them.
+
+use super::environment::Environment;
+use super::errors;
+pub use super::profiles::Profile;
+use super::profiles::{Profiles, aws_file};
+use crate::error::{Error, Kind, Result};
+use crate::store::Options;
+use async_trait::async_trait;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+
+use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_sdk_s3::config::{Region, SharedHttpClient};
+use object_store::aws::AwsCredential;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Temporary credentials are renewed this long before they end.
+const RENEW: Duration = Duration::from_mins(5);
+
+/// How to go without credentials, said wherever they are missing.
+pub(super) const ANONYMOUS_HINT: &str =
+    "name a profile (s3://profile@bucket/), or open public data with --no-sign-request";
+
+/// The profiles of this user, in the order of their names. Reads three small files.
+pub fn profiles() -> Vec<Profile> {
+    profiles_in(&Environment::default())
+}
+
+/// The profiles that this environment leads to.
+pub fn profiles_in(environment: &Environment) -> Vec<Profile> {
+    Profiles::load(environment).list()
+}
+
+/// Everything that a client for one profile needs to know.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    /// The profile whose credentials are used, where one is.
+    pub(super) profile: Option<String>,
+    /// `None` is Amazon.
+    pub(super) endpoint: Option<String>,
+    /// `None`: nobody said one.
+    pub(super) region: Option<String>,
+    /// `None`: path-style for custom endpoints.
+    pub(super) path_style: Option<bool>,
+    /// PEM file of certificates to trust besides the system's.
+    pub(super) ca: Option<PathBuf>,
+    /// How the credentials are got; `None` sends requests unsigned.
+    pub(super) source: Option<Source>,
+}
+
+impl Access {
+    /// To a server of the program itself.
+    pub(super) fn given(given: &super::Given) -> Self {
+        Self {
+            profile: None,
+            endpoint: Some(given.endpoint.clone()),
+            region: Some(given.region.clone()),
+            path_style: Some(true),
+            ca: None,
+            source: Some(Source::Keys(Credentials::new(&*given.access_key, &*given.secret_key, None, None, "given"))),
+        }
+    }
+
+    /// Whether the bucket stands in the path (`host/bucket/key`) and not in the host's name.
+    pub(super) fn path_style(&self) -> bool {
+        self.path_style.unwrap_or(self.endpoint.is_some())
+    }
+}
+
+/// Where credentials come from.
+#[derive(Clone)]
+pub(super) enum Source {
+    /// Plain keys.
+    Keys(Credentials),
+    /// A profile that `aws-config` has to work out: roles, single sign-on, a process.
+    Profile(String, EnvConfigFiles),
+    /// The variables of the environment that name a role or a container's endpoint.
+    Surroundings { machine: bool },
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Keys(_) => "Keys",
+            Self::Profile(..) => "Profile",
+            Self::Surroundings { .. } => "Surroundings",
+        })
+    }
+}
+
+/// Finds out what `named` (a profile of the location or of the command line) means.
+pub(super) fn access(options: &Options, named: Option<&str>) -> Result<Access> {
+    let environment = &options.environment;
+    let profiles = Profiles::load(environment);
+    let explicit = named.or(options.profile.as_deref()).map(str::to_owned);
+    let mut access = match &explicit {
+        Some(name) if profiles.has_aws(name) => aws_access(environment, &profiles, name, true),
+        Some(name) => s3cfg_access(&profiles, name).ok_or_else(|| unknown_profile(name, &profiles))?,
+        None => default_access(environment, &profiles)?,
+    };
+    access.endpoint = options.endpoint_url.clone().or(access.endpoint).map(|e| with_scheme(&e));
+    access.region = options.region.clone().or(access.region);
+    access.ca = options.ca_bundle.clone().or(access.ca);
+    access.path_style = options.path_style.or(access.path_style);
+    if options.no_sign_request {
+        access.source = None;
+    } else if access.source.is_none() {
+        return Err(no_credentials(explicit.as_deref(), &profiles));
+    }
+    Ok(access)
+}
+
+/// `host:port` without a scheme is taken as TLS, as everywhere else.
+fn with_scheme(endpoint: &str) -> String {
+    if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") }
+}
+
+/// A profile of the AWS files. Named by the user (`chosen`) it goes before the environment, because
+/// an endpoint and its credentials belong together; else the environment goes first.
+fn aws_access(environment: &Environment, profiles: &Profiles, name: &str, chosen: bool) -> Access {
+    let first = |profile: Option<String>, variable: Option<String>| {
+        if chosen { profile.or(variable) } else { variable.or(profile) }
+    };
+    let ignored = environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|v| v == "true");
+    let endpoint = first(
+        profiles.endpoint(name),
+        environment.get("AWS_ENDPOINT_URL_S3").or_else(|| environment.get("AWS_ENDPOINT_URL")),
+    );
+    Access {
+        profile: Some(name.to_owned()),
+        region: first(
+            profiles.aws(name, "region").map(str::to_owned),
+            environment.get("AWS_REGION").or_else(|| environment.get("AWS_DEFAULT_REGION")),
+        ),
+        path_style: match profiles.aws(name, "s3.addressing_style") {
+            Some("path") => Some(true),
+            Some("virtual") => Some(false),
+            _ => None,
+        },
+        endpoint: endpoint.filter(|_| !ignored),
+        ca: first(profiles.aws(name, "ca_bundle").map(str::to_owned), environment.get("AWS_CA_BUNDLE"))
+            .map(PathBuf::from),
+        source: profile_source(environment, profiles, name),
+    }
+}
+
+fn profile_source(environment: &Environment, profiles: &Profiles, name: &str) -> Option<Source> {
+    if !profiles.has_aws(name) {
+        return None;
+    }
+    let text = |key: &str| profiles.aws(name, key).map(str::to_owned);
+    if text("role_arn").is_none()
+        && let (Some(key), Some(secret)) = (text("aws_access_key_id"), text("aws_secret_access_key"))
+    {
+        return Some(Source::Keys(Credentials::new(key, secret, text("aws_session_token"), None, "profile")));
+    }
+    let delegated = ["role_arn", "sso_session", "sso_start_url", "credential_process", "login_session"];
+    if !delegated.iter().any(|key| text(key).is_some()) {
+        return None;
+    }
+    let mut files = EnvConfigFiles::builder();
+    if let Some(path) = aws_file(environment, "AWS_CONFIG_FILE", "config") {
+        files = files.with_file(EnvConfigFileKind::Config, path);
+    }
+    if let Some(path) = aws_file(environment, "AWS_SHARED_CREDENTIALS_FILE", "credentials") {
+        files = files.with_file(EnvConfigFileKind::Credentials, path);
+    }
+    Some(Source::Profile(name.to_owned(), files.build()))
+}
+
+fn s3cfg_access(profiles: &Profiles, name: &str) -> Option<Access> {
+    let s3cfg = profiles.s3cfg(name)?;
+    Some(Access {
+        profile: Some(name.to_owned()),
+        path_style: None,
+        endpoint: s3cfg.endpoint,
+        region: s3cfg.region,
+        ca: s3cfg.ca,
+        source: Some(Source::Keys(Credentials::new(s3cfg.key, s3cfg.secret, s3cfg.token, None, "s3cfg"))),
+    })
+}
+
+/// Nobody named a profile: environment, `AWS_PROFILE` or `default`, web identity, container; the
+/// machine's own service only where the environment asks for it, because elsewhere it is a wait.
+fn default_access(environment: &Environment, profiles: &Profiles) -> Result<Access> {
+    let wished = environment.get("AWS_PROFILE");
+    let name = wished.clone().unwrap_or_else(|| "default".to_owned());
+    let mut access = aws_access(environment, profiles, &name, false);
+    access.profile = wished.clone().or_else(|| profiles.has_aws("default").then(|| "default".to_owned()));
+    if let (Some(key), Some(secret)) = (environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY"))
+    {
+        access.profile = None;
+        let token = environment.get("AWS_SESSION_TOKEN");
+        access.source = Some(Source::Keys(Credentials::new(key, secret, token, None, "environment")));
+        return Ok(access);
+    }
+    if let Some(name) = wished.filter(|name| !profiles.has_aws(name)) {
+        return s3cfg_access(profiles, &name).ok_or_else(|| unknown_profile(&name, profiles));
+    }
+    if access.source.is_none() && environment.is_process() {
+        let set = |name: &str| environment.get(name).is_some();
+        let machine = set("AWS_EC2_METADATA_SERVICE_ENDPOINT")
+            || environment.get("AWS_EC2_METADATA_DISABLED").is_some_and(|v| v == "false");
+        let role = set("AWS_WEB_IDENTITY_TOKEN_FILE")
+            || set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+            || set("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+        access.source = (machine || role).then_some(Source::Surroundings { machine });
+    }
+    Ok(access)
+}
+
+fn unknown_profile(name: &str, profiles: &Profiles) -> Error {
+    let names: Vec<&str> = profiles.names().collect();
+    let error = Error::new(Kind::NotFound, format!("there is no profile `{name}`"));
+    match names.as_slice() {
+        [] => error.with_hint("no profiles are set up: write one to ~/.aws/config and ~/.aws/credentials"),
+        names => error.with_hint(format!("the profiles are: {}", crate::text::clean(&names.join(", ")))),
+    }
+}
+
+fn no_credentials(profile: Option<&str>, profiles: &Profiles) -> Error {
+    let looked: Vec<String> = profiles.looked.iter().map(|p| p.display().to_string()).collect();
+    let why = match profile {
+        Some(name) => format!("the profile `{name}` holds no credentials"),
+        None => format!(
+            "no credentials were found in the environment (AWS_ACCESS_KEY_ID, AWS_PROFILE), {}",
+            looked.join(" or ")
+        ),
+    };
+    Error::new(Kind::Denied, why).with_hint(ANONYMOUS_HINT)
+}
+
+/// Credentials that are kept until they are about to end, for both libraries.
+pub(super) struct Keys {
+    provider: SharedCredentialsProvider,
+    /// Whose they are, for sentences: "the profile `allas`".
+    owner: String,
+    slot: tokio::sync::Mutex<Option<Credentials>>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keys({})", self.owner)
+    }
+}
+
+impl Keys {
+    /// Keys from `source`, got with `http` where they are got over the network.
+    pub(super) fn new(source: Source, access: &Access, http: &SharedHttpClient) -> Arc<Self> {
+        let region = access.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
+        let config =
+            ProviderConfig::without_region().with_http_client(http.clone()).with_region(Some(Region::new(region)));
+        let provider = match source {
+            Source::Keys(keys) => SharedCredentialsProvider::new(keys),
+            Source::Profile(name, files) => SharedCredentialsProvider::new(
+                ProfileFileCredentialsProvider::builder()
+                    .configure(&config)
+                    .profile_files(files)
+                    .profile_name(name)
+                    .build(),
+            ),
+            Source::Surroundings { machine } => {
+                use aws_config::{ecs, imds, web_identity_token as web};
+                let web = web::WebIdentityTokenCredentialsProvider::builder().configure(&config).build();
+                let container = ecs::EcsCredentialsProvider::builder().configure(&config).build();
+                let chain = CredentialsProviderChain::first_try("WebIdentity", web).or_else("Container", container);
+                SharedCredentialsProvider::new(if machine {
+                    let imds = imds::credentials::ImdsCredentialsProvider::builder().configure(&config).build();
+                    chain.or_else("Machine", imds)
+                } else {
+                    chain
+                })
+            }
+        };
+        let owner = access.profile.as_ref().map_or_else(|| "the environment".into(), |p| format!("the profile `{p}`"));
+        Arc::new(Self { provider, owner, slot: tokio::sync::Mutex::default() })
+    }
+
+    /// The keys, renewed where they are about to end.
+    pub(super) async fn get(&self) -> Result<Credentials> {
+        let mut slot = self.slot.lock().await;
+        if let Some(keys) = slot.as_ref().filter(|k| k.expiry().is_none_or(|at| SystemTime::now() + RENEW < at)) {
+            return Ok(keys.clone());
+        }
+        match self.provider.provide_credentials().await {
+            Ok(keys) => {
+                *slot = Some(keys.clone());
+                Ok(keys)
+            }
+            Err(err) => Err(self.failure(err)),
+        }
+    }
+
+    fn failure(&self, err: CredentialsError) -> Error {
+        let text = errors::chain(&err);
+        let error = Error::new(
+            Kind::Denied,
+            format!("the credentials of {} could not be had: {}", self.owner, errors::deepest(&err)),
+        );
+        let sso = text.contains("sso") || text.contains("SSO");
+        error.with_hint(if sso { "log in again: `aws sso login`" } else { ANONYMOUS_HINT }).with_source(err)
+    }
+}
+
+impl ProvideCredentials for Keys {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async { self.get().await.map_err(CredentialsError::provider_error) })
+    }
+}
+
+/// The bridge to `object_store`.
+#[async_trait]
+impl object_store::CredentialProvider for Keys {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let keys =
+            self.get().await.map_err(|err| object_store::Error::Generic { store: "S3", source: Box::new(err) })?;
+        Ok(Arc::new(AwsCredential {
+            key_id: keys.access_key_id().to_owned(),
+            secret_key: keys.secret_access_key().to_owned(),
+            token: keys.session_token().map(str::to_owned),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(files: &[(&str, &str)], variables: &[(&str, &str)]) -> (tempfile::TempDir, Options) {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(dir.path().join(".aws")).expect("a folder");
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).expect("a file");
+        }
+        let home = dir.path().to_string_lossy().into_owned();
+        let all = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).chain([("HOME".to_owned(), home)]);
+        let options = Options { environment: Environment::fixed(all), ..Options::default() };
+        (dir, options)
+    }
+
+    const FILES: &[(&str, &str)] = &[
+        (".aws/config", "[profile a]\nendpoint_url = http://a:1\nregion = ra\n[profile empty]\nregion = x\n"),
+        (".aws/credentials", "[a]\naws_access_key_id = ka\naws_secret_access_key = top-secret\n"),
+    ];
+
+    fn key(access: &Access) -> String {
+        match &access.source {
+            Some(Source::Keys(keys)) => keys.access_key_id().to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_named_profile_keeps_its_endpoint_and_the_default_follows_the_environment() {
+        let variables = [
+            ("AWS_ACCESS_KEY_ID", "ke"),
+            ("AWS_SECRET_ACCESS_KEY", "se"),
+            ("AWS_ENDPOINT_URL", "http://e:2"),
+            ("AWS_REGION", "re"),
+        ];
+        let (_dir, options) = options(FILES, &variables);
+        let named = access(&options, Some("a")).expect("profile a");
+        assert_eq!((key(&named).as_str(), named.endpoint.as_deref()), ("ka", Some("http://a:1")));
+        assert_eq!((named.region.as_deref(), named.path_style()), (Some("ra"), true));
+        let default = access(&options, None).expect("environment");
+        assert_eq!((key(&default).as_str(), default.endpoint.as_deref()), ("ke", Some("http://e:2")));
+        assert_eq!(default.region.as_deref(), Some("re"));
+        assert!(!format!("{named:?}{options:?}").contains("top-secret"));
+    }
+
+    #[test]
+    fn the_variable_names_a_profile_when_it_holds_no_keys() {
+        let (_dir, options) = options(FILES, &[("AWS_PROFILE", "a")]);
+        assert_eq!(key(&access(&options, None).expect("profile a")), "ka");
+    }
+
+    #[test]
+    fn missing_profiles_and_credentials_say_what_is_there() {
+        let (_dir, options) = options(FILES, &[]);
+        let unknown = access(&options, Some("nobody")).expect_err("unknown");
+        assert_eq!((unknown.kind(), unknown.hint()), (Kind::NotFound, Some("the profiles are: a, empty")));
+        let none = access(&options, None).expect_err("none");
+        assert_eq!(none.kind(), Kind::Denied);
+        assert!(none.to_string().contains(".aws/credentials"), "{none}");
+        assert!(none.hint().is_some_and(|h| h.contains("--no-sign-request")));
+        assert!(access(&options, Some("empty")).is_err());
+        let anonymous = Options { no_sign_request: true, ..options };
+        assert!(access(&anonymous, None).expect("anonymous").source.is_none());
+    }
+}

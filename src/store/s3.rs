@@ -1,0 +1,328 @@
+//! S3, whoever serves it: the clients of a profile and of a bucket.
+//!
+//! Bytes travel through `object_store`; what it does not know (lists of buckets, keys it cannot
+//! spell, uploads with metadata, tags, versions) through `aws-sdk-s3`. Both share credentials,
+//! settings and trust.
+
+use super::credentials::{Access, Keys};
+use super::errors::{Doing, Fault, Site};
+use super::metered::Traffic;
+use super::transport::{self, Exchange, Log};
+use crate::error::{Error, Kind, Result};
+use crate::location::{Scheme, StoreId};
+use crate::meter::Meter;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::config::interceptors::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
+use aws_sdk_s3::config::{
+    BehaviorVersion, ConfigBag, Intercept, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    RuntimeComponents, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig, retry::RetryConfig,
+    timeout::TimeoutConfig,
+};
+use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
+use chrono::{DateTime, Utc};
+use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut, resolve_bucket_region};
+use object_store::client::HttpClient;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+pub(super) mod control;
+pub(super) mod keys;
+pub(super) mod pages;
+
+/// A request of the control plane is sent at most so often.
+const TRIES: u32 = 4;
+
+/// What all buckets of a profile share.
+pub(super) struct Account {
+    access: Access,
+    keys: Option<Arc<Keys>>,
+    http: HttpClient,
+    sdk_http: SharedHttpClient,
+    log: Log,
+}
+
+/// One bucket, or the account above it when the bucket's name is empty.
+pub(super) struct S3 {
+    pub(super) site: Arc<Site>,
+    /// For bytes; `None` for an account.
+    data: Option<AmazonS3>,
+    client: Client,
+    /// Whether Amazon itself serves it: only there a bucket is created in a region.
+    amazon: bool,
+    /// Tags of uploads under way: some servers forget them, see `control`.
+    tags: Mutex<HashMap<String, BTreeMap<String, String>>>,
+    log: Log,
+}
+
+impl Account {
+    pub(super) fn new(access: Access, log: &Log) -> Result<Self> {
+        let options = transport::client_options(access.ca.as_deref())?;
+        let sdk_http = transport::sdk_client(access.ca.as_deref())?;
+        let keys = access.source.clone().map(|source| Keys::new(source, &access, &sdk_http));
+        Ok(Self { http: transport::client(&options, log)?, access, keys, sdk_http, log: log.clone() })
+    }
+
+    /// Makes the clients for `id`'s bucket. Fails early where no credentials can be had.
+    pub(super) async fn open(&self, id: &StoreId) -> Result<S3> {
+        if let Some(keys) = &self.keys {
+            keys.get().await?;
+        }
+        let bucket = id.authority.as_str();
+        let region = self.region(bucket).await?;
+        let host = match &self.access.endpoint {
+            Some(endpoint) => host_of(endpoint),
+            None => format!("s3.{region}.amazonaws.com"),
+        };
+        let site = Arc::new(Site {
+            scheme: Scheme::S3,
+            bucket: bucket.to_owned(),
+            host,
+            region: region.clone(),
+            profile: id.profile.clone(),
+            owner: self.access.profile.clone(),
+            anonymous: self.keys.is_none(),
+        });
+        // A dot in the bucket's name does not fit the certificate for `*.s3.amazonaws.com`.
+        let path_style = self.access.path_style() || bucket.contains('.');
+        let data = if bucket.is_empty() { None } else { Some(self.data(bucket, &region, path_style)?) };
+        let client = self.client(region, path_style);
+        Ok(S3 {
+            site,
+            data,
+            client,
+            amazon: self.access.endpoint.is_none(),
+            tags: Mutex::default(),
+            log: self.log.clone(),
+        })
+    }
+
+    /// The region that was set; on Amazon, the one that the bucket says it is in.
+    async fn region(&self, bucket: &str) -> Result<String> {
+        let set = self.access.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
+        if bucket.is_empty() || self.access.endpoint.is_some() {
+            return Ok(set);
+        }
+        let options = transport::client_options(self.access.ca.as_deref())?.with_timeout(Duration::from_secs(5));
+        Ok(resolve_bucket_region(bucket, &options).await.unwrap_or(set))
+    }
+
+    fn data(&self, bucket: &str, region: &str, path_style: bool) -> Result<AmazonS3> {
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_region(region)
+            .with_virtual_hosted_style_request(!path_style)
+            .with_client_options(transport::client_options(None)?)
+            .with_http_connector(transport::Shared(self.http.clone()))
+            .with_retry(transport::retry())
+            .with_conditional_put(S3ConditionalPut::ETagMatch)
+            .with_unsigned_payload(true);
+        if let Some(endpoint) = &self.access.endpoint {
+            let endpoint = endpoint.trim_end_matches('/');
+            builder = builder.with_endpoint(match endpoint.split_once("://") {
+                Some((scheme, host)) if !path_style => format!("{scheme}://{bucket}.{host}"),
+                _ => endpoint.to_owned(),
+            });
+        }
+        builder = match &self.keys {
+            Some(keys) => builder.with_credentials(keys.clone()),
+            None => builder.with_skip_signature(true),
+        };
+        builder.build().map_err(Error::from)
+    }
+
+    fn client(&self, region: String, path_style: bool) -> Client {
+        let mut config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region))
+            .force_path_style(path_style)
+            .http_client(self.sdk_http.clone())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(transport::CONNECT).build())
+            // `S3::call` tries again, so that it is counted and keeps its place under the limit.
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            // Ceph fails on checksums in trailers.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .disable_s3_express_session_auth(true);
+        if let Some(endpoint) = &self.access.endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        config = match &self.keys {
+            Some(keys) => config.credentials_provider(SharedCredentialsProvider::new(KeysOf(keys.clone()))),
+            None => config.allow_no_auth(),
+        };
+        Client::from_conf(config.build())
+    }
+}
+
+/// `host:port` of an endpoint.
+fn host_of(endpoint: &str) -> String {
+    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest).to_owned()
+}
+
+/// The SDK wants to own its provider.
+#[derive(Debug)]
+struct KeysOf(Arc<Keys>);
+
+impl aws_credential_types::provider::ProvideCredentials for KeysOf {
+    fn provide_credentials<'a>(&'a self) -> aws_credential_types::provider::future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        self.0.provide_credentials()
+    }
+}
+
+/// Watches one request of the SDK: the bytes of its answer go to the meter, the rest to the log.
+#[derive(Clone)]
+struct Tap {
+    meter: Option<Meter>,
+    seen: Arc<Mutex<Exchange>>,
+}
+
+impl Tap {
+    fn new(meter: Option<Meter>) -> Self {
+        let seen = Exchange {
+            at: Utc::now(),
+            method: String::new(),
+            address: String::new(),
+            status: None,
+            ms: 0,
+            request_id: None,
+        };
+        Self { meter, seen: Arc::new(Mutex::new(seen)) }
+    }
+
+    fn note(&self, f: impl FnOnce(&mut Exchange)) {
+        f(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl std::fmt::Debug for Tap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tap")
+    }
+}
+
+impl Intercept for Tap {
+    fn name(&self) -> &'static str {
+        "secchi"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        let request = context.request();
+        self.note(|seen| {
+            request.method().clone_into(&mut seen.method);
+            seen.address = transport::without_query(request.uri());
+        });
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        let response = context.response();
+        if let (Some(meter), Some(body)) = (&self.meter, response.body().bytes()) {
+            meter.received(body.len() as u64);
+        }
+        self.note(|seen| {
+            seen.status = Some(response.status().as_u16());
+            seen.request_id = response.headers().get("x-amz-request-id").map(str::to_owned);
+        });
+        Ok(())
+    }
+}
+
+/// An answer, or the fault that [`S3::sentence`] puts into words.
+type Answer<T> = std::result::Result<T, Failure>;
+
+/// A fault, and whether an earlier try may have been carried out without an answer.
+struct Failure {
+    fault: Fault,
+    ambiguous: bool,
+}
+
+impl S3 {
+    /// The client for bytes.
+    pub(super) fn data(&self) -> Result<&AmazonS3> {
+        self.data.as_ref().ok_or_else(|| Error::new(Kind::Usage, "a list of buckets holds no bytes: name a bucket"))
+    }
+
+    fn bucket(&self) -> &str {
+        &self.site.bucket
+    }
+
+    /// Sends a request, again after a passing failure. With `traffic` it is counted and limited;
+    /// without, its caller does that. `out` is the size of its body.
+    async fn call<T, E, F, Fut>(&self, traffic: Option<&Traffic>, out: u64, send: F) -> Answer<T>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Fn(Tap) -> Fut,
+        Fut: Future<Output = std::result::Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let (mut tries, mut ambiguous) = (0, false);
+        loop {
+            tries += 1;
+            let permit = match traffic {
+                Some(traffic) => traffic.permit().await,
+                None => None,
+            };
+            let request = traffic.map(|t| t.meter.request());
+            let started = Instant::now();
+            let tap = Tap::new(traffic.map(|t| t.meter.clone()));
+            let answer = tokio::time::timeout(transport::patience(out), send(tap.clone())).await;
+            tap.note(|seen| {
+                seen.ms = started.elapsed().as_millis() as u64;
+                self.log.push(seen.clone());
+            });
+            let fault = match answer {
+                Ok(Ok(value)) => {
+                    if let (Some(request), Some(traffic)) = (request, traffic) {
+                        traffic.meter.sent(out);
+                        request.done();
+                    }
+                    return Ok(value);
+                }
+                Ok(Err(err)) => Fault::of_sdk(&err),
+                Err(_) => Fault { code: "Timeout".to_owned(), ..Fault::default() },
+            };
+            match request {
+                // That nothing is there is an answer, not a failure.
+                Some(request) if fault.status == Some(404) => drop(request.done()),
+                other => drop(other),
+            }
+            drop(permit);
+            ambiguous |= fault.is_ambiguous();
+            if !fault.is_passing() || tries >= TRIES {
+                return Err(Failure { fault, ambiguous });
+            }
+            if let Some(traffic) = traffic {
+                traffic.meter.retried();
+            }
+            let jitter = rand::random_range(0..100);
+            tokio::time::sleep(Duration::from_millis((100 << tries) + jitter)).await;
+        }
+    }
+
+    fn sentence(&self, failure: &Failure, doing: Doing, key: &str) -> Error {
+        self.site.sentence(&failure.fault, doing, key)
+    }
+}
+
+/// A time of the SDK as ours.
+fn time(at: &aws_sdk_s3::primitives::DateTime) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(at.secs(), at.subsec_nanos())
+}

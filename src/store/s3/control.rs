@@ -1,0 +1,379 @@
+//! Single requests of the control plane: stat with metadata and tags, uploads in parts, deletion,
+//! buckets, links for others.
+
+use super::{Failure, S3, time};
+use crate::entry::Stat;
+use crate::error::{Error, Kind, Result};
+use crate::store::UploadMeta;
+use crate::store::errors::Doing;
+use crate::store::metered::Traffic;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CompletedMultipartUpload, CompletedPart, CreateBucketConfiguration, StorageClass, Tag,
+    Tagging,
+};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use md5::{Digest as _, Md5};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// MD5 of a body. Large ones are worked on where blocking is allowed.
+async fn digest(body: &Bytes) -> [u8; 16] {
+    let shared = body.clone();
+    if body.len() < 1 << 20 {
+        return Md5::digest(&shared).into();
+    }
+    let work = tokio::task::spawn_blocking(move || Md5::digest(&shared).into());
+    work.await.unwrap_or_else(|_| Md5::digest(body).into())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// The `ETag` that S3 and Ceph give to an object of these parts: the MD5 of their MD5s, and their number.
+fn whole_etag(parts: &[(u32, String)]) -> String {
+    let mut sum = Md5::new();
+    for (_, etag) in parts {
+        let digits = etag.trim_matches('"').as_bytes();
+        for pair in digits.chunks(2) {
+            let text = std::str::from_utf8(pair).unwrap_or_default();
+            sum.update([u8::from_str_radix(text, 16).unwrap_or_default()]);
+        }
+    }
+    format!("{}-{}", hex(&sum.finalize()), parts.len())
+}
+
+/// What can be sent as a header, or the sentence why not.
+fn headers(meta: &UploadMeta) -> Result<HashMap<String, String>> {
+    for (key, value) in &meta.metadata {
+        if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)) {
+            return Err(Error::usage(format!("`{key}` cannot be the name of metadata"))
+                .with_hint("use letters, digits, dots, dashes and underscores"));
+        }
+        if !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+            return Err(Error::usage(format!("the metadata `{key}` holds characters that S3 does not carry"))
+                .with_hint("use plain ASCII, or percent-encode the value"));
+        }
+    }
+    Ok(meta.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
+}
+
+/// Tags as a query string. A space is `%20`: Ceph takes a `+` for itself.
+fn tagging(meta: &UploadMeta) -> Option<String> {
+    let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let pairs: Vec<String> = meta.tags.iter().map(|(k, v)| format!("{}={}", encoded(k), encoded(v))).collect();
+    (!pairs.is_empty()).then(|| pairs.join("&"))
+}
+
+impl S3 {
+    /// What the server says of one object, with its tags where it offers them.
+    pub(in crate::store) async fn stat(&self, traffic: &Traffic, key: &str) -> Result<Stat> {
+        let head = self.call(Some(traffic), 0, |tap| {
+            self.client.head_object().bucket(self.bucket()).key(key).customize().interceptor(tap).send()
+        });
+        let (head, tags) = tokio::join!(head, self.tags(traffic, key));
+        let head = match head {
+            Ok(head) => head,
+            Err(failure) => return Err(self.missing(traffic, failure, key).await),
+        };
+        Ok(Stat {
+            location: crate::location::Location::new(self.site.scheme, self.site.profile.clone(), self.bucket(), key),
+            size: head.content_length().unwrap_or_default().max(0).unsigned_abs(),
+            etag: head.e_tag().map(str::to_owned),
+            modified: head.last_modified().and_then(time),
+            content_type: head.content_type().map(str::to_owned),
+            storage_class: head.storage_class().map(|c| c.as_str().to_owned()).filter(|c| c != "STANDARD"),
+            version: head.version_id().filter(|v| *v != "null").map(str::to_owned),
+            metadata: head.metadata.unwrap_or_default().into_iter().collect(),
+            tags,
+        })
+    }
+
+    /// Empty where there are none, or where the server does not tell.
+    async fn tags(&self, traffic: &Traffic, key: &str) -> BTreeMap<String, String> {
+        let answer = self.call(Some(traffic), 0, |tap| {
+            self.client.get_object_tagging().bucket(self.bucket()).key(key).customize().interceptor(tap).send()
+        });
+        let tags = answer.await.map(|a| a.tag_set).unwrap_or_default();
+        tags.into_iter().map(|t| (t.key, t.value)).collect()
+    }
+
+    /// The answer to a HEAD has no body: whether key or bucket is missing is asked for.
+    async fn missing(&self, traffic: &Traffic, mut failure: Failure, key: &str) -> Error {
+        if failure.fault.status == Some(404) {
+            let bucket = self.call(Some(traffic), 0, |tap| {
+                self.client.head_bucket().bucket(self.bucket()).customize().interceptor(tap).send()
+            });
+            let gone = bucket.await.is_err_and(|f| f.fault.status == Some(404));
+            failure.fault.code = String::from(if gone { "NoSuchBucket" } else { "NoSuchKey" });
+        }
+        self.sentence(&failure, Doing::Read, key)
+    }
+
+    /// The `ETag` of what stands at `key`, without its quotes; `None` where nothing stands.
+    async fn standing(&self, traffic: &Traffic, key: &str) -> Result<Option<String>> {
+        let head = self.call(Some(traffic), 0, |tap| {
+            self.client.head_object().bucket(self.bucket()).key(key).customize().interceptor(tap).send()
+        });
+        match head.await {
+            Ok(head) => Ok(Some(head.e_tag().unwrap_or_default().trim_matches('"').to_owned())),
+            Err(failure) if failure.fault.status == Some(404) => Ok(None),
+            Err(failure) => Err(self.sentence(&failure, Doing::Write, key)),
+        }
+    }
+
+    fn exists(&self, key: &str) -> Error {
+        Error::new(Kind::Exists, format!("{} exists already", self.site.address(key)))
+    }
+
+    pub(in crate::store) async fn create_upload(
+        &self,
+        traffic: Option<&Traffic>,
+        key: &str,
+        meta: &UploadMeta,
+    ) -> Result<String> {
+        let metadata = headers(meta)?;
+        let answer = self.call(traffic, 0, |tap| {
+            self.client
+                .create_multipart_upload()
+                .bucket(self.bucket())
+                .key(key)
+                .set_content_type(meta.content_type.clone())
+                .set_metadata(Some(metadata.clone()))
+                .set_tagging(tagging(meta))
+                .set_storage_class(meta.storage_class.as_deref().map(StorageClass::from))
+                .customize()
+                .interceptor(tap)
+                .send()
+        });
+        let answer = answer.await.map_err(|failure| self.sentence(&failure, Doing::Write, key))?;
+        let id = answer.upload_id;
+        let id = id.ok_or_else(|| Error::new(Kind::Failed, format!("{} gave no upload id", self.site.host)))?;
+        if !meta.tags.is_empty() {
+            self.tags.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), meta.tags.clone());
+        }
+        Ok(id)
+    }
+
+    pub(in crate::store) async fn put_part(
+        &self,
+        traffic: Option<&Traffic>,
+        key: &str,
+        id: &str,
+        number: u32,
+        body: Bytes,
+    ) -> Result<String> {
+        let number = i32::try_from(number).map_err(|_| Error::usage("an upload has at most 10,000 parts"))?;
+        let digest = BASE64_STANDARD.encode(digest(&body).await);
+        let answer = self.call(traffic, body.len() as u64, |tap| {
+            self.client
+                .upload_part()
+                .bucket(self.bucket())
+                .key(key)
+                .upload_id(id)
+                .part_number(number)
+                .content_md5(&digest)
+                .body(ByteStream::from(body.clone()))
+                .customize()
+                // The MD5 is signed with the headers, and so holds the body.
+                .disable_payload_signing()
+                .interceptor(tap)
+                .send()
+        });
+        let answer = answer.await.map_err(|failure| self.sentence(&failure, Doing::Write, key))?;
+        answer.e_tag.ok_or_else(|| Error::new(Kind::Failed, format!("{} gave no ETag for a part", self.site.host)))
+    }
+
+    /// Completes an upload. Where a try was not answered, a later refusal may speak of our own object:
+    /// its `ETag` tells.
+    pub(in crate::store) async fn complete_upload(
+        &self,
+        traffic: &Traffic,
+        key: &str,
+        id: &str,
+        parts: &[(u32, String)],
+        if_absent: bool,
+    ) -> Result<String> {
+        // Asked for also because some servers do not know conditional writes.
+        if if_absent && self.standing(traffic, key).await?.is_some() {
+            return Err(self.exists(key));
+        }
+        let listed: Vec<CompletedPart> = parts
+            .iter()
+            .map(|(number, etag)| {
+                CompletedPart::builder().part_number(number.cast_signed()).e_tag(etag.clone()).build()
+            })
+            .collect();
+        let listed = CompletedMultipartUpload::builder().set_parts(Some(listed)).build();
+        let answer = self.call(Some(traffic), 0, |tap| {
+            self.client
+                .complete_multipart_upload()
+                .bucket(self.bucket())
+                .key(key)
+                .upload_id(id)
+                .set_if_none_match(if_absent.then(|| "*".to_owned()))
+                .multipart_upload(listed.clone())
+                .customize()
+                .interceptor(tap)
+                .send()
+        });
+        let etag = match answer.await {
+            Ok(answer) => answer.e_tag.unwrap_or_default(),
+            Err(failure) => self.or_ours(traffic, failure, key, &whole_etag(parts)).await?,
+        };
+        // Ceph (16) forgets the tags that an upload in parts was started with.
+        let wished = self.tags.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        if let Some(wished) = wished
+            && self.tags(traffic, key).await != wished
+        {
+            self.set_tags(traffic, key, &wished).await?;
+        }
+        Ok(etag)
+    }
+
+    pub(in crate::store) async fn set_tags(
+        &self,
+        traffic: &Traffic,
+        key: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let tags: std::result::Result<Vec<Tag>, _> =
+            tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+        let set = tags.and_then(|tags| Tagging::builder().set_tag_set(Some(tags)).build());
+        let set = set.map_err(|err| Error::new(Kind::Usage, "these tags cannot be sent").with_source(err))?;
+        let answer = self.call(Some(traffic), 0, |tap| {
+            let request = self.client.put_object_tagging().bucket(self.bucket()).key(key).tagging(set.clone());
+            request.customize().interceptor(tap).send()
+        });
+        answer.await.map(drop).map_err(|failure| self.sentence(&failure, Doing::Write, key))
+    }
+
+    /// The answer to a write that failed: success all the same where what stands is what was sent.
+    async fn or_ours(&self, traffic: &Traffic, failure: Failure, key: &str, etag: &str) -> Result<String> {
+        if failure.ambiguous && self.standing(traffic, key).await.ok().flatten().as_deref() == Some(etag) {
+            return Ok(format!("\"{etag}\""));
+        }
+        Err(self.sentence(&failure, Doing::Write, key))
+    }
+
+    pub(in crate::store) async fn abort_upload(&self, traffic: Option<&Traffic>, key: &str, id: &str) -> Result<()> {
+        let answer = self.call(traffic, 0, |tap| {
+            let request = self.client.abort_multipart_upload().bucket(self.bucket()).key(key).upload_id(id);
+            request.customize().interceptor(tap).send()
+        });
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        match answer.await {
+            Err(failure) if failure.fault.status != Some(404) => Err(self.sentence(&failure, Doing::Write, key)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(in crate::store) async fn put_object(
+        &self,
+        traffic: &Traffic,
+        key: &str,
+        body: Bytes,
+        meta: &UploadMeta,
+        if_absent: bool,
+    ) -> Result<String> {
+        let metadata = headers(meta)?;
+        if if_absent && self.standing(traffic, key).await?.is_some() {
+            return Err(self.exists(key));
+        }
+        let sum = digest(&body).await;
+        let digest = BASE64_STANDARD.encode(sum);
+        let answer = self.call(Some(traffic), body.len() as u64, |tap| {
+            self.client
+                .put_object()
+                .bucket(self.bucket())
+                .key(key)
+                .content_md5(&digest)
+                .set_content_type(meta.content_type.clone())
+                .set_metadata(Some(metadata.clone()))
+                .set_tagging(tagging(meta))
+                .set_storage_class(meta.storage_class.as_deref().map(StorageClass::from))
+                .set_if_none_match(if_absent.then(|| "*".to_owned()))
+                .body(ByteStream::from(body.clone()))
+                .customize()
+                .disable_payload_signing()
+                .interceptor(tap)
+                .send()
+        });
+        match answer.await {
+            Ok(answer) => Ok(answer.e_tag.unwrap_or_default()),
+            Err(failure) => self.or_ours(traffic, failure, key, &hex(&sum)).await,
+        }
+    }
+
+    pub(in crate::store) async fn delete(&self, traffic: Option<&Traffic>, key: &str) -> Result<()> {
+        let answer = self.call(traffic, 0, |tap| {
+            self.client.delete_object().bucket(self.bucket()).key(key).customize().interceptor(tap).send()
+        });
+        match answer.await {
+            Err(failure) if failure.fault.code == "NoSuchKey" => Ok(()),
+            Err(failure) => Err(self.sentence(&failure, Doing::Delete, key)),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    pub(in crate::store) async fn create_bucket(&self, traffic: &Traffic) -> Result<()> {
+        let region = &self.site.region;
+        let place = (self.amazon && region != "us-east-1").then(|| {
+            let place = BucketLocationConstraint::from(region.as_str());
+            CreateBucketConfiguration::builder().location_constraint(place).build()
+        });
+        let answer = self.call(Some(traffic), 0, |tap| {
+            let request = self.client.create_bucket().bucket(self.bucket());
+            request.set_create_bucket_configuration(place.clone()).customize().interceptor(tap).send()
+        });
+        match answer.await {
+            Err(failure) if failure.fault.code == "BucketAlreadyOwnedByYou" => Ok(()),
+            Err(failure) => Err(self.sentence(&failure, Doing::CreateBucket, "")),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// A link that reads `key` without credentials until it expires (at most a week).
+    pub(in crate::store) async fn presign_get(&self, key: &str, expires: Duration) -> Result<String> {
+        let config =
+            PresigningConfig::expires_in(expires).map_err(|_| Error::usage("a link is valid for at most a week"))?;
+        let signed = self.client.get_object().bucket(self.bucket()).key(key).presigned(config).await;
+        let signed =
+            signed.map_err(|err| self.site.sentence(&crate::store::errors::Fault::of_sdk(&err), Doing::Read, key))?;
+        Ok(signed.uri().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_etag_of_parts_is_that_of_s3() {
+        // Two parts holding "a" and "b": md5(md5("a") + md5("b")).
+        let parts: Vec<(u32, String)> =
+            [(1, "a"), (2, "b")].map(|(n, s)| (n, format!("\"{}\"", hex(&Md5::digest(s))))).into();
+        let both = [Md5::digest("a"), Md5::digest("b")].concat();
+        assert_eq!(whole_etag(&parts), format!("{}-2", hex(&Md5::digest(both))));
+    }
+
+    #[test]
+    fn metadata_that_no_header_carries_is_refused_in_words() {
+        let meta =
+            |k: &str, v: &str| UploadMeta { metadata: [(k.to_owned(), v.to_owned())].into(), ..UploadMeta::default() };
+        assert!(headers(&meta("fairease.catalog.mediatype", "COG")).is_ok());
+        for (key, value) in [("a b", "x"), ("", "x"), ("k", "caf\u{e9}"), ("k", "a\r\nb: c")] {
+            assert_eq!(headers(&meta(key, value)).map_err(|e| e.kind()).err(), Some(Kind::Usage), "{key}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Moving bytes between this machine and stores: no screens, no job; testable alone.
+//!
+//! An upload is whole or not there: one put for a small file, an upload in parts that is completed at the end
+//! (or aborted) for a larger one, conditional where nothing may be replaced, and proved afterwards by what
+//! the server says of the object.
+
+mod media;
+mod parts;
+mod resume;
+mod source;
+mod upload;
+
+pub use media::content_type;
+pub use resume::Resume;
+pub use source::Source;
+pub use upload::{IfExists, UploadSpec, Uploaded, upload};

@@ -1,0 +1,8 @@
+//! Widgets that know a style and nothing of secchi.
+
+pub mod chart;
+pub mod form;
+pub mod gauge;
+pub mod input;
+pub mod picture;
+pub mod sparkline;

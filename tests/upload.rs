@@ -1,0 +1,469 @@
+//! Uploads: whole, proved, and without leftovers. One suite for every store: memory, the local disk, and a
+//! real Ceph gateway where `SECCHI_CEPH`, `SECCHI_CEPH_KEY` and `SECCHI_CEPH_SECRET` name one.
+
+#![allow(clippy::print_stderr)] // a skipped test says so
+
+use secchi::error::{Kind, Result};
+use secchi::job::{Job as _, Jobs, State};
+use secchi::jobs::upload::Upload;
+use secchi::location::{Location, Scheme};
+use secchi::store::{Environment, Options, Stores, UploadMeta};
+use secchi::task::{Control, Waker};
+use secchi::transfer::{IfExists, Resume, Source, UploadSpec, Uploaded, upload};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+const MIB: usize = 1 << 20;
+/// Stands nowhere but in the credentials.
+const SECRET: &str = "a-secret-that-must-not-be-written";
+
+/// A store to write to, and a folder for sources.
+struct Bench {
+    stores: Stores,
+    base: Location,
+    dir: tempfile::TempDir,
+    ceph: Option<aws_sdk_s3::Client>,
+}
+
+impl Bench {
+    fn source(&self, name: &str, size: usize) -> PathBuf {
+        let path = self.dir.path().join(name);
+        // No period that divides a part, so that exchanged parts are noticed.
+        let block: Vec<u8> = (0..=250).cycle().take(100_003).collect();
+        let mut bytes = block.repeat(size / block.len() + 1);
+        bytes.truncate(size);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        std::fs::write(&path, bytes).expect("writes");
+        path
+    }
+
+    fn to(&self, key: &str) -> Location {
+        self.base.child(key)
+    }
+
+    fn spec(&self, path: &Path, key: &str) -> UploadSpec {
+        UploadSpec {
+            files: vec![Source::new(path)],
+            destination: self.to(key),
+            meta: UploadMeta::default(),
+            if_exists: IfExists::Fail,
+        }
+    }
+
+    async fn put(&self, spec: &UploadSpec) -> Result<Vec<Uploaded>> {
+        upload(&self.stores, spec, &Control::new(self.stores.meter().child()), &Resume::default()).await
+    }
+
+    async fn bytes(&self, location: &Location) -> Vec<u8> {
+        let handle = self.stores.open(location, self.stores.meter()).await.expect("opens");
+        let size = self.stores.stat(location, self.stores.meter()).await.expect("is there").size;
+        if size == 0 {
+            return Vec::new();
+        }
+        handle.read_range(location, 0..size).await.expect("reads").to_vec()
+    }
+
+    async fn is_absent(&self, location: &Location) -> bool {
+        matches!(self.stores.stat(location, self.stores.meter()).await, Err(err) if err.kind() == Kind::NotFound)
+    }
+
+    /// Unfinished uploads on the server, or what is left of them on the disk.
+    async fn orphans(&self) -> usize {
+        if let Some(folder) = self.base.to_path() {
+            let files = std::fs::read_dir(folder).expect("lists").flatten();
+            return files.filter(|f| f.file_name().to_string_lossy().starts_with('.')).count();
+        }
+        let Some(client) = &self.ceph else { return 0 };
+        let listed = client.list_multipart_uploads().bucket(self.base.bucket()).send().await.expect("lists");
+        listed.uploads().len()
+    }
+}
+
+fn bench(base: Location, environment: Environment, endpoint: Option<String>) -> Bench {
+    let region = Some("us-east-1".to_owned());
+    let stores = Stores::new(Options { environment, endpoint_url: endpoint, region, ..Options::default() });
+    Bench { stores, base, dir: tempfile::tempdir().expect("a folder"), ceph: None }
+}
+
+fn secrets() -> Environment {
+    Environment::fixed([("AWS_ACCESS_KEY_ID", "an-access-key"), ("AWS_SECRET_ACCESS_KEY", SECRET)])
+}
+
+fn memory() -> Bench {
+    bench(Location::parse("memory:///up/").expect("location"), secrets(), None)
+}
+
+fn local() -> Bench {
+    let bench = bench(Location::parse("memory:///").expect("location"), secrets(), None);
+    let folder = bench.dir.path().join("target");
+    std::fs::create_dir(&folder).expect("folder");
+    Bench { base: Location::file(&folder).as_container(), ..bench }
+}
+
+/// The gateway of the environment: credentials and endpoint.
+fn gateway() -> Option<(Environment, String)> {
+    let variable = |name| std::env::var(name).ok();
+    let (key, secret) = (variable("SECCHI_CEPH_KEY")?, variable("SECCHI_CEPH_SECRET")?);
+    let credentials = Environment::fixed([("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", secret)]);
+    Some((credentials, variable("SECCHI_CEPH")?))
+}
+
+/// A bucket of its own on the gateway of the environment.
+async fn ceph() -> Option<Bench> {
+    let Some((environment, endpoint)) = gateway() else {
+        eprintln!("skipped: SECCHI_CEPH, SECCHI_CEPH_KEY and SECCHI_CEPH_SECRET name no gateway");
+        return None;
+    };
+    let variable = |name| std::env::var(name).expect("is set");
+    let (key, secret) = (variable("SECCHI_CEPH_KEY"), variable("SECCHI_CEPH_SECRET"));
+    let bucket = format!("upload-{}", ulid::Ulid::new().to_string().to_lowercase());
+    let base = Location::parse(&format!("s3://{bucket}/")).expect("location");
+    let mut bench = bench(base, environment, Some(endpoint.clone()));
+    let handle = bench.stores.open(&bench.base, bench.stores.meter()).await.expect("opens");
+    handle.create_bucket().await.expect("creates the bucket");
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
+        .credentials_provider(aws_sdk_s3::config::Credentials::new(key, secret, None, None, "test"))
+        .region(aws_sdk_s3::config::Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .force_path_style(true)
+        .build();
+    bench.ceph = Some(aws_sdk_s3::Client::from_conf(config));
+    Some(bench)
+}
+
+async fn stores() -> Vec<Bench> {
+    let mut all = vec![memory(), local()];
+    all.extend(ceph().await);
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_files_arrive_with_what_belongs_to_them() {
+    for bench in stores().await {
+        let path = bench.source("B02.tif", 100_000);
+        let mut spec = bench.spec(&path, "");
+        spec.meta.metadata = [("fairease.catalog.mediatype".to_owned(), "COG".to_owned())].into();
+        let done = bench.put(&spec).await.unwrap_or_else(|e| panic!("{}: {e:?}", bench.base));
+        assert_eq!((done.len(), &done[0].location, done[0].size), (1, &bench.to("B02.tif"), 100_000));
+        assert_eq!(bench.bytes(&done[0].location).await, std::fs::read(&path).expect("reads"));
+        if bench.base.scheme() != Scheme::File {
+            assert_eq!(done[0].stat.content_type.as_deref(), Some("image/tiff"));
+            assert_eq!(done[0].stat.metadata, spec.meta.metadata);
+        }
+        let empty = bench.source("empty.csv", 0);
+        assert_eq!(bench.put(&bench.spec(&empty, "")).await.expect("an empty file")[0].size, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_files_go_in_parts_and_come_out_whole() {
+    for bench in stores().await {
+        let path = bench.source("large.parquet", 40 * MIB + 17);
+        let mut spec = bench.spec(&path, "deep/er/large.parquet");
+        spec.meta.metadata = [("fairease.catalog.mediatype".to_owned(), "COG".to_owned())].into();
+        if bench.ceph.is_some() {
+            spec.meta.tags = [("project".to_owned(), "lakes".to_owned())].into();
+        }
+        let control = Control::new(bench.stores.meter().child());
+        let done = upload(&bench.stores, &spec, &control, &Resume::default())
+            .await
+            .unwrap_or_else(|e| panic!("{}: {e:?}", bench.base));
+        let stat = &done[0].stat;
+        assert_eq!(stat.size, 40 * MIB as u64 + 17);
+        assert_eq!(bench.bytes(&stat.location).await, std::fs::read(&path).expect("reads"));
+        assert_eq!(control.progress(), (stat.size, stat.size));
+        if bench.base.scheme() != Scheme::File {
+            assert_eq!(stat.metadata, spec.meta.metadata);
+            assert_eq!(stat.content_type.as_deref(), Some("application/vnd.apache.parquet"));
+        }
+        if bench.ceph.is_some() {
+            assert_eq!(stat.tags, spec.meta.tags);
+            assert!(stat.etag.as_deref().expect("an ETag").trim_matches('"').ends_with("-6"), "six parts");
+            assert!(control.meter.counts().bytes_out >= stat.size);
+            assert!(control.take_notes().is_empty(), "nothing was sent twice");
+        }
+        assert_eq!(bench.orphans().await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_there_is_kept_unless_the_user_says_otherwise() {
+    for bench in stores().await {
+        for size in [10, 17 * MIB] {
+            let name = format!("x{size}.csv");
+            let (first, second) = (bench.source("first", size), bench.source("second", size + 1));
+            let mut spec = bench.spec(&first, &name);
+            bench.put(&spec).await.expect("is free");
+            spec.files = vec![Source::new(&second)];
+
+            let err = bench.put(&spec).await.expect_err("is taken");
+            assert_eq!((err.kind(), err.exit_code()), (Kind::Exists, 6), "{err}");
+            spec.if_exists = IfExists::Skip;
+            let skipped = bench.put(&spec).await.expect("is left out");
+            assert!(skipped[0].skipped && skipped[0].size == size as u64);
+            spec.if_exists = IfExists::Rename;
+            for expected in [format!("x{size} (1).csv"), format!("x{size} (2).csv")] {
+                let renamed = bench.put(&spec).await.unwrap_or_else(|e| panic!("{}: {e:?}", bench.base));
+                assert_eq!((&renamed[0].location, renamed[0].size), (&bench.to(&expected), size as u64 + 1));
+            }
+            assert_eq!(bench.bytes(&bench.to(&name)).await.len(), size, "the first is as it was");
+            spec.if_exists = IfExists::Overwrite;
+            assert_eq!(bench.put(&spec).await.expect("is replaced")[0].size, size as u64 + 1);
+        }
+        assert_eq!(bench.orphans().await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_keep_their_shape() {
+    for bench in stores().await {
+        for n in 0..30 {
+            bench.source(&format!("set/{}/{n}.json", n % 3), 100 + n);
+        }
+        bench.source("set/top.txt", 5);
+        let mut spec = bench.spec(&bench.dir.path().join("set"), "into/");
+        let control = Control::new(bench.stores.meter().child());
+        let done = upload(&bench.stores, &spec, &control, &Resume::default())
+            .await
+            .unwrap_or_else(|e| panic!("{}: {e:?}", bench.base));
+        assert_eq!(done.len(), 31);
+        assert_eq!(done[0].location, bench.to("into/set/0/0.json"));
+        assert_eq!(bench.bytes(&bench.to("into/set/2/29.json")).await.len(), 129);
+        assert_eq!(control.current_step(), "31 of 31 files");
+        let err = bench.put(&spec).await.expect_err("all are taken");
+        assert_eq!(err.kind(), Kind::Exists, "not the cancellation of the others");
+        spec.if_exists = IfExists::Skip;
+        assert!(bench.put(&spec).await.expect("is left out").iter().all(|f| f.skipped));
+    }
+}
+
+/// Events of an upload, and something to do at the first part.
+fn at_first_part(act: impl Fn() + Send + Sync + 'static) -> (Resume, Arc<Mutex<Vec<Value>>>) {
+    resume_at_first_part(&[], act)
+}
+
+fn resume_at_first_part(earlier: &[Value], act: impl Fn() + Send + Sync + 'static) -> (Resume, Arc<Mutex<Vec<Value>>>) {
+    let events: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let sink = events.clone();
+    let resume = Resume::new(earlier, move |event| {
+        let is_part = event["event"] == "part";
+        let mut events = sink.lock().expect("lock");
+        let is_first = is_part && !events.iter().any(|e| e["event"] == "part");
+        events.push(event);
+        drop(events);
+        if is_first {
+            act();
+        }
+    });
+    (resume, events)
+}
+
+fn parts(events: &Mutex<Vec<Value>>) -> usize {
+    events.lock().expect("lock").iter().filter(|e| e["event"] == "part").count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_upload_leaves_nothing() {
+    for bench in stores().await {
+        let spec = bench.spec(&bench.source("big.bin", 64 * MIB), "big.bin");
+        let control = Control::new(bench.stores.meter().child());
+        let stop = control.clone();
+        let (resume, events) = at_first_part(move || stop.cancel());
+        let result = upload(&bench.stores, &spec, &control, &resume).await;
+        assert_eq!(result.map(|_| ()).map_err(|e| e.kind()), Err(Kind::Cancelled));
+        assert_eq!(events.lock().expect("lock").last().map(|e| e["event"].clone()), Some(json!("aborted")));
+        assert!(bench.is_absent(&bench.to("big.bin")).await);
+        assert_eq!(bench.orphans().await, 0, "{}", bench.base);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_is_not_uploaded() {
+    for bench in stores().await {
+        let path = bench.source("growing.nc", 40 * MIB);
+        let spec = bench.spec(&path, "growing.nc");
+        let (resume, _) = at_first_part(move || {
+            use std::io::Write as _;
+            let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("opens");
+            file.write_all(b"more").expect("appends");
+        });
+        let result = upload(&bench.stores, &spec, &Control::default(), &resume).await;
+        let err = result.map(|_| ()).expect_err("it changed");
+        assert_eq!(err.kind(), Kind::Changed);
+        assert!(err.to_string().contains("changed while it was uploaded"), "{err}");
+        assert!(bench.is_absent(&bench.to("growing.nc")).await);
+        assert_eq!(bench.orphans().await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_upload_goes_on_where_it_was() {
+    for bench in [Some(memory()), ceph().await].into_iter().flatten() {
+        let path = bench.source("long.tif", 80 * MIB);
+        let spec = bench.spec(&path, "long.tif");
+        let killed = Arc::new(tokio::sync::Notify::new());
+        let kill = killed.clone();
+        let (resume, events) = at_first_part(move || kill.notify_one());
+        let (stores, first) = (bench.stores.clone(), spec.clone());
+        let task = tokio::spawn(async move {
+            // Nothing is cleaned up when this is dropped, as if the program were killed.
+            let _ = upload(&stores, &first, &Control::default(), &resume).await;
+        });
+        killed.notified().await;
+        task.abort();
+        let _ = task.await;
+        assert!(bench.is_absent(&bench.to("long.tif")).await);
+        let (known, earlier) = (parts(&events), events.lock().expect("lock").clone());
+        assert!((1..10).contains(&known), "{known}");
+        if bench.ceph.is_some() {
+            assert_eq!(bench.orphans().await, 1);
+        }
+
+        let (resume, events) = resume_at_first_part(&earlier, || {});
+        let control = Control::default();
+        let done =
+            upload(&bench.stores, &spec, &control, &resume).await.unwrap_or_else(|e| panic!("{}: {e:?}", bench.base));
+        assert_eq!(parts(&events), 10 - known, "only what was missing is sent");
+        assert_eq!(control.progress(), (80 << 20, 80 << 20));
+        assert_eq!(bench.bytes(&done[0].location).await, std::fs::read(&path).expect("reads"));
+        assert_eq!(bench.orphans().await, 0);
+
+        // A third attempt finds it whole and sends nothing.
+        let all: Vec<Value> = earlier.iter().chain(events.lock().expect("lock").iter()).cloned().collect();
+        let (resume, events) = resume_at_first_part(&all, || {});
+        upload(&bench.stores, &spec, &Control::default(), &resume).await.expect("is whole");
+        assert_eq!(parts(&events), 0);
+
+        // With another source the old upload is removed, not orphaned.
+        std::fs::write(&path, "short").expect("writes");
+        let (resume, _) = resume_at_first_part(&earlier, || {});
+        let again = UploadSpec { destination: bench.to("other.tif"), ..spec };
+        upload(&bench.stores, &again, &Control::default(), &resume).await.expect("starts over");
+        assert_eq!(bench.orphans().await, 0);
+    }
+}
+
+/// Not a test: the program that [`a_program_killed_with_9_is_resumed_by_the_next`] kills.
+#[tokio::test(flavor = "multi_thread")]
+async fn victim() {
+    let (Ok(state), Ok(spec)) = (std::env::var("SECCHI_TEST_STATE"), std::env::var("SECCHI_TEST_SPEC")) else { return };
+    let (environment, endpoint) = match std::env::var("SECCHI_TEST_CEPH") {
+        Ok(_) => gateway().expect("a gateway"),
+        Err(_) => (secrets(), String::new()),
+    };
+    let endpoint_url = Some(endpoint).filter(|e| !e.is_empty());
+    let region = Some("us-east-1".to_owned());
+    let stores = Stores::new(Options { environment, endpoint_url, region, ..Options::default() });
+    let jobs = Jobs::new(stores, state.into(), Waker::new());
+    let job = Upload::from_params(serde_json::from_str(&spec).expect("JSON")).expect("a job");
+    let id = jobs.start(job).expect("starts");
+    jobs.wait(&id).await.expect("ends, unless it is killed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_killed_with_9_is_resumed_by_the_next() {
+    for bench in [Some(local()), ceph().await].into_iter().flatten() {
+        let state = tempfile::tempdir().expect("folder");
+        let path = bench.source("scene.tif", 256 * MIB);
+        let mut spec = bench.spec(&path, "scene.tif");
+        if bench.ceph.is_some() {
+            spec.meta.metadata = [("fairease.catalog.mediatype".to_owned(), "COG".to_owned())].into();
+            spec.meta.tags = [("project".to_owned(), "lakes".to_owned())].into();
+        }
+        let mut program = std::process::Command::new(std::env::current_exe().expect("this test"));
+        program.args(["--exact", "victim"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        program.env("SECCHI_TEST_STATE", state.path());
+        program.env("SECCHI_TEST_SPEC", serde_json::to_string(&spec).expect("JSON"));
+        if bench.ceph.is_some() {
+            program.env("SECCHI_TEST_CEPH", "1");
+        }
+        let mut child = program.spawn().expect("starts");
+        let journalled = || {
+            let run = std::fs::read_dir(state.path().join("runs")).ok()?.next()?.ok()?;
+            std::fs::read_to_string(run.path().join("ev/0.1.ndjson")).ok()
+        };
+        let first_part = async {
+            while !journalled().is_some_and(|text| text.contains("\"part\"")) {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_mins(1), first_part).await.expect("a part is sent in time");
+        // SIGKILL: nothing is cleaned up.
+        child.kill().expect("kills");
+        child.wait().expect("is gone");
+        let known = journalled().expect("events").matches("\"event\":\"part\"").count();
+        assert!(known < 32, "it was killed too late");
+        assert!(bench.is_absent(&bench.to("scene.tif")).await, "nothing stands under the final name");
+
+        let jobs =
+            Jobs::new(bench.stores.clone(), state.path().to_owned(), Waker::new()).with_kinds(secchi::jobs::from_spec);
+        jobs.loaded().await;
+        let view = jobs.views().pop().expect("the run is known");
+        assert_eq!((&view.state, view.title.contains("scene.tif")), (&State::Interrupted, true));
+        assert_eq!(jobs.retry(&view.id).expect("goes on"), view.id);
+        let view = jobs.wait(&view.id).await.expect("a view");
+        assert_eq!(view.state, State::Done, "{:?}", view.log);
+        let sent = view.events.iter().filter(|e| e["event"] == "part").count();
+        // The first attempt's last parts may have been sent without coming to be written down.
+        assert_eq!(sent + known, 32, "what was sent and written down is not sent again");
+        assert!(bench.bytes(&bench.to("scene.tif")).await == std::fs::read(&path).expect("reads"), "byte-equal");
+        let stat = bench.stores.stat(&bench.to("scene.tif"), bench.stores.meter()).await.expect("stands");
+        assert_eq!((stat.metadata, stat.tags), (spec.meta.metadata, spec.meta.tags));
+        assert_eq!(bench.orphans().await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_job_gives_the_proof_and_writes_no_secret() {
+    for bench in stores().await {
+        let state = tempfile::tempdir().expect("folder");
+        let jobs =
+            Jobs::new(bench.stores.clone(), state.path().to_owned(), Waker::new()).with_kinds(secchi::jobs::from_spec);
+        let path = bench.source("scene.tif", 20 * MIB);
+        let mut spec = bench.spec(&path, "");
+        spec.meta.metadata = [("fairease.catalog.mediatype".to_owned(), "COG".to_owned())].into();
+        let job = Upload::new(spec);
+        assert_eq!(job.command()[..2], ["put".to_owned(), path.display().to_string()]);
+        let id = jobs.start(Box::new(job)).expect("starts");
+        let view = jobs.wait(&id).await.expect("a view");
+        assert_eq!(view.state, State::Done, "{:?}", view.log);
+        let outcome = view.outcome.expect("an outcome");
+        assert_eq!(outcome.written, [bench.to("scene.tif")]);
+        assert_eq!(outcome.data["stat"]["size"], 20 * MIB);
+        if bench.base.scheme() != Scheme::File {
+            assert_eq!(outcome.data["stat"]["metadata"]["fairease.catalog.mediatype"], "COG");
+        }
+        assert!(view.counts.bytes_out >= 20 * MIB as u64, "its traffic is counted: {:?}", view.counts);
+
+        let failing = jobs.retry(&id).expect("as a new run");
+        assert!(
+            matches!(jobs.wait(&failing).await.expect("a view").state, State::Failed(why) if why.contains("exists"))
+        );
+        let secret = std::env::var("SECCHI_CEPH_SECRET").unwrap_or_else(|_| SECRET.to_owned());
+        let mut files = 0;
+        for run in std::fs::read_dir(state.path().join("runs")).expect("runs") {
+            let run = run.expect("a run").path();
+            for file in [run.join("spec.json"), run.join("ev/0.1.ndjson")] {
+                let text = std::fs::read_to_string(file).expect("reads");
+                assert!(!text.contains(&secret) && !text.contains(SECRET), "{text}");
+                files += 1;
+            }
+        }
+        assert_eq!(files, 4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_is_said() {
+    let here = memory();
+    for (path, kind) in [("/no/such/file", Kind::NotFound), ("/", Kind::Usage)] {
+        let err = here.put(&here.spec(Path::new(path), "x/")).await.expect_err(path);
+        assert_eq!(err.kind(), kind, "{err}");
+    }
+    let nowhere = Environment::fixed([("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", SECRET)]);
+    let bench = bench(Location::parse("s3://bucket/").expect("location"), nowhere, Some("http://127.0.0.1:9".into()));
+    let err = bench.put(&bench.spec(&bench.source("x", 10), "x")).await.expect_err("nothing answers");
+    assert_eq!(err.kind(), Kind::Unreachable, "{err:?}");
+}
