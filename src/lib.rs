@@ -13,9 +13,9 @@
 //! | [`task`] | the value-free `Waker`, `Pending` and `Feed` (dropped means aborted), `Control` of a piece of work |
 //! | [`action`], [`theme`], [`terminal`], [`widgets`], [`config`], [`keymap`] | what a person can do; colours by role; the terminal and pictures on it; widgets that know nothing of ours; files of the user |
 //! | [`store`] | the one data plane: `Stores` opens a location, everything is metered, limited, explained; `store/gdal` lets GDAL read through it |
-//! | [`raster`], [`table`], [`catalog`] | reading rasters, tables and STAC documents through the stores |
+//! | [`raster`], [`catalog`] | reading rasters and STAC documents through the stores |
 //! | [`source`], [`sources`] | what can be listed |
-//! | [`preview`], [`previews`] | what can be looked at: few shapes, many formats |
+//! | [`preview`], [`table`], [`previews`] | what can be looked at: few shapes, many formats; reading tables, a piece at a time |
 //! | [`transfer`], [`convert`], [`bench`], [`demo`] | the work itself, without a screen, testable alone; the embedded server with its samples |
 //! | [`job`], [`jobs`] | a `Job` wraps one piece of work; `Jobs` queues, journals, meters, cancels, resumes |
 //! | [`screen`], [`look`], [`screens`] | the contract of a screen; how a preview is loaded under a cursor and drawn; the screens |

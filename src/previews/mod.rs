@@ -4,9 +4,9 @@ use crate::error::Result;
 use crate::preview::{Ask, Loaded, Previewer, Probe};
 use crate::store::Stores;
 
-mod csv;
 mod hex;
 mod image;
+mod parquet;
 mod raster;
 mod stac;
 mod text;
@@ -14,8 +14,16 @@ mod zarr;
 
 /// The formats, most particular first. The first whose `matches` says yes loads: asked with the
 /// name alone, then, when none claimed it, with the first bytes.
-pub const PREVIEWERS: &[Previewer] =
-    &[image::PREVIEWER, raster::PREVIEWER, stac::PREVIEWER, zarr::PREVIEWER, text::PREVIEWER, hex::PREVIEWER];
+#[rustfmt::skip] // a line for each
+pub const PREVIEWERS: &[Previewer] = &[
+    image::PREVIEWER,
+    raster::PREVIEWER,
+    parquet::PREVIEWER,
+    stac::PREVIEWER,
+    zarr::PREVIEWER,
+    text::PREVIEWER,
+    hex::PREVIEWER,
+];
 
 /// Bytes read to recognise what no format claimed by its name.
 const HEAD: u64 = 32 << 10;

@@ -58,7 +58,10 @@ pub fn type_name(kind: &DataType) -> String {
         DataType::Duration(unit) => format!("duration[{}]", unit_name(*unit)),
         DataType::Timestamp(unit, None) => format!("timestamp[{}]", unit_name(*unit)),
         DataType::Timestamp(unit, Some(zone)) => format!("timestamp[{}, {zone}]", unit_name(*unit)),
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => {
+        DataType::Decimal32(p, s)
+        | DataType::Decimal64(p, s)
+        | DataType::Decimal128(p, s)
+        | DataType::Decimal256(p, s) => {
             format!("decimal({p},{s})")
         }
         DataType::List(f) | DataType::LargeList(f) | DataType::ListView(f) | DataType::LargeListView(f) => {
@@ -228,7 +231,9 @@ fn hex(out: &mut String, column: &ArrayRef, row: usize, most: usize) {
 /// named zone in UTC with the name beside it (no time zone database is carried along).
 fn timestamp(column: &ArrayRef, row: usize, unit: TimeUnit, zone: Option<&str>) -> Option<String> {
     let time: DateTime<Utc> = match unit {
-        TimeUnit::Second => DateTime::from_timestamp(column.as_primitive::<types::TimestampSecondType>().value(row), 0)?,
+        TimeUnit::Second => {
+            DateTime::from_timestamp(column.as_primitive::<types::TimestampSecondType>().value(row), 0)?
+        }
         TimeUnit::Millisecond => {
             DateTime::from_timestamp_millis(column.as_primitive::<types::TimestampMillisecondType>().value(row))?
         }
@@ -314,7 +319,9 @@ fn json_float(value: f64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{ArrayRef, BinaryArray, Decimal128Array, DictionaryArray, Float32Array, Float64Array, ListArray};
+    use arrow::array::{
+        ArrayRef, BinaryArray, Decimal128Array, DictionaryArray, Float32Array, Float64Array, ListArray,
+    };
     use arrow::array::{Int32Array, StringArray, StructArray, TimestampMillisecondArray};
     use std::sync::Arc;
 

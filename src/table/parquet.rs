@@ -60,7 +60,9 @@ fn decode(file: &Ranged, window: &Window, control: &Control) -> Result<Table> {
         // The Arrow schema that some writers add beside Parquet's may be what is wrong.
         Err(_) => {
             let plain = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-            ArrowReaderMetadata::try_new(metadata.clone(), plain).map_err(from_parquet).context(|| "its schema".into())?
+            ArrowReaderMetadata::try_new(metadata.clone(), plain)
+                .map_err(from_parquet)
+                .context(|| "its schema".into())?
         }
     };
     let schema = reader.schema().clone();

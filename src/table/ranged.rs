@@ -11,7 +11,7 @@ use crate::task::Control;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::reader::{ChunkReader, Length};
 use bytes::{Bytes, BytesMut};
-use object_store::{GetOptions, GetRange};
+use object_store::{GetOptions, GetRange, ObjectStoreExt as _};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,9 +62,20 @@ impl Ranged {
         };
         let options = GetOptions { range: Some(range), ..Default::default() };
         let path = handle.path(location.key());
-        let got = control.race(async { handle.object_store().get_opts(&path, options).await.map_err(explain) }).await?;
+        let store = handle.object_store();
+        let got = match control.race(store.get_opts(&path, options)).await {
+            Ok(got) => got,
+            // No range fits into an empty object: servers answer 416.
+            Err(err) if matches!(err.kind(), Kind::Invalid | Kind::Failed) => {
+                return match control.race(store.head(&path)).await {
+                    Ok(meta) if meta.size == 0 => Err(Error::invalid("it is empty: it has 0 bytes")),
+                    _ => Err(err),
+                };
+            }
+            Err(err) => return Err(err),
+        };
         let (size, start) = (got.meta.size, got.range.start);
-        let bytes = control.race(async { got.bytes().await.map_err(explain) }).await?;
+        let bytes = control.race(got.bytes()).await?;
         let state = State { fetched: bytes.len() as u64, blocks: BTreeMap::from([(start, bytes)]) };
         let abandoned = CancellationToken::new();
         let guard = abandoned.clone().drop_guard();
@@ -115,7 +126,7 @@ impl Ranged {
             tokio::select! {
                 biased;
                 () = inner.abandoned.cancelled() => Err(Error::cancelled()),
-                got = inner.control.race(async { store.get_ranges(&path, &missing).await.map_err(explain) }) => got,
+                got = inner.control.race(store.get_ranges(&path, &missing)) => got,
             }
         };
         let got = inner.runtime.block_on(fetch)?;
@@ -132,8 +143,11 @@ impl Ranged {
 
     /// The parts of `ranges` that were not fetched yet, in order, without overlaps.
     fn missing(&self, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
-        let mut wanted: Vec<Range<u64>> =
-            ranges.iter().map(|r| r.start.min(self.0.size)..r.end.min(self.0.size)).filter(|r| r.start < r.end).collect();
+        let mut wanted: Vec<Range<u64>> = ranges
+            .iter()
+            .map(|r| r.start.min(self.0.size)..r.end.min(self.0.size))
+            .filter(|r| r.start < r.end)
+            .collect();
         wanted.sort_by_key(|r| r.start);
         let state = self.lock();
         let mut out: Vec<Range<u64>> = Vec::new();
@@ -243,20 +257,6 @@ impl std::io::Read for Cursor {
         self.at += n;
         Ok(bytes.len())
     }
-}
-
-/// A store's error in our words.
-pub(crate) fn explain(err: object_store::Error) -> Error {
-    use object_store::Error as E;
-    let (kind, why) = match &err {
-        E::NotFound { .. } => (Kind::NotFound, "there is no such object".to_owned()),
-        E::AlreadyExists { .. } => (Kind::Exists, "it exists already".to_owned()),
-        E::Precondition { .. } | E::NotModified { .. } => (Kind::Changed, "it changed in the meantime".to_owned()),
-        E::PermissionDenied { .. } | E::Unauthenticated { .. } => (Kind::Denied, "access was denied".to_owned()),
-        E::NotSupported { .. } | E::NotImplemented { .. } => (Kind::Unsupported, "the store does not offer it".to_owned()),
-        other => (Kind::Failed, other.to_string()),
-    };
-    Error::new(kind, why).with_source(err)
 }
 
 /// Our own error out of a decoder's, where it holds one; else what the decoder says, as `Kind::Invalid`.

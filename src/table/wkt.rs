@@ -351,7 +351,9 @@ mod tests {
         assert!(text.starts_with("LINESTRING (0 0.5, 1 1.5") && text.ends_with('…') && text.len() < 50, "{text}");
         line.truncate(500);
         assert_eq!(from_wkb(&line, 200), None);
-        for garbage in [&b""[..], b"\x01", b"\x02\x01\0\0\0", b"\x01\xff\xff\xff\x0f", b"\x01\x06\0\0\0\xff\xff\xff\xff"] {
+        for garbage in
+            [&b""[..], b"\x01", b"\x02\x01\0\0\0", b"\x01\xff\xff\xff\x0f", b"\x01\x06\0\0\0\xff\xff\xff\xff"]
+        {
             assert_eq!(from_wkb(garbage, 200), None, "{garbage:?}");
         }
     }

@@ -3,7 +3,8 @@
 use super::kind::{boolean, date, float, int, time};
 use super::{Kind, Missing, Record};
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder,
+    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions,
+    StringBuilder,
 };
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::sync::Arc;
@@ -93,7 +94,8 @@ impl Columns {
 
     /// The rows collected so far, which are then forgotten.
     pub(crate) fn take(&mut self) -> arrow::error::Result<RecordBatch> {
-        let arrays = self.columns.iter_mut().map(|(_, kind, b)| finish(b, *kind)).collect::<arrow::error::Result<_>>()?;
+        let arrays =
+            self.columns.iter_mut().map(|(_, kind, b)| finish(b, *kind)).collect::<arrow::error::Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         self.rows = 0;
         self.text_bytes = 0;

@@ -278,9 +278,10 @@ pub(super) fn time(field: &[u8]) -> Option<(DateTime<Utc>, Form)> {
         Some(_) => return None,
     };
     let zoned = clock.iter().any(|b| matches!(b, b'Z' | b'z' | b'+' | b'-'));
-    let fraction = clock.iter().position(|b| *b == b'.').map_or(0, |dot| {
-        clock[dot + 1..].iter().take_while(|b| b.is_ascii_digit()).count()
-    });
+    let fraction = clock
+        .iter()
+        .position(|b| *b == b'.')
+        .map_or(0, |dot| clock[dot + 1..].iter().take_while(|b| b.is_ascii_digit()).count());
     let text = str::from_utf8(field).ok()?;
     let value = string_to_datetime(&Utc, text).ok()?;
     Some((value, Form { nanos: fraction > 6, zoned }))

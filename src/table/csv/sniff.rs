@@ -239,7 +239,10 @@ mod tests {
     #[test]
     fn delimiters_headers_and_types_are_found() {
         let layout = look("name;lon;lat\n\"a;b\";1,5;2\nc;3;4\n");
-        assert_eq!((layout.dialect.delimiter, layout.names.as_slice()), (b';', &["name", "lon", "lat"].map(String::from)[..]));
+        assert_eq!(
+            (layout.dialect.delimiter, layout.names.as_slice()),
+            (b';', &["name", "lon", "lat"].map(String::from)[..])
+        );
         assert_eq!(layout.kinds(), [Kind::Text, Kind::Text, Kind::Int]);
         assert_eq!(look("a\tb\n1\t2\n").dialect.delimiter, b'\t');
         assert!(!look("1,2\n3,4\n").dialect.header);
