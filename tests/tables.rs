@@ -117,10 +117,7 @@ async fn the_first_rows_come_with_types_nulls_geometry_and_facts() {
     assert_eq!(loaded.format, "parquet");
     assert_eq!((table.batch.num_rows(), table.total_rows, table.total_columns), (10, Some(5_000), 7));
     let kinds: Vec<&str> = table.columns.iter().map(|c| c.kind.as_str()).collect();
-    assert_eq!(
-        kinds,
-        ["i64", "f64", "text", "timestamp[us, UTC]", "list<i32>", "struct<lon: f64>", "geometry"],
-    );
+    assert_eq!(kinds, ["i64", "f64", "text", "timestamp[us, UTC]", "list<i32>", "struct<lon: f64>", "geometry"],);
     let nulls: Vec<Option<u64>> = table.columns.iter().map(|c| c.nulls).collect();
     assert_eq!(nulls, [Some(0), Some(500), Some(0), Some(0), None, Some(0), Some(714)]);
     assert!(table.columns[0].numeric && !table.columns[6].numeric);
@@ -138,10 +135,13 @@ async fn the_first_rows_come_with_types_nulls_geometry_and_facts() {
 
 #[tokio::test]
 async fn any_window_of_rows_and_columns_is_read() {
-    for properties in [zstd(), zstd().set_offset_index_disabled(true).set_statistics_enabled(EnabledStatistics::Chunk)] {
+    for properties in [zstd(), zstd().set_offset_index_disabled(true).set_statistics_enabled(EnabledStatistics::Chunk)]
+    {
         let properties = properties.set_max_row_group_row_count(Some(3_000)).set_data_page_row_count_limit(500);
         let (stores, at) = store("t.parquet", file(10_000, properties)).await;
-        for (offset, rows, expected) in [(0, 5, 5), (2_998, 5, 5), (8_999, 3_000, 1_001), (10_000, 5, 0), (1 << 60, 5, 0)] {
+        for (offset, rows, expected) in
+            [(0, 5, 5), (2_998, 5, 5), (8_999, 3_000, 1_001), (10_000, 5, 0), (1 << 60, 5, 0)]
+        {
             let mut ask = ask(&stores, &at, rows);
             ask.offset = offset;
             ask.columns = Some(vec!["NAME".to_owned(), "id".to_owned(), "list".to_owned()]);
@@ -196,12 +196,16 @@ async fn a_small_file_of_known_size_is_one_request() {
 
 #[tokio::test]
 async fn limits_and_cancelling_are_heard() {
-    let bytes = file(200_000, zstd().set_compression(Compression::UNCOMPRESSED).set_dictionary_enabled(false));
-    let (stores, at) = store("big.parquet", bytes).await;
-    let mut small = ask(&stores, &at, 100_000);
-    small.max_bytes = 1 << 20;
-    let err = load(&stores, small).await.expect_err("too much");
-    assert_eq!(err.kind(), Kind::Limit, "{err:?}");
+    let plain = || zstd().set_compression(Compression::UNCOMPRESSED).set_dictionary_enabled(false);
+    // With an index the whole need is known beforehand, without one it is met on the way.
+    for properties in [plain().set_offset_index_disabled(true), plain()] {
+        let (stores, at) = store("big.parquet", file(200_000, properties)).await;
+        let mut small = ask(&stores, &at, 100_000);
+        small.max_bytes = 1 << 20;
+        let err = load(&stores, small).await.expect_err("too much");
+        assert_eq!(err.kind(), Kind::Limit, "{err:?}");
+    }
+    let (stores, at) = store("small.parquet", file(10, zstd())).await;
     let cancelled = ask(&stores, &at, 50);
     cancelled.control.cancel();
     assert_eq!(load(&stores, cancelled).await.expect_err("cancelled").kind(), Kind::Cancelled);
@@ -275,7 +279,8 @@ async fn flipped_bytes_never_panic() {
             seed as usize
         };
         // Most of the meaning is in the footer: half of the flips go there.
-        let footer = whole.len() - 8 - u32::from_le_bytes(whole[whole.len() - 8..][..4].try_into().expect("4")) as usize;
+        let footer =
+            whole.len() - 8 - u32::from_le_bytes(whole[whole.len() - 8..][..4].try_into().expect("4")) as usize;
         for round in 0..400 {
             let mut bytes = whole.clone();
             let from = if round % 2 == 0 { footer } else { 0 };

@@ -121,7 +121,8 @@ async fn what_is_wrong_stands_under_its_field() {
     assert!(picture.contains("✗ name a bucket"), "{picture}");
     let gone = folder.path().join("gone.tif").to_string_lossy().into_owned();
     typed(form.as_mut(), &mut context, &gone);
-    until(form.as_mut(), &mut context, "not there").await;
+    form.update(Action::NextPane, &mut context);
+    until(form.as_mut(), &mut context, "no such file or folder").await;
     form.update(Action::Submit, &mut context);
     let picture = cx::picture(form.as_mut(), &context, 100, 30);
     assert!(picture.contains("no such file or folder"), "{picture}");

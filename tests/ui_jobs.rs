@@ -59,7 +59,7 @@ fn upload() -> JobView {
     view.elapsed = Duration::from_secs(80);
     (view.done, view.total) = (6_120 * MIB, 9_870 * MIB);
     view.in_flight = 8;
-    view.step = "part 765 of 1,234".to_owned();
+    view.step = String::from("part 765 of 1,234");
     view.eta = Some(Duration::from_secs(45));
     view.latency = Some([11_800, 30_400, 182_000, 1_240_000]);
     let at = |s: i64| view.started + Age::seconds(s);

@@ -21,6 +21,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// header and, with luck, its page.
 const READ_AHEAD: u64 = 64 << 10;
 
+/// What the decoder's error types put in front of what they say.
+const PREFIXES: [&str; 6] =
+    ["Parquet argument error: ", "Parquet error: ", "External: ", "EOF: ", "Arrow: ", "Invalid argument error: "];
+
 /// A remote object as a sparse file. Clones share what was fetched.
 #[derive(Clone)]
 pub(crate) struct Ranged(Arc<Inner>);
@@ -41,6 +45,8 @@ struct State {
     /// Fetched pieces by their offset; they do not overlap.
     blocks: BTreeMap<u64, Bytes>,
     fetched: u64,
+    /// Why the last read failed: the decoder's error types would make text of it.
+    fault: Option<Error>,
 }
 
 impl Ranged {
@@ -76,7 +82,7 @@ impl Ranged {
         };
         let (size, start) = (got.meta.size, got.range.start);
         let bytes = control.race(got.bytes()).await?;
-        let state = State { fetched: bytes.len() as u64, blocks: BTreeMap::from([(start, bytes)]) };
+        let state = State { fetched: bytes.len() as u64, blocks: BTreeMap::from([(start, bytes)]), fault: None };
         let abandoned = CancellationToken::new();
         let guard = abandoned.clone().drop_guard();
         let inner = Inner {
@@ -171,6 +177,32 @@ impl Ranged {
         out
     }
 
+    /// What went wrong below the decoder, once; else `err` as it says itself.
+    pub(crate) fn explain(&self, err: impl std::error::Error + Send + Sync + 'static) -> Error {
+        self.lock().fault.take().unwrap_or_else(|| {
+            let text = err.to_string();
+            let mut why = text.as_str();
+            while let Some((_, rest)) = PREFIXES.iter().find_map(|p| Some((p, why.strip_prefix(p)?))) {
+                why = rest;
+            }
+            Error::invalid(format!("corrupt, or of a form that the decoder does not know: {why}")).with_source(err)
+        })
+    }
+
+    /// Forgets a failed read that nobody needs to hear of.
+    pub(crate) fn forget_fault(&self) {
+        self.lock().fault = None;
+    }
+
+    /// Reads `range` for the decoder; why it failed is kept for [`Ranged::explain`].
+    fn read_or_keep(&self, range: Range<u64>) -> std::result::Result<Bytes, String> {
+        self.read(range).map_err(|err| {
+            let text = err.to_string();
+            self.lock().fault = Some(err);
+            text
+        })
+    }
+
     /// Reads `range`, fetching what is missing and a little beyond.
     fn read(&self, range: Range<u64>) -> Result<Bytes> {
         if range.end > self.0.size {
@@ -235,7 +267,7 @@ impl ChunkReader for Ranged {
         let end = start
             .checked_add(length as u64)
             .ok_or_else(|| ParquetError::EOF("an offset beyond the end of the file".to_owned()))?;
-        self.read(start..end).map_err(|err| ParquetError::External(Box::new(err)))
+        self.read_or_keep(start..end).map_err(ParquetError::General)
     }
 }
 
@@ -252,31 +284,9 @@ impl std::io::Read for Cursor {
         if n == 0 {
             return Ok(0);
         }
-        let bytes = self.file.read(self.at..self.at + n).map_err(std::io::Error::other)?;
+        let bytes = self.file.read_or_keep(self.at..self.at + n).map_err(std::io::Error::other)?;
         buf[..bytes.len()].copy_from_slice(&bytes);
         self.at += n;
         Ok(bytes.len())
-    }
-}
-
-/// Our own error out of a decoder's, where it holds one; else what the decoder says, as `Kind::Invalid`.
-pub(crate) fn from_parquet(err: ParquetError) -> Error {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&err);
-    let mut found = None;
-    while let Some(e) = next {
-        if let Some(ours) = e.downcast_ref::<Error>() {
-            found = Some((ours.kind(), ours.to_string(), ours.hint().map(str::to_owned)));
-        }
-        next = e.source();
-    }
-    match found {
-        Some((kind, why, hint)) => {
-            let error = Error::new(kind, why).with_source(err);
-            match hint {
-                Some(hint) => error.with_hint(hint),
-                None => error,
-            }
-        }
-        None => Error::invalid(err.to_string()).with_source(err),
     }
 }

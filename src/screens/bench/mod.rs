@@ -185,7 +185,7 @@ impl Screen for Dashboard {
         let table = Rect { height: table::height(&self.data).min(rest.height), ..rest };
         table::draw(&self.data, table, buf, paint);
         rest = Rect { y: table.bottom(), height: rest.height - table.height, ..rest };
-        if rest.height >= 34 && rest.width >= 100 {
+        if rest.height >= self.heights().iter().sum::<u16>() + 14 && rest.width >= 70 {
             self.all(rest, buf, paint);
         } else if rest.height >= 4 {
             paint.rule(rest, buf, self.tab().1, &self.tabs(paint, area.width));
@@ -221,11 +221,15 @@ impl Dashboard {
         }
     }
 
-    /// Everything at once.
+    /// Lines that spread and matrix take.
+    fn heights(&self) -> [u16; 2] {
+        let n = self.data.series.len().clamp(1, 12) as u16;
+        [n * 3 + 1, n + 2]
+    }
+
+    /// Everything at once; where only one course of the run fits, the one that was asked for.
     fn all(&self, area: Rect, buf: &mut Buffer, paint: Paint) {
-        let n = self.data.series.len().max(1) as u16;
-        let spread = (n * 3 + 1).min(area.height / 3);
-        let matrix = (n + 2).min(area.height / 4);
+        let [spread, matrix] = self.heights();
         let mut y = area.y;
         for (title, height, show) in
             [("milliseconds: spread", spread, Show::Spread), ("milliseconds by patch", matrix, Show::Matrix)]
@@ -235,11 +239,16 @@ impl Dashboard {
             y += height + 2;
         }
         let left = area.bottom().saturating_sub(y);
+        let (times, rates) = ("milliseconds over the run", "bytes a second over the run");
         let half = area.width / 2;
-        for (title, x, wide, show) in [
-            ("milliseconds over the run", area.x, half - 1, Show::Times),
-            ("bytes a second over the run", area.x + half, area.width - half, Show::Rates),
-        ] {
+        let panes: &[(&str, u16, u16, Show)] = match self.show {
+            _ if area.width >= 100 => {
+                &[(times, area.x, half - 1, Show::Times), (rates, area.x + half, area.width - half, Show::Rates)]
+            }
+            Show::Rates => &[(rates, area.x, area.width, Show::Rates)],
+            _ => &[(times, area.x, area.width, Show::Times)],
+        };
+        for &(title, x, wide, show) in panes {
             let pane = Rect { x, y, width: wide, height: left };
             paint.rule(Rect { height: 1, ..pane }, buf, title, &Line::default());
             self.picture(show, Rect { y: y + 1, height: left.saturating_sub(1), ..pane }, buf, paint);

@@ -22,7 +22,13 @@ struct Column {
 const COLUMNS: [Column; 12] = [
     Column { title: "n", width: 4, from: 0, show: |s| s.n.to_string(), role: Role::Dim },
     Column { title: "mean ms", width: 9, from: 0, show: |s| ms(s.mean), role: Role::Number },
-    Column { title: "95 % of mean", width: 17, from: 76, show: |s| interval(s.mean_ci95), role: Role::Dim },
+    Column {
+        title: "95 % of mean",
+        width: 17,
+        from: 76,
+        show: |s| if s.n < 3 { String::new() } else { interval(s.mean_ci95) },
+        role: Role::Dim,
+    },
     Column { title: "median", width: 9, from: 40, show: |s| ms(s.median), role: Role::Number },
     Column { title: "p90", width: 8, from: 52, show: |s| ms(s.p90), role: Role::Number },
     Column { title: "p99", width: 8, from: 60, show: |s| ms(s.p99), role: Role::Number },
@@ -100,5 +106,8 @@ fn against(data: &Data, name: &str, fastest: Option<&str>, with_interval: bool) 
         return "fastest".to_owned();
     }
     let found = data.summary.ratios.iter().find(|r| r.slow == name && Some(r.fast.as_str()) == fastest);
-    found.map_or_else(String::new, |r| if with_interval { ratio(r.means) } else { super::words::times(r.means.ratio) })
+    let enough = data.summary.series.iter().all(|s| s.n >= 3);
+    found.map_or_else(String::new, |r| {
+        if with_interval && enough { ratio(r.means) } else { super::words::times(r.means.ratio) }
+    })
 }

@@ -55,6 +55,8 @@ pub struct FormScreen<P> {
     /// The paths that are looked at, or were.
     looked_at: Vec<String>,
     facts: Option<Pending<local::Facts>>,
+    /// What was found of them.
+    found: Option<local::Facts>,
     /// Esc was pressed once on a form with something in it.
     leaving: bool,
     /// It grows with its content and does not shrink, so that it does not jump.
@@ -64,8 +66,16 @@ pub struct FormScreen<P> {
 impl<P: Plan> FormScreen<P> {
     /// Shows `form`.
     pub fn new(plan: P, form: Form, cx: &Cx) -> Self {
-        let mut screen =
-            Self { plan, form, listing: None, looked_at: Vec::new(), facts: None, leaving: false, height: 0 };
+        let mut screen = Self {
+            plan,
+            form,
+            listing: None,
+            looked_at: Vec::new(),
+            facts: None,
+            found: None,
+            leaving: false,
+            height: 0,
+        };
         screen.changed(cx);
         screen
     }
@@ -80,7 +90,11 @@ impl<P: Plan> FormScreen<P> {
                 self.looked_at.clone_from(&paths);
                 self.facts = (!paths.is_empty())
                     .then(|| Pending::spawn(&cx.waker, local::facts(paths, self.form.text(id).trim().to_owned())));
+                self.found = None;
                 self.form.set_note(id, None);
+            }
+            if let Some(found) = &self.found {
+                self.plan.local_facts(&mut self.form, found);
             }
         }
     }
@@ -198,6 +212,7 @@ impl<P: Plan> Screen for FormScreen<P> {
         }
         if let Some(Ok(facts)) = poll_slot(&mut self.facts) {
             self.plan.local_facts(&mut self.form, &facts);
+            self.found = Some(facts);
         }
     }
 

@@ -155,8 +155,9 @@ impl Plan for UploadPlan {
         if facts.open {
             words = if words.is_empty() { "the whole folder".to_owned() } else { format!("{words}, and the folder") };
         }
-        if facts.files == 0 && !facts.open && !facts.missing.is_empty() {
-            "not there".clone_into(&mut words);
+        // What is half typed is not there either: that is said once the focus has gone on.
+        if let Some((path, why)) = facts.missing.first().filter(|_| form.focused_id() != Some("files")) {
+            words = format!("{path}: {why}");
         }
         let guess = facts.first_file.as_deref().and_then(|path| {
             let name = path.rsplit('/').next()?;

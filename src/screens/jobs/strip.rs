@@ -52,7 +52,9 @@ pub fn strip(views: &[JobView], columns: u16, theme: &Theme, unicode: bool) -> L
 /// One job: what does not fit is left out, least important first.
 fn piece(view: &JobView, room: usize, theme: &Theme, unicode: bool) -> Vec<Span<'static>> {
     let (text, dim) = (theme.style(Role::Text).fg, theme.style(Role::Dim));
-    let name = clean(words::name(view)).into_owned();
+    // Where it goes can be read in the list of jobs.
+    let name = words::name(view).split(" → ").next().unwrap_or_default();
+    let name = clean(name).into_owned();
     let done = if matches!(view.kind.as_str(), "upload" | "download" | "copy" | "convert") || view.total == 0 {
         words::percent(view)
     } else {

@@ -13,108 +13,16 @@
 //! the picker ([`Form::wanted_folder`]), and checks what was typed.
 
 mod draw;
+mod field;
 mod paths;
 mod rows;
 
 pub use draw::Look;
+pub use field::{Field, Kind};
 pub use paths::{Item, Paths};
 pub use rows::{Column, Rows};
 
 use crate::widgets::input::{Edit, Input};
-
-/// What a field holds.
-pub enum Kind {
-    /// A line of text.
-    Text {
-        /// What was typed.
-        input: Input,
-        /// Stands there while nothing was typed.
-        placeholder: String,
-    },
-    /// One of a few.
-    Choice {
-        /// Their words.
-        items: Vec<String>,
-        /// Which.
-        at: usize,
-    },
-    /// Yes or no.
-    Toggle {
-        /// Which.
-        on: bool,
-        /// What yes means.
-        words: String,
-    },
-    /// Rows of cells: key and value.
-    Rows(Rows),
-    /// Local files and folders, with a picker.
-    Paths(Paths),
-    /// Lines to read; takes no focus.
-    Info(Vec<String>),
-}
-
-/// A field of a form.
-pub struct Field {
-    /// By which its owner asks for it.
-    pub id: &'static str,
-    /// On its left.
-    pub label: String,
-    /// At the bottom while it has the focus.
-    pub help: String,
-    /// What it holds.
-    pub kind: Kind,
-    /// What is wrong with it.
-    pub error: Option<String>,
-    /// Something worth knowing about it, beside the value while nothing is wrong.
-    pub note: Option<String>,
-}
-
-impl Field {
-    fn new(id: &'static str, label: &str, kind: Kind) -> Self {
-        Self { id, label: label.to_owned(), help: String::new(), kind, error: None, note: None }
-    }
-
-    /// A line of text.
-    pub fn text(id: &'static str, label: &str, value: &str, placeholder: &str) -> Self {
-        Self::new(id, label, Kind::Text { input: Input::new(value), placeholder: placeholder.to_owned() })
-    }
-
-    /// One of a few.
-    pub fn choice(id: &'static str, label: &str, items: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self::new(id, label, Kind::Choice { items: items.into_iter().map(Into::into).collect(), at: 0 })
-    }
-
-    /// Yes or no.
-    pub fn toggle(id: &'static str, label: &str, on: bool, words: &str) -> Self {
-        Self::new(id, label, Kind::Toggle { on, words: words.to_owned() })
-    }
-
-    /// Rows of cells.
-    pub fn rows(id: &'static str, label: &str, rows: Rows) -> Self {
-        Self::new(id, label, Kind::Rows(rows))
-    }
-
-    /// Local paths.
-    pub fn paths(id: &'static str, label: &str, paths: Paths) -> Self {
-        Self::new(id, label, Kind::Paths(paths))
-    }
-
-    /// Lines to read.
-    pub fn info(id: &'static str, label: &str, lines: Vec<String>) -> Self {
-        Self::new(id, label, Kind::Info(lines))
-    }
-
-    /// Says what the field is for.
-    #[must_use]
-    pub fn help(mut self, help: &str) -> Self {
-        help.clone_into(&mut self.help);
-        self
-    }
-
-    fn takes_focus(&self) -> bool {
-        !matches!(self.kind, Kind::Info(_))
-    }
-}
 
 /// Where the focus is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
