@@ -208,7 +208,7 @@ mod tests {
 
     #[tokio::test]
     async fn first_rows_cost_one_request() {
-        let rows: String = (0..100_000).map(|i| format!("{i},\"a, b\",{}.5\n", i % 90)).collect();
+        let rows = (0..100_000).map(|i| format!("{i},\"a, b\",{}.5\n", i % 90)).collect::<Vec<_>>().concat();
         let text = format!("id,name,lat\n{rows}").into_bytes();
         for (name, body) in [("a.csv", text.clone()), ("a.csv.gz", gzip(&text))] {
             let (table, requests) = preview(name, body, |ask| ask.rows = 10).await;

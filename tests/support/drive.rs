@@ -177,7 +177,7 @@ impl Drive {
             Ok(Ok(shot)) => return shot,
             // The loop has ended: perhaps by a panic, which tells more.
             Ok(Err(_)) => {}
-            Err(_) => panic!("the deadline has passed without {what}:\n{}", self.screen()),
+            Err(late) => panic!("{late}: the deadline has passed without {what}:\n{}", self.screen()),
         }
         let screen = self.screen();
         match (&mut self.task).await {
