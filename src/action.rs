@@ -104,7 +104,6 @@ actions! {
 
     Cancel, "cancel", "Cancel the job";
     Retry, "retry", "Run the job again, or resume it";
-    Pause, "pause", "Let the job wait, or go on";
     Export, "export", "Save the result to a file";
     Yes, "yes", "Yes";
     No, "no", "No";

@@ -18,7 +18,7 @@ mod work;
 
 /// Look into object storage and STAC catalogs of environmental data, and work on what is there.
 #[derive(Debug, Parser)]
-#[command(name = "secchi", version, args_conflicts_with_subcommands = true)]
+#[command(name = "secchi", version)]
 pub struct Cli {
     /// What to open: s3://[profile@]bucket/prefix, https://…/catalog.json, a folder, a file
     pub location: Option<String>,

@@ -45,6 +45,11 @@ if [ -z "${SECCHI_DATA:-}" ] && [ -d ../shared/data ]; then
     export SECCHI_DATA
 fi
 
+if [ "${SECCHI_SERVICES:-on}" != off ]; then
+    step 'packages'
+    bash tests/services/install.sh
+fi
+
 if ! cargo nextest --version >/dev/null 2>&1; then
     step 'the test runner'
     cargo install cargo-nextest --locked

@@ -12,10 +12,15 @@ use ratatui::widgets::Paragraph;
 
 /// A column is at most so wide; its cells are cut.
 const WIDEST: usize = 34;
+/// A column that would be cut below this is not begun.
+const NARROWEST: usize = 10;
 
 pub(super) fn draw(table: &Table, scroll: (usize, usize), frame: &mut Frame, area: Rect, cx: &Cx) {
     let theme = &cx.theme;
-    let height = area.height.saturating_sub(3) as usize;
+    // A line for nulls only where there are some.
+    let has_nulls = table.columns.iter().any(|c| c.nulls.is_some_and(|n| n > 0));
+    let head_lines = if has_nulls { 3 } else { 2 };
+    let height = (area.height as usize).saturating_sub(head_lines);
     let rows: Vec<usize> = (scroll.0..table.batch.num_rows()).take(height).collect();
     let last = table.offset + rows.last().map_or(0, |r| *r as u64);
     let number_width = last.to_string().len();
@@ -36,8 +41,13 @@ pub(super) fn draw(table: &Table, scroll: (usize, usize), frame: &mut Frame, are
         let nulls_known = column.nulls.filter(|n| *n > 0);
         let null_words = nulls_known.map_or_else(String::new, |n| format!("{} null", text::count(n)));
         let widest = cells.iter().chain([&column.name, &column.kind, &null_words]).map(|c| text::width(c)).max();
-        let room = (area.width as usize - used).min(WIDEST);
-        let width = widest.unwrap_or(1).clamp(1, room);
+        let room = area.width as usize - used;
+        let wish = widest.unwrap_or(1).clamp(1, WIDEST);
+        if room < wish.min(NARROWEST) && i > scroll.1 {
+            // A column of which only a sliver would show is better not begun.
+            break;
+        }
+        let width = wish.min(room);
         let put = |text: &str, right: bool| {
             let cut = text::fit(text, width).into_owned();
             let pad = " ".repeat(width.saturating_sub(text::width(&cut)));
@@ -57,7 +67,10 @@ pub(super) fn draw(table: &Table, scroll: (usize, usize), frame: &mut Frame, are
         }
         used += width + 2;
     }
-    let mut all = vec![Line::from(heads), Line::from(kinds), Line::from(nulls)];
+    let mut all = vec![Line::from(heads), Line::from(kinds)];
+    if has_nulls {
+        all.push(Line::from(nulls));
+    }
     all.extend(lines.into_iter().map(Line::from));
     frame.render_widget(Paragraph::new(all), area);
 }

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod forms;
 pub mod jobs;
 
+use crate::catalog;
 use crate::location::Location;
 use crate::preview::Probe;
 use crate::screen::{Cx, Open, Screen};
@@ -36,8 +37,11 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
 
 /// What opening this address means: a container or a catalog is browsed, anything else looked at.
 pub fn open_of(location: Location) -> Open {
-    let catalog = location.extension() == "json" && matches!(location.name(), "catalog.json" | "collection.json");
-    if location.is_container() || catalog { Open::Browse(location) } else { Open::Preview(Probe::new(location)) }
+    if location.is_container() || catalog::is_entry_point(&location) {
+        Open::Browse(location)
+    } else {
+        Open::Preview(Probe::new(location))
+    }
 }
 
 /// What runs in the background, in one line.

@@ -31,14 +31,15 @@ pub(super) fn draw(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) 
     let columns = Layout::horizontal(constraints).split(body);
     let list = if columns.len() == 3 {
         if let Some(parent) = &mut browse.parent {
-            let inner = framed(frame, columns[0], cx);
-            draw_list(parent, frame, inner, cx, false);
+            let inner = framed(frame, columns[0], Role::Border, cx);
+            draw_list(parent, frame, inner, cx, None);
         }
         columns[1]
     } else {
         columns[0]
     };
-    let list = if columns.len() > 1 { framed(frame, list, cx) } else { list };
+    let edge = if browse.in_look { Role::Focus } else { Role::Border };
+    let list = if columns.len() > 1 { framed(frame, list, edge, cx) } else { list };
     browse.height = list.height as usize;
     draw_main(browse, frame, list, cx);
     if columns.len() > 1 {
@@ -47,8 +48,8 @@ pub(super) fn draw(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) 
 }
 
 /// A rule at the right side of a pane; gives the rest.
-fn framed(frame: &mut Frame, area: Rect, cx: &Cx) -> Rect {
-    let block = Block::default().borders(Borders::RIGHT).border_style(cx.theme.style(Role::Border));
+fn framed(frame: &mut Frame, area: Rect, role: Role, cx: &Cx) -> Rect {
+    let block = Block::default().borders(Borders::RIGHT).border_style(cx.theme.style(role));
     let block = if cx.unicode {
         block
     } else {
@@ -110,6 +111,7 @@ fn header_right<'a>(browse: &Browse, detail: usize, cx: &Cx) -> Line<'a> {
     };
     let more = if pane.is_loading() { "…" } else { "" };
     spans.push(Span::styled(format!("{count}{more} "), theme.style(Role::Number)));
+    spans.push(Span::styled(if pane.listing.len() == 1 { "entry " } else { "entries " }, theme.style(Role::Dim)));
     Line::from(spans)
 }
 
@@ -153,7 +155,7 @@ fn draw_main(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) {
     let filtering = browse.filter.is_some() || !browse.pane.arrangement.filter.is_empty();
     let [list, filter] = Layout::vertical([Constraint::Min(1), Constraint::Length(u16::from(filtering))]).areas(area);
     browse.height = list.height as usize;
-    draw_list(&mut browse.pane, frame, list, cx, true);
+    draw_list(&mut browse.pane, frame, list, cx, Some(!browse.in_look));
     if !filtering {
         return;
     }
@@ -176,10 +178,12 @@ fn draw_main(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) {
     frame.render_widget(Paragraph::new(line).style(theme.style(Role::Bar)), filter);
 }
 
-fn draw_list(pane: &mut Pane, frame: &mut Frame, area: Rect, cx: &Cx, has_keys: bool) {
+/// `keys`: `None` for a list at the side, else whether the keys move its cursor now.
+fn draw_list(pane: &mut Pane, frame: &mut Frame, area: Rect, cx: &Cx, keys: Option<bool>) {
     let theme = &cx.theme;
+    let (facts, has_keys) = (keys.is_some(), keys == Some(true));
     if pane.listing.is_empty() {
-        draw_nothing(pane, frame, area, cx, has_keys);
+        draw_nothing(pane, frame, area, cx, facts);
         return;
     }
     let error_lines = if pane.error.is_some() { 3.min(area.height) } else { 0 };
@@ -200,7 +204,7 @@ fn draw_list(pane: &mut Pane, frame: &mut Frame, area: Rect, cx: &Cx, has_keys: 
             _ => Style::default(),
         };
         let selected = pane.selected.contains(&index);
-        let text = list_line(&row, row_area.width as usize, selected, at == cursor && has_keys, has_keys, cx);
+        let text = list_line(&row, row_area.width as usize, selected, at == cursor && has_keys, facts, cx);
         frame.render_widget(Paragraph::new(text).style(base), row_area);
     }
     if pane.shown() == 0 {
@@ -288,7 +292,7 @@ fn draw_nothing(pane: &Pane, frame: &mut Frame, area: Rect, cx: &Cx, has_keys: b
 fn draw_right(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) {
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
     match &mut browse.peek {
-        Some(peek) => draw_list(peek, frame, area, cx, false),
+        Some(peek) => draw_list(peek, frame, area, cx, None),
         None => browse.look.draw(frame, area, cx),
     }
 }

@@ -10,6 +10,7 @@ mod draw;
 mod pane;
 
 use crate::action::Action;
+use crate::catalog;
 use crate::entry::{Entry, EntryKind};
 use crate::listing::Arrangement;
 use crate::location::{Location, Scheme};
@@ -41,6 +42,8 @@ pub(super) struct Browse {
     trail: Vec<Location>,
     back: Vec<Location>,
     forward: Vec<Location>,
+    /// Whether the keys scroll the look instead of moving in the list.
+    in_look: bool,
     /// The filter being typed.
     filter: Option<Input>,
     /// Lines of the list, known since the last frame.
@@ -65,6 +68,7 @@ impl Browse {
             trail: Vec::new(),
             back: Vec::new(),
             forward: Vec::new(),
+            in_look: false,
             filter: None,
             height: 20,
             stat: None,
@@ -114,7 +118,7 @@ impl Browse {
             self.go(target, None, cx);
             return Flow::Done;
         }
-        if sources_as_catalog(&target) {
+        if catalog::is_entry_point(&target) {
             self.trail.push(self.pane.location.clone());
             self.go(target, None, cx);
             return Flow::Done;
@@ -142,6 +146,7 @@ impl Browse {
         }
         self.shown.clone_from(&entry);
         self.peek = None;
+        self.in_look = false;
         let Some(entry) = entry else {
             self.look.show(None, cx);
             return;
@@ -154,6 +159,25 @@ impl Browse {
         } else {
             self.look.show(Some(probe), cx);
         }
+    }
+
+    /// Scrolls the look; `None` for what concerns the list all the same.
+    fn update_in_look(&mut self, action: Action, page: isize) -> Option<Flow> {
+        match action {
+            Action::Up => self.look.scroll(-1, 0),
+            Action::Down => self.look.scroll(1, 0),
+            Action::Left => self.look.scroll(0, -1),
+            Action::Right => self.look.scroll(0, 1),
+            Action::HalfUp => self.look.scroll(-page / 2, 0),
+            Action::HalfDown => self.look.scroll(page / 2, 0),
+            Action::PageUp => self.look.scroll(-page, 0),
+            Action::PageDown => self.look.scroll(page, 0),
+            Action::Top => self.look.scroll_to(0),
+            Action::Bottom => self.look.scroll_to(usize::MAX),
+            Action::Back => self.in_look = false,
+            _ => return None,
+        }
+        Some(Flow::Done)
     }
 
     fn is_writable(&self, cx: &Cx) -> bool {
@@ -208,11 +232,6 @@ impl Browse {
     }
 }
 
-/// A catalog document is entered like a folder.
-fn sources_as_catalog(location: &Location) -> bool {
-    matches!(location.name(), "catalog.json" | "collection.json")
-}
-
 fn probe_of(entry: &Entry, location: Location) -> Probe {
     Probe {
         size: entry.size,
@@ -245,7 +264,13 @@ impl Screen for Browse {
 
     fn update(&mut self, action: Action, cx: &mut Cx) -> Flow {
         let page = self.height.max(1) as isize;
+        if self.in_look
+            && let Some(flow) = self.update_in_look(action, page)
+        {
+            return flow;
+        }
         match action {
+            Action::NextPane | Action::PrevPane => self.in_look = self.peek.is_none() && !self.in_look,
             Action::Up => self.pane.step(-1),
             Action::Down => self.pane.step(1),
             Action::HalfUp => self.pane.step(-(page / 2).max(1)),

@@ -1,6 +1,6 @@
 //! Fields as typed Arrow columns.
 
-use super::kind::{boolean, date, float, int, time};
+use super::kind::{boolean, date, float, has_leading_zeros, int, time};
 use super::{Kind, Missing, Record};
 use arrow::array::{
     ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions,
@@ -52,6 +52,11 @@ impl Columns {
     /// Their schema; every field is nullable.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// Type of the column at `index` of the record.
+    pub(crate) fn kind(&self, index: usize) -> Option<Kind> {
+        self.columns.iter().find(|(i, ..)| *i == index).map(|(_, kind, _)| *kind)
     }
 
     /// Rows collected.
@@ -118,6 +123,8 @@ fn builder(kind: Kind) -> Builder {
 fn push_value(builder: &mut Builder, kind: Kind, field: &[u8], missing: &Missing) -> bool {
     let absent = missing.is_value(field);
     match builder {
+        // Zeros in front would be lost: the column is one of names.
+        Builder::Int(_) if !absent && has_leading_zeros(field) => return false,
         Builder::Int(values) => match int(field) {
             Some(value) => values.append_option((!absent && !missing.is_number(value as f64)).then_some(value)),
             // A missing value may be written as a number of another kind: `-9999.0`.
@@ -144,7 +151,11 @@ fn push_value(builder: &mut Builder, kind: Kind, field: &[u8], missing: &Missing
             None => return false,
         },
         Builder::Time(values) => {
-            let Some((value, _)) = time(field) else { return false };
+            let Some((value, form)) = time(field) else { return false };
+            // Neither a zone nor a fraction of a second is dropped or made up.
+            if !matches!(kind, Kind::Time { nanos, zoned } if form.zoned == zoned && (nanos || !form.nanos)) {
+                return false;
+            }
             let number = match kind {
                 Kind::Time { nanos: true, .. } => value.timestamp_nanos_opt(),
                 _ => Some(value.timestamp_micros()),
