@@ -54,7 +54,7 @@ pub struct Demo {
     filled: watch::Receiver<Option<Result<(), Arc<Error>>>>,
     _server: server::Server,
     /// Shared with the threads that fill it: the last one to end removes it.
-    _temporary: Option<Arc<tempfile::TempDir>>,
+    temporary: Option<Arc<tempfile::TempDir>>,
 }
 
 impl std::fmt::Debug for Demo {
@@ -106,7 +106,7 @@ pub fn start(root: Option<PathBuf>) -> Result<Demo> {
         control,
         filled,
         _server: server,
-        _temporary: temporary,
+        temporary,
     })
 }
 
@@ -178,6 +178,14 @@ impl Demo {
 impl Drop for Demo {
     fn drop(&mut self) {
         self.control.cancel();
+        if self.temporary.is_some() {
+            // Threads that still write may end with the program before they let go of the folder. It is
+            // moved away from under them: what they write next fails, and nothing is left behind.
+            let gone = self.folder.with_extension("gone");
+            if std::fs::rename(&self.folder, &gone).is_ok() {
+                let _ = std::fs::remove_dir_all(&gone);
+            }
+        }
     }
 }
 

@@ -473,7 +473,7 @@ impl Screen for ConfirmQuit {
     fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
         let theme = &cx.theme;
         let running: Vec<_> = cx.jobs.views().into_iter().filter(|v| v.state.is_active()).collect();
-        let inner = framed(frame, area, 72, running.len().min(8) as u16 + 6, "Jobs are running", cx);
+        let inner = framed(frame, area, 72, running.len().clamp(1, 8) as u16 + 6, "Jobs are running", cx);
         let mut lines: Vec<Line> = running
             .iter()
             .take(8)
@@ -485,8 +485,14 @@ impl Screen for ConfirmQuit {
                 Line::from(vec![Span::raw(title), Span::styled(done, theme.style(Role::Number))])
             })
             .collect();
+        let words = if running.is_empty() {
+            lines.push(Line::raw("They have all ended by now."));
+            ""
+        } else {
+            "They stop now; the next start offers to resume them."
+        };
         lines.push(Line::raw(""));
-        lines.push(Line::styled("They stop now; the next start offers to resume them.", theme.style(Role::Dim)));
+        lines.push(Line::styled(words, theme.style(Role::Dim)));
         lines.push(Line::raw(""));
         let button = |label: &str, on: bool| {
             Span::styled(format!(" {label} "), if on { theme.style(Role::Cursor) } else { theme.style(Role::Bar) })

@@ -303,6 +303,8 @@ pub fn text(buffer: &Buffer) -> String {
 /// The colours of a buffer, line by line: `80 fg/bg` for each run of equal cells, modifiers behind.
 pub fn styles(buffer: &Buffer) -> String {
     let area = buffer.area;
+    let text = text(buffer);
+    let lines: Vec<&str> = text.split('\n').collect();
     let mut out = String::new();
     for y in 0..area.height {
         let mut runs: Vec<(String, usize)> = Vec::new();
@@ -317,7 +319,10 @@ pub fn styles(buffer: &Buffer) -> String {
                 _ => runs.push((style, 1)),
             }
         }
-        let runs: Vec<String> = runs.iter().map(|(style, n)| format!("{n} {style}")).collect();
+        // What was measured is wider or narrower from run to run.
+        let measured = runs.len() > 1 && ["request", "rtt "].iter().any(|word| lines[usize::from(y)].contains(word));
+        let run = |(style, n): &(String, usize)| if measured { style.clone() } else { format!("{n} {style}") };
+        let runs: Vec<String> = runs.iter().map(run).collect();
         let _ = writeln!(out, "{y:>2}  {}", runs.join("  "));
     }
     out
