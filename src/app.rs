@@ -13,7 +13,8 @@
 //! ```
 
 use crate::action::Action;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::job::{JobId, State};
 use crate::keymap::{Found, Key};
 use crate::screen::{Cx, Flow, Open, Screen};
 use crate::screens;
@@ -29,6 +30,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
+use std::collections::BTreeSet;
 use std::io;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -127,6 +129,8 @@ pub struct App {
     typed: Vec<Key>,
     exit: Option<Exit>,
     suspend: bool,
+    /// Jobs that were active at the last look.
+    active: BTreeSet<JobId>,
     /// Shared things.
     pub cx: Cx,
 }
@@ -135,7 +139,15 @@ impl App {
     /// With one tab that shows `first`.
     pub fn new(first: Open, mut cx: Cx) -> Self {
         let screen = screens::open(first, &mut cx);
-        Self { tabs: vec![vec![screen]], current: 0, typed: Vec::new(), exit: None, suspend: false, cx }
+        Self {
+            tabs: vec![vec![screen]],
+            current: 0,
+            typed: Vec::new(),
+            exit: None,
+            suspend: false,
+            active: BTreeSet::new(),
+            cx,
+        }
     }
 
     /// Runs until the user leaves or the input ends.
@@ -342,7 +354,43 @@ impl App {
         }
     }
 
+    /// Says how jobs ended, and lists again where they wrote.
+    fn watch_jobs(&mut self) {
+        if self.active.is_empty() && self.cx.jobs.active() == 0 {
+            return;
+        }
+        let mut written = Vec::new();
+        let mut active = BTreeSet::new();
+        for view in self.cx.jobs.views() {
+            if view.state.is_active() {
+                active.insert(view.id);
+            } else if self.active.contains(&view.id) {
+                let title = &view.title;
+                match &view.state {
+                    State::Failed(why) => match &view.failure {
+                        Some(err) => self.cx.fail(&err.again().context(title)),
+                        None => self.cx.fail(&Error::new(Kind::Failed, why).context(title)),
+                    },
+                    State::Done => {
+                        let outcome = view.outcome.unwrap_or_default();
+                        self.cx.toast(format!("{title}: {}", outcome.summary));
+                        written.extend(outcome.written);
+                    }
+                    _ => self.cx.toast(format!("{title}: stopped")),
+                }
+            }
+        }
+        self.active = active;
+        for screen in self.tabs.iter_mut().flatten() {
+            let here = screen.here();
+            if here.is_some_and(|here| written.iter().any(|l| l.parent().as_ref() == Some(&here))) {
+                screen.update(Action::Refresh, &mut self.cx);
+            }
+        }
+    }
+
     fn poll(&mut self) {
+        self.watch_jobs();
         self.cx.toasts.retain(|t| t.since.elapsed() < toast_time(t.bad));
         // Screens below the top and in other tabs pull too: their listings go on.
         for stack in &mut self.tabs {

@@ -73,6 +73,7 @@ pub mod bench;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod convert;
 pub mod demo;
 pub mod entry;
 pub mod error;

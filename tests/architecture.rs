@@ -7,31 +7,35 @@ use std::path::Path;
 
 /// The floors from the ground up. A module may import those below it and nothing else of ours; those on
 /// one floor do not import each other, except where [`WITHIN`] says so.
-const FLOORS: [&[&str]; 20] = [
+const FLOORS: [&[&str]; 24] = [
     &["text", "picture"],
     &["error"],
     &["location"],
     &["entry", "meter"],
+    &["listing"],
     &["task"],
     &["action", "theme", "terminal"],
     &["widgets"],
     &["config"],
     &["keymap"],
     &["store"],
-    &["source", "raster", "table"],
+    &["raster", "catalog"],
+    &["source"],
     &["sources"],
     &["preview"],
+    &["table"],
     &["previews"],
-    &["transfer", "convert", "bench", "catalog", "demo"],
+    &["transfer", "convert", "bench", "demo"],
     &["job", "jobs"],
-    &["runner", "runners"],
-    &["screen", "screens"],
+    &["screen"],
+    &["look"],
+    &["screens"],
     &["app"],
     &["cli", "main", "lib"],
 ];
 
 /// Pairs on one floor that may import each other's contract: the folder knows its contract.
-const WITHIN: [(&str, &str); 4] = [("jobs", "job"), ("runners", "runner"), ("screens", "screen"), ("main", "cli")];
+const WITHIN: [(&str, &str); 2] = [("jobs", "job"), ("main", "cli")];
 
 /// Names, and the only places that may say them.
 const PLACES: [(&str, &[&str], &str); 8] = [
@@ -40,7 +44,8 @@ const PLACES: [(&str, &[&str], &str); 8] = [
     ("MicrosoftAzureBuilder", &["store"], "clouds are opened by the store alone"),
     ("HttpBuilder", &["store"], "clouds are opened by the store alone"),
     ("aws_", &["store/"], "the AWS SDK is the store's control plane and credentials"),
-    ("stac::", &["catalog", "sources/stac", "previews/stac", "demo"], "catalogs are read in three places"),
+    // The tables in `mod.rs` name a module of ours that is called so.
+    ("stac::", &["catalog", "sources/", "previews/stac", "previews/mod", "demo"], "catalogs are read in few places"),
     ("KeyEvent", &["keymap", "app", "terminal/", "widgets/input"], "screens know actions, not keys"),
     ("KeyCode", &["keymap", "app", "terminal/", "widgets/input"], "screens know actions, not keys"),
 ];
@@ -55,7 +60,10 @@ const KEPT_OUT: [(&str, &[&str], &str); 3] = [
 /// The one place for `unsafe`.
 const UNSAFE: &str = "store/gdal.rs";
 /// Statics that are allowed: `(file, name)`, each with its reason beside it.
-const STATICS: [(&str, &str); 0] = [];
+const STATICS: [(&str, &str); 1] = [
+    // GDAL's table of file systems is one for the process, and what it calls back knows no state of ours.
+    ("store/gdal.rs", "REGISTRY"),
+];
 /// Longest file. About 500 lines is the aim.
 const LONGEST: usize = 700;
 
@@ -260,11 +268,11 @@ fn names(path: &str, code: &str, wrong: &mut Vec<String>) {
     }
 }
 
-/// Files in a plural folder are listed by its `mod.rs` and do not know each other; screens may
-/// name what they open through their contract only.
+/// Files in a plural folder are listed by its `mod.rs` and do not know each other; screens open each
+/// other through their contract, and popups through their table.
 fn siblings(path: &str, code: &str, wrong: &mut Vec<String>) {
     let Some((folder, file)) = path.split_once('/') else { return };
-    if !["sources", "previews", "jobs", "screens", "runners"].contains(&folder) || file == "mod.rs" {
+    if !["sources", "previews", "jobs"].contains(&folder) || file == "mod.rs" {
         return;
     }
     let own = file.split(['/', '.']).next().unwrap_or_default();
@@ -274,7 +282,7 @@ fn siblings(path: &str, code: &str, wrong: &mut Vec<String>) {
         let is_module = name.starts_with(|c: char| c.is_lowercase());
         // A lower-case name that is called is a function of the table in `mod.rs`.
         let rest = &code[at + prefix.len() + name.len()..];
-        if is_module && name != own && rest.starts_with("::") && folder != "screens" {
+        if is_module && name != own && rest.starts_with("::") {
             wrong.push(format!("{path}: siblings do not import each other: `{prefix}{name}`"));
         }
     }

@@ -492,6 +492,58 @@ fn a_benchmark_keeps_its_samples_and_its_summary_follows_from_them() {
 }
 
 #[test]
+fn a_table_becomes_geoparquet_that_others_read() {
+    let Some((_, program, bucket)) = setup() else { return };
+    let mut csv = "station,lon,lat,depth,temperature\n".to_owned();
+    for n in 0..2000_i32 {
+        let place = if n % 100 == 7 {
+            ",".to_owned()
+        } else {
+            format!("{},{}", 18.0 + f64::from(n) * 0.003, 55.5 + f64::from(n % 50) * 0.1)
+        };
+        csv.push_str(&format!("S{n:04},{place},{},{}\n", n % 200, if n % 10 == 3 { "-9999" } else { "4.5" }));
+    }
+    bucket.put("ctd.csv", csv);
+    let (source, destination) = (bucket.at("ctd.csv"), bucket.at("out/ctd.parquet"));
+    let run = program.run(&["convert", &source, &destination, "-o", "missing=-9999", "--json"]).ok();
+    assert_eq!(
+        (&run.object()["state"], &run.object()["written"]),
+        (&json!("done"), &json!([destination])),
+        "{}",
+        run.object()
+    );
+    program.run(&["convert", &source, &destination]).refused(6, &["exists already"]);
+    assert!(bucket.uploads().is_empty());
+
+    let table = program.run(&["preview", &destination, "--json", "--rows", "5"]).ok().object();
+    assert_eq!((&table["kind"], &table["total_rows"]), (&json!("table"), &json!(2000)), "{table}");
+    assert_eq!(
+        (&table["rows"][3]["temperature"], &table["rows"][4]["temperature"]),
+        (&Value::Null, &json!(4.5)),
+        "{table}"
+    );
+    let back = program.run(&["cat", &destination]).ok();
+    let file = program.write("back.parquet", &back.stdout);
+    let Some(python) = std::env::var_os("SECCHI_PYTHON") else {
+        eprintln!("skipped: no Python with geopandas (SECCHI_PYTHON)");
+        return;
+    };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/check_geoparquet.py");
+    let checked =
+        std::process::Command::new(python).args([script, &file, "2000", "1980"]).output().expect("Python runs");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+
+    program.run(&["convert", &source, &bucket.at("no.parquet"), "-o", "lng=x"]).refused(2, &["`lng`"]);
+    program
+        .run(&["convert", &source, &bucket.at("no.parquet"), "-o", "lon=nowhere", "-o", "lat=lat"])
+        .refused(1, &["nowhere"]);
+    program.run(&["convert", &bucket.at("none.csv"), &bucket.at("no.parquet")]).refused(3, &["none.csv"]);
+    program.run(&["convert", &source, &bucket.at("no.parquet"), "--to", "shapefile"]).refused(2, &["shapefile"]);
+    assert_eq!(bucket.keys(), ["ctd.csv", "out/ctd.parquet"]);
+    program.keeps_secrets();
+}
+
+#[test]
 fn the_demo_is_served_until_it_is_stopped() {
     let program = Program::new();
     let mut run = program.start(&["demo", "--serve"]);

@@ -51,8 +51,8 @@ pub struct Convert {
     /// An option of the conversion: lon, lat, missing, …
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = pair)]
     pub options: Vec<(String, String)>,
-    /// Where something stands already: fail, overwrite
-    #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "overwrite"])]
+    /// Where something stands already: fail, skip, overwrite, rename
+    #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename"])]
     pub if_exists: String,
 }
 

@@ -1,6 +1,7 @@
 //! The table of kinds of jobs. A new one: a file here and a line below.
 
 pub mod bench;
+pub mod convert;
 pub mod upload;
 
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ pub struct Kind {
 pub const KINDS: &[Kind] = &[
     Kind { name: "upload", from_params: upload::Upload::from_params },
     Kind { name: "bench", from_params: bench::from_params },
+    Kind { name: "convert", from_params: convert::Convert::from_params },
 ];
 
 /// The job that a spec describes.

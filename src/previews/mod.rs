@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::preview::{Ask, Loaded, Previewer, Probe};
 use crate::store::Stores;
 
+mod csv;
 mod hex;
 mod image;
 mod parquet;
@@ -19,6 +20,7 @@ pub const PREVIEWERS: &[Previewer] = &[
     image::PREVIEWER,
     raster::PREVIEWER,
     parquet::PREVIEWER,
+    csv::PREVIEWER,
     stac::PREVIEWER,
     zarr::PREVIEWER,
     text::PREVIEWER,

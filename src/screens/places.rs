@@ -109,11 +109,13 @@ impl Screen for Places {
         let theme = &cx.theme;
         let [title, list] = Layout::vertical([Constraint::Length(3), Constraint::Min(1)]).areas(area);
         let mark = if cx.unicode { "◐" } else { "(|)" };
+        let question = "   how deep can you see into a bucket?";
+        let question = if area.width < 50 { "" } else { question };
         let lines = vec![
             Line::raw(""),
             Line::from(vec![
                 Span::styled(format!("  {mark} secchi"), theme.style(Role::Title)),
-                Span::styled("   how deep can you see into a bucket?", theme.style(Role::Dim)),
+                Span::styled(question, theme.style(Role::Dim)),
             ]),
         ];
         frame.render_widget(Paragraph::new(lines), title);

@@ -108,10 +108,13 @@ impl Screen for Help {
     fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
         let theme = &cx.theme;
         let keys = cx.keymap.list(self.contexts);
-        let inner = framed(frame, area, 110, keys.len() as u16 + 2, "Keys", cx);
         // Two columns where there is room, read downwards.
-        let columns = if inner.width >= 92 { 2 } else { 1 };
+        let columns = if area.width >= 96 { 2 } else { 1 };
         let per_column = keys.len().div_ceil(columns);
+        let (lines, room) = (per_column as u16 + 2, area.height);
+        let title = if lines > room { "Keys · j k scroll" } else { "Keys" };
+        let title = if cx.unicode { title.to_owned() } else { title.replace('·', "-") };
+        let inner = framed(frame, area, 156, lines, &title, cx);
         self.scroll = self.scroll.min(per_column.saturating_sub(inner.height as usize));
         let width = inner.width / columns as u16;
         for (column, chunk) in keys.chunks(per_column.max(1)).enumerate() {
@@ -121,7 +124,7 @@ impl Screen for Help {
                 Line::from(vec![
                     Span::styled(labels, theme.style(Role::Key)),
                     Span::raw(pad),
-                    Span::raw(action.about()),
+                    Span::raw(text::fit(action.about(), usize::from(width).saturating_sub(18)).into_owned()),
                 ])
             });
             let at = Rect { x: inner.x + column as u16 * width, width: width.saturating_sub(1), ..inner };

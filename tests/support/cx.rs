@@ -15,10 +15,14 @@ use std::sync::Arc;
 
 /// A context whose state lies in `folder`.
 pub fn for_tests(folder: &std::path::Path) -> Cx {
-    let stores = Stores::new(Options::default());
+    with_stores(folder, Stores::new(Options::default()))
+}
+
+/// The same with these stores.
+pub fn with_stores(folder: &std::path::Path, stores: Stores) -> Cx {
     let waker = Waker::new();
     Cx {
-        jobs: Jobs::new(stores.clone(), folder.to_path_buf(), waker.clone()),
+        jobs: Jobs::new(stores.clone(), folder.to_path_buf(), waker.clone()).with_kinds(secchi::jobs::from_spec),
         stores,
         config: Arc::new(Config::from_toml("").expect("an empty configuration")),
         folders: Folders { config: folder.join("config"), state: folder.join("state") },

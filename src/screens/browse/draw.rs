@@ -63,8 +63,11 @@ fn framed(frame: &mut Frame, area: Rect, role: Role, cx: &Cx) -> Rect {
 fn draw_header(browse: &Browse, frame: &mut Frame, area: Rect, cx: &Cx) {
     let theme = &cx.theme;
     frame.render_widget(Block::default().style(theme.style(Role::Bar)), area);
-    let right = header_right(browse, cx);
-    let right_width = (right.width() as u16).min(area.width * 2 / 3);
+    // Where there is little room the order goes first, then the round trip; the count stays.
+    let room = area.width * 2 / 3;
+    let detail = (0..3).rev().find(|n| header_right(browse, *n, cx).width() <= usize::from(room)).unwrap_or(0);
+    let right = header_right(browse, detail, cx);
+    let right_width = (right.width() as u16).min(room);
     let left = Rect { width: area.width.saturating_sub(right_width), ..area };
     let crumbs = crumbs(&browse.pane.location, left.width.saturating_sub(2) as usize, cx);
     frame.render_widget(Paragraph::new(crumbs), left);
@@ -72,7 +75,8 @@ fn draw_header(browse: &Browse, frame: &mut Frame, area: Rect, cx: &Cx) {
     frame.render_widget(Paragraph::new(right).alignment(Alignment::Right), right_area);
 }
 
-fn header_right<'a>(browse: &Browse, cx: &Cx) -> Line<'a> {
+/// `detail`: 0 leaves out order and round trip, 1 the order.
+fn header_right<'a>(browse: &Browse, detail: usize, cx: &Cx) -> Line<'a> {
     let theme = &cx.theme;
     let pane = &browse.pane;
     let mut spans = Vec::new();
@@ -87,7 +91,7 @@ fn header_right<'a>(browse: &Browse, cx: &Cx) -> Line<'a> {
     }
     let (word, role) = if browse.is_writable(cx) { ("writable", Role::Warn) } else { ("read-only", Role::Good) };
     spans.push(Span::styled(format!("{word}  "), theme.style(role)));
-    if let Some(first) = pane.first {
+    if let Some(first) = pane.first.filter(|_| detail > 0) {
         spans.push(Span::styled(format!("rtt {}  ", text::duration(first)), theme.style(Role::Dim)));
     }
     let arrow = match (pane.arrangement.reverse, cx.unicode) {
@@ -96,7 +100,9 @@ fn header_right<'a>(browse: &Browse, cx: &Cx) -> Line<'a> {
         (false, false) => "^",
         (true, false) => "v",
     };
-    spans.push(Span::styled(format!("{} {arrow}  ", pane.arrangement.by.word()), theme.style(Role::Dim)));
+    if detail > 1 {
+        spans.push(Span::styled(format!("{} {arrow}  ", pane.arrangement.by.word()), theme.style(Role::Dim)));
+    }
     let total = text::count(pane.listing.len() as u64);
     let count = if pane.shown() == pane.listing.len() {
         total

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 const INLINE: usize = 5_000;
 /// Pages taken in one go, so that a frame never waits for a burst of them.
 const PAGES_A_POLL: usize = 16;
+/// Entries of a list that is read again that must be there before it takes the place of the old one.
+const ENOUGH: usize = 1_000;
 
 /// A list of one container.
 pub(super) struct Pane {
@@ -39,6 +41,8 @@ pub(super) struct Pane {
     wanted: Option<String>,
     /// No more pages are read beyond this many entries.
     limit: usize,
+    /// The same container, read again.
+    next: Option<Box<Pane>>,
 }
 
 impl Pane {
@@ -61,6 +65,7 @@ impl Pane {
             range: None,
             wanted,
             limit,
+            next: None,
         };
         match sources::of(&pane.location) {
             Ok(source) => {
@@ -74,20 +79,38 @@ impl Pane {
 
     /// Reads it again; the cursor stays on its name.
     pub(super) fn refresh(&mut self, cx: &Cx) {
+        let mut next = Self::open(self.location.clone(), None, self.limit, cx);
+        next.arrangement = self.arrangement.clone();
+        self.next = Some(Box::new(next));
+    }
+
+    /// Puts what is read again in the place of what is shown, once there is as much of it.
+    fn take_next(&mut self, cx: &Cx) {
+        let Some(next) = &mut self.next else { return };
+        next.poll(cx);
+        if next.is_loading() && next.listing.len() < self.listing.len().min(ENOUGH) {
+            return;
+        }
         // At the top it stays at the top: what is new there is what one wants to see.
         let wanted = self.row().filter(|_| self.cursor > 0).map(|r| r.name().to_owned());
-        let mut new = Self::open(self.location.clone(), wanted, self.limit, cx);
-        new.arrangement = self.arrangement.clone();
-        *self = new;
+        let (cursor, top) = (self.cursor, self.top);
+        if let Some(mut next) = self.next.take() {
+            next.wanted = wanted;
+            next.cursor = cursor.min(next.shown().saturating_sub(1));
+            next.top = top;
+            next.find_wanted();
+            *self = *next;
+        }
     }
 
     /// Whether more may come.
     pub(super) fn is_loading(&self) -> bool {
-        self.feed.is_some()
+        self.feed.is_some() || self.next.is_some()
     }
 
     /// Pulls what has arrived; tells whether the entry under the cursor may be another one.
     pub(super) fn poll(&mut self, cx: &Cx) -> bool {
+        self.take_next(cx);
         let before = self.listing.len();
         if let Some(feed) = &mut self.feed {
             let mut pages = 0;
@@ -173,7 +196,7 @@ impl Pane {
 
     fn set_order(&mut self, order: Option<Vec<u32>>, made_of: (Arrangement, usize)) {
         let filter_changed = self.arranged.0.filter != made_of.0.filter;
-        let keep = self.cursor > 0 && !(filter_changed && !made_of.0.filter.is_empty());
+        let keep = self.cursor > 0 && (!filter_changed || made_of.0.filter.is_empty());
         let under = if keep { self.index() } else { None };
         self.order = order;
         self.arranged = made_of;

@@ -1,6 +1,6 @@
 //! Fields as typed Arrow columns.
 
-use super::kind::{boolean, date, float, int, time};
+use super::kind::{boolean, date, float, has_leading_zeros, int, time};
 use super::{Kind, Missing, Record};
 use arrow::array::{
     ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions,
@@ -32,7 +32,7 @@ enum Builder {
 pub(crate) struct Columns {
     schema: SchemaRef,
     /// Index in the record, type and values of each column.
-    columns: Vec<(usize, Kind, Builder)>,
+    parts: Vec<(usize, Kind, Builder)>,
     missing: Missing,
     rows: usize,
     text_bytes: usize,
@@ -46,12 +46,17 @@ impl Columns {
         let fields: Vec<Field> =
             columns.iter().map(|(_, name, kind)| Field::new(name, kind.data_type(), true)).collect();
         let columns = columns.iter().map(|(index, _, kind)| (*index, *kind, builder(*kind))).collect();
-        Self { schema: Arc::new(Schema::new(fields)), columns, missing, rows: 0, text_bytes: 0, latin: 0 }
+        Self { schema: Arc::new(Schema::new(fields)), parts: columns, missing, rows: 0, text_bytes: 0, latin: 0 }
     }
 
     /// Their schema; every field is nullable.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// Type of the column at `index` of the record.
+    pub(crate) fn kind(&self, index: usize) -> Option<Kind> {
+        self.parts.iter().find(|(i, ..)| *i == index).map(|(_, kind, _)| *kind)
     }
 
     /// Rows collected.
@@ -66,7 +71,7 @@ impl Columns {
 
     /// Adds a record; fields that it lacks are null.
     pub(crate) fn push(&mut self, record: Record<'_>) -> Result<(), Misfit> {
-        for (index, kind, builder) in &mut self.columns {
+        for (index, kind, builder) in &mut self.parts {
             let raw = record.get(*index).unwrap_or_default();
             let fits = match builder {
                 Builder::Text(text) => {
@@ -94,8 +99,7 @@ impl Columns {
 
     /// The rows collected so far, which are then forgotten.
     pub(crate) fn take(&mut self) -> arrow::error::Result<RecordBatch> {
-        let arrays =
-            self.columns.iter_mut().map(|(_, kind, b)| finish(b, *kind)).collect::<arrow::error::Result<_>>()?;
+        let arrays = self.parts.iter_mut().map(|(_, kind, b)| finish(b, *kind)).collect::<arrow::error::Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         self.rows = 0;
         self.text_bytes = 0;
@@ -118,6 +122,8 @@ fn builder(kind: Kind) -> Builder {
 fn push_value(builder: &mut Builder, kind: Kind, field: &[u8], missing: &Missing) -> bool {
     let absent = missing.is_value(field);
     match builder {
+        // Zeros in front would be lost: the column is one of names.
+        Builder::Int(_) if !absent && has_leading_zeros(field) => return false,
         Builder::Int(values) => match int(field) {
             Some(value) => values.append_option((!absent && !missing.is_number(value as f64)).then_some(value)),
             // A missing value may be written as a number of another kind: `-9999.0`.
@@ -144,7 +150,11 @@ fn push_value(builder: &mut Builder, kind: Kind, field: &[u8], missing: &Missing
             None => return false,
         },
         Builder::Time(values) => {
-            let Some((value, _)) = time(field) else { return false };
+            let Some((value, form)) = time(field) else { return false };
+            // Neither a zone nor a fraction of a second is dropped or made up.
+            if !matches!(kind, Kind::Time { nanos, zoned } if form.zoned == zoned && (nanos || !form.nanos)) {
+                return false;
+            }
             let number = match kind {
                 Kind::Time { nanos: true, .. } => value.timestamp_nanos_opt(),
                 _ => Some(value.timestamp_micros()),

@@ -44,17 +44,19 @@ impl Kind {
         }
     }
 
-    /// Its name in options: `int`, `float`, `text`, `bool`, `date`, `time`.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        Some(match name.trim().to_ascii_lowercase().as_str() {
-            "bool" | "boolean" => Self::Bool,
-            "int" | "integer" | "i64" | "int64" => Self::Int,
-            "float" | "double" | "f64" | "float64" | "number" => Self::Float,
-            "date" => Self::Date,
-            "time" | "timestamp" | "datetime" => Self::Time { nanos: false, zoned: false },
-            "text" | "string" | "str" | "utf8" => Self::Text,
-            _ => return None,
-        })
+    /// Its name above a column, as a Parquet file's columns are named.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::Int => "i64",
+            Self::Float => "f64",
+            Self::Date => "date",
+            Self::Time { nanos: true, zoned: true } => "timestamp[ns, UTC]",
+            Self::Time { nanos: true, zoned: false } => "timestamp[ns]",
+            Self::Time { nanos: false, zoned: true } => "timestamp[us, UTC]",
+            Self::Time { nanos: false, zoned: false } => "timestamp[us]",
+            Self::Text => "text",
+        }
     }
 
     /// Its name in a sentence.
@@ -97,13 +99,12 @@ impl Missing {
 
     /// Whether a field that should be a value of a type other than text stands for none.
     pub(crate) fn is_value(&self, field: &[u8]) -> bool {
-        self.is_text(field) || matches!(field, b"NA" | b"N/A" | b"n/a" | b"null" | b"NULL" | b"None")
+        self.is_text(field) || matches!(field, b"NA" | b"N/A" | b"n/a" | b"NaN" | b"nan" | b"null" | b"NULL" | b"None")
     }
 
     /// Whether a number is one of them.
-    #[allow(clippy::float_cmp)] // both were read from text: equal or not
     pub(crate) fn is_number(&self, value: f64) -> bool {
-        self.numbers.iter().any(|n| *n == value)
+        self.numbers.contains(&value)
     }
 }
 
@@ -112,6 +113,8 @@ impl Missing {
 #[allow(clippy::struct_excessive_bools)] // one for each type that is still possible
 pub(crate) struct Guess {
     seen: bool,
+    /// A number that stands for a missing value was seen.
+    absent: bool,
     bool: bool,
     int: bool,
     float: bool,
@@ -126,6 +129,7 @@ impl Default for Guess {
     fn default() -> Self {
         Self {
             seen: false,
+            absent: false,
             bool: true,
             int: true,
             float: true,
@@ -143,12 +147,17 @@ impl Guess {
     pub(crate) fn observe(&mut self, field: &[u8], missing: &Missing) {
         let field = field.trim_ascii();
         let settled = self.seen && !(self.bool || self.int || self.float || self.date || self.time);
-        if settled || missing.is_value(field) {
+        if settled {
+            return;
+        }
+        if missing.is_value(field) {
+            self.absent |= float(field).is_some_and(|n| missing.is_number(n));
             return;
         }
         if self.int || self.float {
             let number = float(field);
             if number.is_some_and(|n| missing.is_number(n)) {
+                self.absent = true;
                 return;
             }
             // A number with zeros in front is a name (`03005`, a station): they must not be lost.
@@ -172,9 +181,16 @@ impl Guess {
         }
     }
 
+    /// Whether no value was seen that tells a type.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.seen && !self.absent
+    }
+
     /// The narrowest type that holds all that was seen.
     pub(crate) fn kind(&self) -> Kind {
         match self {
+            // Where numbers stand for missing values, the others will be numbers too.
+            Self { seen: false, absent: true, .. } => Kind::Float,
             Self { seen: false, .. } => Kind::Text,
             Self { bool: true, .. } => Kind::Bool,
             Self { int: true, .. } => Kind::Int,
@@ -198,7 +214,8 @@ fn is_digits(field: &[u8]) -> bool {
     !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
-fn has_leading_zeros(field: &[u8]) -> bool {
+/// Whether it is digits that a number would not keep: `03005`.
+pub(super) fn has_leading_zeros(field: &[u8]) -> bool {
     let digits = digits(field);
     digits.len() > 1 && digits[0] == b'0' && digits.iter().all(u8::is_ascii_digit)
 }
@@ -313,6 +330,7 @@ mod tests {
         assert_eq!(kind(&["2020-02-30"], &[]), Kind::Text);
         assert_eq!(kind(&["+0123,1", "+9999,9"], &["+9999,9"]), Kind::Text);
         assert_eq!(kind(&["", ""], &[]), Kind::Text);
+        assert_eq!(kind(&["", "-9999"], &["-9999"]), Kind::Float, "missing numbers are those of a column of numbers");
     }
 
     #[test]

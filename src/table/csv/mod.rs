@@ -4,14 +4,14 @@
 mod columns;
 mod kind;
 mod sniff;
+mod unpack;
 
 pub(crate) use columns::{Columns, Misfit};
 pub(crate) use kind::{Guess, Kind, Missing};
-pub(crate) use sniff::{Dialect, Hints, Layout, delimiter_name, inspect, parse_delimiter};
+pub(crate) use sniff::{Hints, Layout, delimiter_name, inspect, parse_delimiter};
+pub(crate) use unpack::Unpack;
 
 use crate::error::{Error, Result};
-use bytes::Bytes;
-use std::io::Read as _;
 
 /// A record larger than this is an opened quote that never closes.
 const MOST_RECORD: usize = 64 << 20;
@@ -25,6 +25,9 @@ pub(crate) struct Records {
     written: usize,
     fields: usize,
     line: u64,
+    /// Line ends before records, which the reader was not given.
+    blank: u64,
+    at_start: bool,
 }
 
 /// A record, its quotes taken off.
@@ -71,6 +74,8 @@ impl Records {
             written: 0,
             fields: 0,
             line: 1,
+            blank: 0,
+            at_start: true,
         }
     }
 
@@ -91,6 +96,20 @@ impl Records {
         use csv_core::ReadRecordResult as R;
         let last = input.is_empty();
         loop {
+            // The rest of the line end before, and blank lines: taken off here so that lines are counted right.
+            while self.at_start
+                && let [first @ (b'\r' | b'\n'), rest @ ..] = input
+            {
+                self.blank += u64::from(*first == b'\n');
+                input = rest;
+            }
+            if input.is_empty() && !last {
+                return Ok(true);
+            }
+            if self.at_start {
+                self.line = self.reader.line() + self.blank;
+                self.at_start = false;
+            }
             let (result, read, written, fields) =
                 self.reader.read_record(input, &mut self.out[self.written..], &mut self.ends[self.fields..]);
             input = &input[read..];
@@ -113,39 +132,12 @@ impl Records {
                     let go_on = each(record)?;
                     self.written = 0;
                     self.fields = 0;
-                    self.line = self.reader.line();
+                    self.at_start = true;
                     if !go_on {
                         return Ok(false);
                     }
                 }
             }
-            if input.is_empty() && !last {
-                return Ok(true);
-            }
-        }
-    }
-}
-
-/// Whether bytes start as gzip does.
-pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x1f, 0x8b])
-}
-
-/// What the first bytes of a gzip file unpack to, at most `most` bytes, and whether that is all of it.
-pub(crate) fn gunzip_prefix(bytes: &[u8], complete: bool, most: usize) -> Result<(Bytes, bool)> {
-    let mut decoder = flate2::read::MultiGzDecoder::new(bytes);
-    let mut out = Vec::new();
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        match decoder.read(&mut piece) {
-            Ok(0) => return Ok((out.into(), true)),
-            Ok(n) => out.extend_from_slice(&piece[..n]),
-            // The end of what was read of the file is not the end of the file.
-            Err(err) if err.kind() == std::io::ErrorKind::UnexpectedEof && !complete => return Ok((out.into(), false)),
-            Err(err) => return Err(Error::invalid(format!("not valid gzip: {err}")).with_source(err)),
-        }
-        if out.len() >= most {
-            return Ok((out.into(), false));
         }
     }
 }
@@ -174,24 +166,11 @@ mod tests {
         let whole = records(&[text]);
         assert_eq!(whole[0], (1, vec!["a".into(), "b, \"c\"\nd".into(), "e".into()]));
         assert_eq!(whole[2].1, ["last", "", ""]);
+        assert_eq!(whole.iter().map(|r| r.0).collect::<Vec<_>>(), [1, 4, 5], "lines, not records");
         for cut in 0..text.len() {
             assert_eq!(records(&[&text[..cut], &text[cut..]]), whole, "cut at {cut}");
         }
         let bytes: Vec<String> = text.chars().map(String::from).collect();
         assert_eq!(records(&bytes.iter().map(String::as_str).collect::<Vec<_>>()), whole);
-    }
-
-    #[test]
-    fn a_gzip_prefix_unpacks_as_far_as_it_goes() {
-        use std::io::Write as _;
-        let text: String = (0..20_000).map(|i| format!("{i},{}\n", i * 7919 % 10_007)).collect();
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        encoder.write_all(text.as_bytes()).expect("write");
-        let packed = encoder.finish().expect("finish");
-        let (whole, complete) = gunzip_prefix(&packed, true, usize::MAX).expect("whole");
-        assert!(complete && whole == text.as_bytes());
-        let (part, complete) = gunzip_prefix(&packed[..packed.len() / 2], false, usize::MAX).expect("part");
-        assert!(!complete && part.len() > 1000 && text.as_bytes().starts_with(&part));
-        assert!(gunzip_prefix(&packed[..packed.len() / 2], true, usize::MAX).is_err(), "a truncated file is named");
     }
 }
