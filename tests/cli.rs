@@ -536,7 +536,7 @@ fn a_table_becomes_geoparquet_that_others_read() {
     program.run(&["convert", &source, &bucket.at("no.parquet"), "-o", "lng=x"]).refused(2, &["`lng`"]);
     program
         .run(&["convert", &source, &bucket.at("no.parquet"), "-o", "lon=nowhere", "-o", "lat=lat"])
-        .refused(1, &["nowhere"]);
+        .refused(2, &["nowhere"]);
     program.run(&["convert", &bucket.at("none.csv"), &bucket.at("no.parquet")]).refused(3, &["none.csv"]);
     program.run(&["convert", &source, &bucket.at("no.parquet"), "--to", "shapefile"]).refused(2, &["shapefile"]);
     assert_eq!(bucket.keys(), ["ctd.csv", "out/ctd.parquet"]);
