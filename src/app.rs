@@ -109,8 +109,6 @@ pub enum Input {
     Terminal(Event),
     /// A signal asks for the end, with this exit code.
     Terminate(u8),
-    /// What is listed has changed: read it again.
-    Refresh,
 }
 
 /// Why the loop ended.
@@ -131,6 +129,8 @@ pub struct App {
     suspend: bool,
     /// Jobs that were active at the last look.
     active: BTreeSet<JobId>,
+    /// Samples that the demo had at the last look, and whether that is all of them.
+    samples: (u64, bool),
     /// Shared things.
     pub cx: Cx,
 }
@@ -146,6 +146,7 @@ impl App {
             exit: None,
             suspend: false,
             active: BTreeSet::new(),
+            samples: (0, false),
             cx,
         }
     }
@@ -213,11 +214,6 @@ impl App {
                 self.flow(flow, None);
             }
             Some(Ok(Input::Terminal(_))) => {}
-            Some(Ok(Input::Refresh)) => {
-                for screen in self.tabs.iter_mut().flatten().filter(|s| s.here().is_some()) {
-                    screen.update(Action::Refresh, &mut self.cx);
-                }
-            }
             Some(Ok(Input::Terminate(code))) => self.exit = Some(Exit::Ended(code)),
             // The terminal is gone: nothing can be shown or asked any more.
             Some(Err(_)) | None => self.exit = Some(Exit::Ended(1)),
@@ -389,8 +385,25 @@ impl App {
         }
     }
 
+    /// Lists the demo again when it has more samples than at the last look.
+    fn watch_demo(&mut self) {
+        let Some(demo) = &self.cx.demo else { return };
+        let now = (demo.progress().0, demo.is_filled());
+        if now == self.samples {
+            return;
+        }
+        self.samples = now;
+        let store = demo.location().store().clone();
+        for screen in self.tabs.iter_mut().flatten() {
+            if screen.here().is_some_and(|here| *here.store() == store) {
+                screen.update(Action::Refresh, &mut self.cx);
+            }
+        }
+    }
+
     fn poll(&mut self) {
         self.watch_jobs();
+        self.watch_demo();
         self.cx.toasts.retain(|t| t.since.elapsed() < toast_time(t.bad));
         // Screens below the top and in other tabs pull too: their listings go on.
         for stack in &mut self.tabs {

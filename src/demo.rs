@@ -138,6 +138,11 @@ impl Demo {
         self.control.progress()
     }
 
+    /// Whether all samples are there, or no more will come.
+    pub fn is_filled(&self) -> bool {
+        self.filled.borrow().is_some()
+    }
+
     /// What is being generated now.
     pub fn step(&self) -> String {
         self.control.current_step()

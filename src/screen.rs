@@ -3,7 +3,8 @@
 
 use crate::action::Action;
 use crate::config::{Config, Folders};
-use crate::error::Error;
+use crate::demo::{self, Demo};
+use crate::error::{Error, Result};
 use crate::job::{JobId, Jobs};
 use crate::keymap::Keymap;
 use crate::location::{Location, StoreId};
@@ -13,6 +14,7 @@ use crate::task::Waker;
 use crate::terminal::Gallery;
 use crate::theme::Theme;
 use crate::widgets::input::Edit;
+use futures::StreamExt as _;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use std::collections::BTreeSet;
@@ -45,6 +47,8 @@ pub struct Cx {
     pub bookmarks: Vec<Location>,
     /// Stores that may be written to: what is not here is read-only until the user says so.
     pub writable: BTreeSet<StoreId>,
+    /// The embedded demo, once it was opened.
+    pub demo: Option<Demo>,
     /// Text to be put on the clipboard by the loop.
     pub clipboard: Option<String>,
     /// The user has agreed to leave although jobs run.
@@ -67,6 +71,25 @@ pub struct Toast {
 }
 
 impl Cx {
+    /// Starts the embedded demo, if it does not run yet; gives its bucket. The loop is woken whenever
+    /// there are more samples.
+    pub fn open_demo(&mut self) -> Result<Location> {
+        if let Some(demo) = &self.demo {
+            return Ok(demo.location());
+        }
+        let demo = demo::start(None)?;
+        self.stores.give(demo::PROFILE, demo.given());
+        self.writable.insert(demo.location().store().clone());
+        let (changes, waker) = (demo.changes(), self.waker.clone());
+        tokio::spawn(changes.for_each(move |()| {
+            waker.wake();
+            std::future::ready(())
+        }));
+        let location = demo.location();
+        self.demo = Some(demo);
+        Ok(location)
+    }
+
     /// Shows a message.
     pub fn toast(&mut self, text: impl Into<String>) {
         self.toasts.push(Toast { text: text.into(), bad: false, since: Instant::now() });

@@ -7,7 +7,7 @@ mod drive;
 mod support;
 
 use drive::{Drive, steady};
-use secchi::app::{Exit, Input};
+use secchi::app::Exit;
 use secchi::demo::{self, Demo};
 use secchi::location::Location;
 use secchi::preview::Probe;
@@ -496,11 +496,6 @@ fn refreshing_keeps_the_cursor_on_its_name() {
         let screen = drive.settle("51 files", |s| s.contains(" 51 entries")).await;
         assert_eq!(cursor(&screen), "file-0004.txt", "{screen}");
         assert_eq!(cursor_line(&screen), Some(5), "{screen}");
-        // A refresh that the program itself asks for, as the demo does while it fills.
-        std::fs::write(folder.path().join("b-new-one.txt"), "new").expect("a file");
-        drive.send(Input::Refresh);
-        let screen = drive.settle("52 files", |s| s.contains(" 52 entries")).await;
-        assert_eq!(cursor(&screen), "file-0004.txt", "{screen}");
     });
 }
 

@@ -1,7 +1,7 @@
 //! The screen: everything that is set up before the loop runs, and kept after it.
 
 use super::Global;
-use crate::app::{App, Exit, Input, TerminalCanvas};
+use crate::app::{App, Exit, TerminalCanvas};
 use crate::config::{Config, Folders, Memory};
 use crate::demo;
 use crate::error::{Context as _, Error, Result};
@@ -14,7 +14,6 @@ use crate::store::Stores;
 use crate::task::Waker;
 use crate::terminal::{Colours, Env, Graphics, Options, Session};
 use crate::theme::Theme;
-use futures::{Stream, StreamExt as _};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -37,21 +36,12 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     let named_theme = global.theme.as_deref().or(config.theme.as_deref()).map(Theme::named).transpose()?;
     let mut options = global.store_options();
     options.concurrency = options.concurrency.or(config.concurrency);
-    let mut writable = BTreeSet::new();
-    let mut demo = None;
-    let open = match start {
-        Start::At(None) => Open::Places,
+    let open = match &start {
+        Start::Demo | Start::At(None) => Open::Places,
         Start::At(Some(text)) => {
-            let location = Location::parse(&text)?;
+            let location = Location::parse(text)?;
             let folder = location.to_path().is_some_and(|p| p.is_dir());
             screens::open_of(if folder { location.as_container() } else { location })
-        }
-        Start::Demo => {
-            let running = demo::start(None)?;
-            let location = running.location();
-            writable.insert(location.store().clone());
-            demo = Some(running);
-            Open::Browse(location)
         }
     };
     let env = Env::from_process();
@@ -65,12 +55,9 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     };
     let waker = Waker::new();
     let stores = Stores::new(options);
-    if let Some(demo) = &demo {
-        stores.give(demo::PROFILE, demo.given());
-    }
     let mut canvas = TerminalCanvas::new(session, waker.clone())?;
     let memory = Memory::load(&folders.state);
-    let cx = Cx {
+    let mut cx = Cx {
         jobs: Jobs::new(stores.clone(), folders.state.clone(), waker.clone()).with_kinds(crate::jobs::from_spec),
         stores,
         config: Arc::new(config),
@@ -82,37 +69,33 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
         last_command: None,
         recents: memory.recents,
         bookmarks: memory.bookmarks,
-        writable,
+        writable: BTreeSet::new(),
+        demo: None,
         clipboard: None,
         confirmed_quit: false,
         unicode: caps.unicode,
         folders,
     };
-    let input = futures::stream::select(
-        canvas.input()?.map(Some).chain(futures::stream::once(async { None })),
-        news(demo.as_ref()).map(Some),
-    )
-    .take_while(|input| std::future::ready(input.is_some()))
-    .filter_map(std::future::ready);
+    let open = if matches!(start, Start::Demo) { Open::Browse(cx.open_demo()?) } else { open };
+    let input = canvas.input()?;
     let mut app = App::new(open, cx);
     let exit = app.run(&mut canvas, input).await;
     drop(canvas);
-    if let Some(demo) = demo {
+    if let Some(demo) = app.cx.demo.take() {
         demo.stop().await;
-    } else {
-        let memory = Memory { recents: app.cx.recents.clone(), bookmarks: app.cx.bookmarks.clone() };
+    }
+    if !matches!(start, Start::Demo) {
+        // The demo's addresses lead nowhere tomorrow.
+        let lasting = |places: &[Location]| -> Vec<Location> {
+            places.iter().filter(|l| l.profile() != Some(demo::PROFILE)).cloned().collect()
+        };
+        let memory = Memory { recents: lasting(&app.cx.recents), bookmarks: lasting(&app.cx.bookmarks) };
         memory.save(&app.cx.folders.state).context(|| "remembering places".into())?;
     }
     match exit? {
         Exit::Quit => Ok(0),
         Exit::Ended(code) => Ok(code),
     }
-}
-
-/// While the demo's samples are being made, listings are read again when there are more of them.
-fn news(demo: Option<&demo::Demo>) -> impl Stream<Item = std::io::Result<Input>> + Send + use<> {
-    let changes = demo.map(demo::Demo::changes);
-    futures::stream::iter(changes).flatten().map(|()| Ok(Input::Refresh)).chain(futures::stream::pending())
 }
 
 fn read_or_empty(path: &std::path::Path) -> Result<String> {

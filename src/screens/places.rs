@@ -1,6 +1,7 @@
 //! The start screen: what can be opened from here.
 
 use crate::action::Action;
+use crate::demo;
 use crate::location::Location;
 use crate::screen::{Cx, Flow, Open, Screen};
 use crate::text;
@@ -16,7 +17,8 @@ struct Place {
     group: &'static str,
     name: String,
     detail: String,
-    open: Location,
+    /// `None`: the demo, which is started first.
+    open: Option<Location>,
 }
 
 /// The screen.
@@ -35,8 +37,9 @@ impl Places {
 
 fn collect(cx: &Cx) -> Vec<Place> {
     let mut places = Vec::new();
-    let mut add =
-        |group, name: String, detail: String, open: Location| places.push(Place { group, name, detail, open });
+    let mut add = |group, name: String, detail: String, open: Location| {
+        places.push(Place { group, name, detail, open: Some(open) });
+    };
     for location in &cx.bookmarks {
         add("Bookmarks", location.name().to_owned(), location.to_string(), location.clone());
     }
@@ -45,8 +48,8 @@ fn collect(cx: &Cx) -> Vec<Place> {
             add("Places of config.toml", name.clone(), address.clone(), location);
         }
     }
-    let profiles = cx.stores.profiles();
-    for profile in profiles {
+    // The demo has a line of its own.
+    for profile in cx.stores.profiles().into_iter().filter(|p| p.name != demo::PROFILE) {
         let detail = match (&profile.endpoint, &profile.region) {
             (Some(endpoint), _) => endpoint.clone(),
             (None, Some(region)) => format!("AWS {region}"),
@@ -68,6 +71,8 @@ fn collect(cx: &Cx) -> Vec<Place> {
             add("Local folders", name.to_owned(), open.to_string(), open);
         }
     }
+    let detail = "an S3 server in this program, with samples of every format; no network, no credentials";
+    places.push(Place { group: "Demo", name: "A lake of samples".to_owned(), detail: detail.to_owned(), open: None });
     places
 }
 
@@ -90,9 +95,13 @@ impl Screen for Places {
             Action::Top => 0,
             Action::Bottom => last,
             Action::Enter | Action::Right => {
-                return match self.list.get(self.cursor) {
-                    Some(place) => Flow::Open(Open::Browse(place.open.clone())),
-                    None => Flow::Done,
+                let Some(place) = self.list.get(self.cursor) else { return Flow::Done };
+                return match place.open.clone().map_or_else(|| cx.open_demo(), Ok) {
+                    Ok(location) => Flow::Open(Open::Browse(location)),
+                    Err(err) => {
+                        cx.fail(&err);
+                        Flow::Done
+                    }
                 };
             }
             Action::Refresh => {
@@ -156,7 +165,7 @@ impl Screen for Places {
         }
         if cx.stores.profiles().is_empty() {
             lines.push((None, Line::raw("")));
-            let words = "  No profiles in ~/.aws yet. `secchi demo` shows what there is to see without any; o opens an address.";
+            let words = "  No profiles in ~/.aws or ~/.s3cfg yet: write one there, or press o to type an address.";
             lines.push((None, Line::styled(words, theme.style(Role::Dim))));
         }
         self.height = list.height as usize;
