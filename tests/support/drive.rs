@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Long enough for an unoptimised build on a busy computer; nothing waits so long when all is well.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// What is typed and not yet read. Like crossterm's stream it keeps the waker of the first poll
 /// that found nothing until it has woken it: a loop that polls with any other waker hears no key.
@@ -173,13 +173,13 @@ impl Drive {
 
     async fn shot(&mut self, what: &str, until: impl Fn(&Shot) -> bool) -> Shot {
         let found = tokio::time::timeout(SOON, self.shots.wait_for(|shot| until(shot))).await;
-        match found.map(|shot| shot.map(|shot| shot.clone())) {
-            Ok(Ok(shot)) => return shot,
-            // The loop has ended: perhaps by a panic, which tells more.
-            Ok(Err(_)) => {}
-            Err(_) => panic!("the deadline has passed without {what}:\n{}", self.screen()),
-        }
+        let found = found.map(|shot| shot.map(|shot| shot.clone()));
         let screen = self.screen();
+        let Ok(found) = found else { panic!("the deadline has passed without {what}:\n{screen}") };
+        if let Ok(shot) = found {
+            return shot;
+        }
+        // The loop has ended: perhaps by a panic, which tells more.
         match (&mut self.task).await {
             Ok((_, exit)) => panic!("the loop ended ({exit:?}) without {what}:\n{screen}"),
             Err(err) => panic!("the loop failed without {what}: {err}\n{screen}"),
