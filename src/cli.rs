@@ -18,7 +18,7 @@ mod work;
 
 /// Look into object storage and STAC catalogs of environmental data, and work on what is there.
 #[derive(Debug, Parser)]
-#[command(name = "secchi", version)]
+#[command(name = "secchi", version, override_usage = "secchi [OPTIONS] [LOCATION]\n       secchi [OPTIONS] <COMMAND>")]
 pub struct Cli {
     /// What to open: s3://[profile@]bucket/prefix, https://…/catalog.json, a folder, a file
     pub location: Option<String>,
@@ -32,6 +32,7 @@ pub struct Cli {
 
 /// Options of every verb and of the screen.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
 #[allow(clippy::struct_excessive_bools)] // switches of a command line
 pub struct Global {
     /// Profile of ~/.aws for locations that name none
@@ -61,7 +62,7 @@ pub struct Global {
     /// Requests under way at once
     #[arg(long, global = true, value_name = "N")]
     pub concurrency: Option<usize>,
-    /// How pictures are drawn: auto, kitty, sixel, iterm2, halfblocks, none
+    /// Pictures: auto, kitty, sixel, iterm2, halfblocks, none
     #[arg(long, global = true, value_name = "MODE", default_value = "auto")]
     pub graphics: String,
     /// Colours: deep, shallow, boreal, paper, contrast, ansi, mono
@@ -141,6 +142,11 @@ impl Global {
 /// Runs what the command line asks for; gives the exit code.
 pub async fn run(cli: Cli) -> Result<u8> {
     let Cli { location, verb, global } = cli;
+    if let (Some(location), Some(_)) = (&location, &verb) {
+        return Err(
+            Error::usage(format!("`{location}` stands before a command")).with_hint("name it after the command")
+        );
+    }
     match verb {
         None => tui::run(tui::Start::At(location), &global).await,
         Some(Verb::Demo { serve: false }) => tui::run(tui::Start::Demo, &global).await,
@@ -167,6 +173,9 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
 
 /// Says an error on stderr as the command line does it, and gives its exit code.
 pub fn report(err: &Error, json: bool) -> u8 {
+    if out::is_closed_pipe(err) {
+        return 0;
+    }
     out::error(err, json);
     err.exit_code()
 }

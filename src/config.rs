@@ -96,7 +96,7 @@ impl Config {
 
     /// Reads the text of a configuration file; the shipped metadata template is always there.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let mut config: Self = toml::from_str(text).map_err(|e| Error::usage(e.to_string()))?;
+        let mut config: Self = toml::from_str(text).map_err(|e| Error::usage(e.message()))?;
         config
             .metadata_templates
             .entry("FAIR-EASE COG".to_owned())

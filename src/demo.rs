@@ -35,6 +35,8 @@ pub const PROFILE: &str = "demo";
 pub const BUCKET: &str = "lake";
 /// Marks a folder that was filled completely.
 const COMPLETE: &str = ".secchi-demo-complete";
+/// Longest wait for samples that are being written when the demo ends.
+const STOP: std::time::Duration = std::time::Duration::from_secs(3);
 /// What [`Control::advance`] is called for: seven scenes, Zarr, DEM, SAFE, CSV, `GeoParquet`,
 /// pictures, words, many.
 const STEPS: u64 = 15;
@@ -171,6 +173,21 @@ impl Demo {
             Ok(Some(Ok(()))) => Ok(()),
             Ok(Some(Err(err))) => Err(Error::new(err.kind(), err.to_string()).with_source(err.clone())),
             Ok(None) | Err(_) => Err(Error::new(Kind::Failed, "generating the samples ended without a result")),
+        }
+    }
+
+    /// Ends it, and waits a moment for the threads that still write, so that its temporary folder is
+    /// gone when the program is.
+    pub async fn stop(mut self) {
+        self.control.cancel();
+        let Some(temporary) = self.temporary.take() else { return };
+        let deadline = tokio::time::Instant::now() + STOP;
+        while Arc::strong_count(&temporary) > 1 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        if Arc::strong_count(&temporary) > 1 {
+            // A thread is within one long call: what it has written so far goes.
+            let _ = std::fs::remove_dir_all(temporary.path());
         }
     }
 }

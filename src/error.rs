@@ -166,11 +166,15 @@ impl Error {
 impl fmt::Display for Error {
     /// One sentence without control characters: "what: why".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = "";
         for (i, part) in self.context.iter().enumerate() {
             if i > 0 {
                 f.write_str(": ")?;
             }
-            f.write_str(&crate::text::clean(part))?;
+            // What the part before ends with is not said again: "reading x: x: no such file".
+            let said = part.split_once(": ").filter(|(name, _)| !name.is_empty() && before.ends_with(*name));
+            f.write_str(&crate::text::clean(said.map_or(part, |(_, rest)| rest)))?;
+            before = part;
         }
         Ok(())
     }
@@ -242,6 +246,8 @@ mod tests {
         let err = Error::new(Kind::NotFound, "no such key\u{1b}[2J").context("opening s3://b/k");
         assert_eq!(err.to_string(), "opening s3://b/k: no such key␛[2J");
         assert_eq!(err.exit_code(), 3);
+        let twice = Error::new(Kind::NotFound, "no such file").context("/a b").context("reading /a b");
+        assert_eq!(twice.to_string(), "reading /a b: no such file");
     }
 
     #[test]

@@ -246,6 +246,10 @@ impl Location {
     pub fn resolve(&self, href: &str) -> Result<Self> {
         if href.contains("://") {
             let mut found = Self::parse(href)?;
+            if found.scheme() == Scheme::File && self.scheme() != Scheme::File {
+                // Whoever wrote it knows nothing of this computer, and shall not learn of it.
+                return Err(Error::invalid(format!("the link `{href}` leads from a server to this computer")));
+            }
             // A catalog read with one profile names its own bucket without it.
             if found.store.profile.is_none() && found.scheme() == self.scheme() && found.bucket() == self.bucket() {
                 found.store.profile.clone_from(&self.store.profile);
@@ -378,6 +382,7 @@ mod tests {
         assert_eq!(item.resolve("s3://b/y").expect("link"), loc("s3://p@b/y"));
         assert_eq!(loc("/d/c.json").resolve("i/i.json").expect("link"), loc("/d/i/i.json"));
         assert!(item.resolve("../../../../etc").is_err());
+        assert!(item.resolve("file:///etc/passwd").is_err());
     }
 
     #[test]

@@ -245,8 +245,8 @@ fn title_of(loaded: &Loaded) -> String {
         _ => match &loaded.preview {
             Preview::Text(t) => {
                 let more = if t.truncated { "more than " } else { "" };
-                let s = if t.lines.len() == 1 { "" } else { "s" };
-                format!("{}  {more}{} line{s}", loaded.format, text::count(t.lines.len() as u64))
+                let lines = if t.lines.len() == 1 { "line" } else { "lines" };
+                format!("{}  {more}{} {lines}", loaded.format, text::count(t.lines.len() as u64))
             }
             Preview::Hex(h) => match h.size {
                 Some(size) => format!("bytes  {}", text::bytes(size)),

@@ -1,6 +1,8 @@
 //! CSV to `GeoParquet`: what is read back is what was written, for every store: memory, the local disk, and a
 //! real Ceph gateway where `SECCHI_CEPH`, `SECCHI_CEPH_KEY` and `SECCHI_CEPH_SECRET` name one.
 
+#![allow(clippy::print_stderr)] // a test that is skipped says so
+
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
@@ -221,7 +223,7 @@ async fn a_station_file_in_which_everything_is_quoted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_rows_keep_their_order_over_parts_and_row_groups() {
     const ROWS: usize = 200_000;
-    let csv = Bytes::from(bottles(ROWS, 4));
+    let csv = Bytes::from(bottles(ROWS, 6));
     for bench in all().await {
         let source = bench.put("bottles.csv", csv.clone()).await;
         let control = Control::new(bench.stores.meter().child());
@@ -322,7 +324,8 @@ async fn a_late_misfit_names_its_line_and_column() {
 async fn what_cannot_be_meant_is_refused() {
     let bench = local();
     let source = bench.put("a.csv", "lon,lat,v\n1,2,3\n").await;
-    let convert = |name: &'static str| bench.convert(&source, name, &missing(&[]));
+    let plain = Options::default();
+    let convert = |name: &'static str| bench.convert(&source, name, &plain);
     assert_eq!(convert("a.csv").await.expect_err("itself").kind(), Kind::Usage);
     std::os::unix::fs::symlink(bench.dir.path().join("a.csv"), bench.dir.path().join("link")).expect("links");
     assert_eq!(convert("link").await.expect_err("itself by another name").kind(), Kind::Usage);
@@ -449,12 +452,12 @@ proptest! {
         for (fields, always) in &rows {
             csv += end;
             let fields: Vec<String> = fields.iter().map(|f| quoted(f, delimiter, *always)).collect();
-            csv += &format!("1{delimiter}2{delimiter}{}", fields.join(&delimiter.to_string()));
+write!(csv, "1{delimiter}2{delimiter}{}", fields.join(&delimiter.to_string())).expect("text");
         }
         if last {
             csv += end;
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
         runtime.block_on(async {
             let bench = memory();
             let source = bench.put("a.csv", csv).await;

@@ -1,9 +1,9 @@
 //! `ls`, `stat`, `cat`.
 
 use super::out;
-use crate::entry::{Entry, EntryKind};
-use crate::error::{Context as _, Result};
-use crate::location::Location;
+use crate::entry::{Entry, EntryKind, More};
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::location::{Location, Scheme};
 use crate::sources;
 use crate::store::Stores;
 use crate::text;
@@ -20,8 +20,12 @@ pub(super) async fn ls(
     json: bool,
 ) -> Result<()> {
     let mut location = Location::parse(location)?;
-    if location.to_path().is_some_and(|p| p.is_dir()) {
-        location = location.as_container();
+    if let Some(path) = location.to_path() {
+        if path.is_dir() {
+            location = location.as_container();
+        } else if !recursive && sources::of(&location).is_ok_and(|source| source.name == "store") {
+            return one(stores, &location, json).await;
+        }
     }
     let mut pages = if recursive {
         stores.list_all(&location)
@@ -29,16 +33,42 @@ pub(super) async fn ls(
         (sources::of(&location)?.list)(stores.clone(), location.clone())
     };
     let mut left = limit.unwrap_or(usize::MAX);
+    let mut is_empty = true;
     while left > 0
         && let Some(page) = pages.next().await
     {
-        let page = page.context(|| format!("listing {location}"))?;
+        let mut page = out::about(page, "listing", &location)?;
+        if location.scheme() == Scheme::File {
+            // A disk tells names in no order.
+            page.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        is_empty &= page.is_empty();
         for entry in page.iter().take(left) {
             print(entry, &location, json)?;
         }
         left = left.saturating_sub(page.len());
     }
+    // Object stores know no folders: below a prefix that nobody uses there is nothing, and no error.
+    if is_empty && left > 0 && location.scheme() == Scheme::S3 && !location.key().is_empty() {
+        return one(stores, &location, json).await;
+    }
     Ok(())
+}
+
+/// The one object at a location, as a listing shows it.
+async fn one(stores: &Stores, location: &Location, json: bool) -> Result<()> {
+    let stat = stores.stat(location, stores.meter()).await;
+    let stat = stat.map_err(|err| match err.kind() {
+        Kind::NotFound if location.is_container() => {
+            Error::new(Kind::NotFound, format!("there is nothing below {location}"))
+        }
+        _ => err,
+    });
+    let stat = out::about(stat, "listing", location)?;
+    let mut entry = Entry::new(EntryKind::Object, location.name());
+    (entry.size, entry.modified, entry.etag) = (Some(stat.size), stat.modified, stat.etag.map(Into::into));
+    entry.more = Some(Box::new(More { target: Some(location.clone()), ..More::default() }));
+    print(&entry, location, json)
 }
 
 fn print(entry: &Entry, container: &Location, json: bool) -> Result<()> {
@@ -80,7 +110,7 @@ fn print(entry: &Entry, container: &Location, json: bool) -> Result<()> {
 /// What the server says of one object.
 pub(super) async fn stat(stores: &Stores, location: &str, json: bool) -> Result<()> {
     let location = Location::parse(location)?;
-    let stat = stores.stat(&location, stores.meter()).await?;
+    let stat = out::about(stores.stat(&location, stores.meter()).await, "asking for", &location)?;
     if json {
         return out::json(&stat);
     }
@@ -120,9 +150,9 @@ pub(super) async fn cat(stores: &Stores, location: &str) -> Result<()> {
     let location = Location::parse(location)?;
     let handle = stores.open(&location, stores.meter()).await?;
     let got = handle.object_store().get(&handle.path(location.key())).await;
-    let mut stream = got.context(|| format!("reading {location}"))?.into_stream();
+    let mut stream = out::about(got.map_err(Error::from), "reading", &location)?.into_stream();
     while let Some(chunk) = stream.next().await {
-        out::bytes(&chunk.context(|| format!("reading {location}"))?)?;
+        out::bytes(&out::about(chunk.map_err(Error::from), "reading", &location)?)?;
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! Writing to stdout and stderr: the only place that does.
 
 use crate::error::{Error, Kind, Result};
+use crate::location::Location;
+use crate::text;
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
 /// A line on stdout. A closed pipe (`| head`) ends the program's work quietly.
@@ -16,14 +19,46 @@ pub(super) fn bytes(data: &[u8]) -> Result<()> {
 
 /// One JSON object as a line on stdout.
 pub(super) fn json(value: &impl serde::Serialize) -> Result<()> {
-    line(&serde_json::to_string(value)?)
+    line(&harmless(&serde_json::to_string(value)?))
+}
+
+/// JSON leaves C1 and bidirectional controls as they are, which a terminal obeys: they are escaped too.
+fn harmless(json: &str) -> Cow<'_, str> {
+    let is_hostile = |c: char| matches!(text::clean(c.encode_utf8(&mut [0; 4])), Cow::Owned(_));
+    if !json.contains(is_hostile) {
+        return Cow::Borrowed(json);
+    }
+    // Where JSON is well formed, such characters stand within strings alone.
+    let escape = |c: char| {
+        let mut units = [0; 2];
+        if is_hostile(c) {
+            c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+        } else {
+            c.to_string()
+        }
+    };
+    Cow::Owned(json.chars().map(escape).collect())
 }
 
 fn stdout_error(err: std::io::Error) -> Error {
     if err.kind() == std::io::ErrorKind::BrokenPipe {
-        return Error::cancelled();
+        return Error::cancelled().with_source(err);
     }
     Error::new(Kind::Failed, "writing to stdout").with_source(err)
+}
+
+/// Whether it says that nobody reads our output any more: `secchi ls … | head` is done, and has not failed.
+pub(super) fn is_closed_pipe(err: &Error) -> bool {
+    let io = std::error::Error::source(err).and_then(|source| source.downcast_ref::<std::io::Error>());
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Puts what was being done in front, unless the error names the location itself.
+pub(super) fn about<T>(result: Result<T>, doing: &str, location: &Location) -> Result<T> {
+    let name = location.to_string();
+    result.map_err(|err| {
+        if err.to_string().contains(&*text::clean(&name)) { err } else { err.context(format!("{doing} {name}")) }
+    })
 }
 
 /// Whether stderr is a terminal: then a progress bar is drawn.
@@ -43,6 +78,11 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// One JSON object as a line on stderr.
+pub(super) fn say_json(value: &serde_json::Value) {
+    say(&harmless(&value.to_string()));
+}
+
 /// An error on stderr: what failed, why, and what to do.
 pub(super) fn error(err: &Error, json: bool) {
     if json {
@@ -52,7 +92,7 @@ pub(super) fn error(err: &Error, json: bool) {
             "hint": err.hint(),
             "request_id": err.request_id(),
         });
-        say(&object.to_string());
+        say_json(&object);
         return;
     }
     if err.kind() == Kind::Cancelled {
@@ -60,9 +100,9 @@ pub(super) fn error(err: &Error, json: bool) {
     }
     say(&format!("secchi: {err}"));
     if let Some(hint) = err.hint() {
-        say(&format!("        {hint}"));
+        say(&format!("        {}", text::clean(hint)));
     }
     if let Some(id) = err.request_id() {
-        say(&format!("        request id {}", crate::text::clean(id)));
+        say(&format!("        request id {}", text::clean(id)));
     }
 }

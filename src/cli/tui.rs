@@ -97,7 +97,9 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     let mut app = App::new(open, cx);
     let exit = app.run(&mut canvas, input).await;
     drop(canvas);
-    if demo.is_none() {
+    if let Some(demo) = demo {
+        demo.stop().await;
+    } else {
         let memory = Memory { recents: app.cx.recents.clone(), bookmarks: app.cx.bookmarks.clone() };
         memory.save(&app.cx.folders.state).context(|| "remembering places".into())?;
     }
@@ -122,15 +124,26 @@ fn read_or_empty(path: &std::path::Path) -> Result<String> {
 
 /// Serves the demo without a screen until it is told to stop.
 pub(super) async fn serve_demo() -> Result<u8> {
-    let demo = demo::start(None)?;
-    demo.ready().await?;
-    super::out::json(&serde_json::json!({
-        "endpoint": demo.endpoint,
-        "access_key": demo.access_key,
-        "secret_key": demo.secret_key,
-        "bucket": demo.bucket,
-    }))?;
+    // Before there is anything to clean up.
     let mut signals = crate::terminal::Signals::new()?;
+    let demo = demo::start(None)?;
+    let told = tokio::select! {
+        ready = demo.ready() => ready.and_then(|()| super::out::json(&serde_json::json!({
+            "endpoint": demo.endpoint,
+            "access_key": demo.access_key,
+            "secret_key": demo.secret_key,
+            "bucket": demo.bucket,
+        }))),
+        crate::terminal::Signal::Terminate(_) = signals.next() => {
+            demo.stop().await;
+            return Ok(0);
+        }
+    };
+    if told.is_err() {
+        demo.stop().await;
+        return told.map(|()| 0);
+    }
     let crate::terminal::Signal::Terminate(_) = signals.next().await;
+    demo.stop().await;
     Ok(0)
 }

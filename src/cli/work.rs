@@ -33,8 +33,8 @@ pub struct Put {
     /// Storage class
     #[arg(long, value_name = "CLASS")]
     pub storage_class: Option<String>,
-    /// What happens where something stands: fail, skip, overwrite, rename
-    #[arg(long, value_name = "RULE", default_value = "fail")]
+    /// Where something stands already: fail, skip, overwrite, rename
+    #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename"])]
     pub if_exists: String,
 }
 
@@ -51,8 +51,8 @@ pub struct Convert {
     /// An option of the conversion: lon, lat, missing, …
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = pair)]
     pub options: Vec<(String, String)>,
-    /// What happens where something stands: fail, overwrite
-    #[arg(long, value_name = "RULE", default_value = "fail")]
+    /// Where something stands already: fail, skip, overwrite, rename
+    #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename"])]
     pub if_exists: String,
 }
 
@@ -243,7 +243,7 @@ async fn watch(jobs: &Jobs, id: &str, waker: &Waker, json: bool) -> Result<()> {
                     if shown {
                         out::progress(&progress(&view));
                     } else if json {
-                        out::say(&as_json(&view, "progress").to_string());
+                        out::say_json(&as_json(&view, "progress"));
                     }
                 }
             }
@@ -260,7 +260,7 @@ async fn watch(jobs: &Jobs, id: &str, waker: &Waker, json: bool) -> Result<()> {
             for location in &outcome.written {
                 out::line(&text::clean(&location.to_string()))?;
             }
-            out::say(&outcome.summary);
+            out::say(&text::clean(&outcome.summary));
             Ok(())
         }
         (State::Cancelled, _) => Err(Error::cancelled()),
@@ -293,7 +293,11 @@ fn as_json(view: &JobView, event: &str) -> Value {
         "job": view.id,
         "kind": view.kind,
         "title": view.title,
-        "state": view.state,
+        "state": match view.state {
+            State::Failed(_) => "failed",
+            State::Interrupted => "interrupted",
+            ref other => state_word(other),
+        },
         "done": view.done,
         "total": view.total,
         "requests": view.counts.requests,
@@ -303,6 +307,9 @@ fn as_json(view: &JobView, event: &str) -> Value {
         "bytes_out": view.counts.bytes_out,
         "ms": view.elapsed.as_millis() as u64,
     });
+    if let State::Failed(why) = &view.state {
+        object["error"] = json!(why);
+    }
     if let Some(outcome) = &view.outcome {
         object["summary"] = json!(outcome.summary);
         object["written"] = json!(outcome.written);
@@ -340,10 +347,15 @@ fn print_line(view: &JobView, json: bool) -> Result<()> {
 }
 
 fn print_whole(view: &JobView, json: bool) -> Result<()> {
-    print_line(view, json)?;
     if json {
-        return Ok(());
+        let mut object = as_json(view, "job");
+        object["started"] = json!(view.started);
+        object["command"] = json!(text::command_line(&view.command));
+        let line = |(time, line): &(_, String)| json!({ "time": time, "line": line });
+        object["log"] = view.log.iter().map(line).collect();
+        return out::json(&object);
     }
+    print_line(view, json)?;
     if let State::Failed(why) = &view.state {
         out::line(&text::clean(why))?;
     }

@@ -4,6 +4,7 @@
 
 pub use super::options::{Infer, Options};
 
+use super::names::{column, coordinates, free_names};
 use super::points::{BBOX, GEOMETRY, Points, fields};
 use super::sink::{Parts, Sink, exists};
 use super::source::{Piece, Source};
@@ -107,7 +108,7 @@ pub async fn run(
         let text = Text::new(from, control);
         let hints = hints.clone();
         let scan =
-            control.blocking(move |_| Ok(each_row(text, &hints, |layout| Ok(Scan::new(layout, &hints)))?.0.guesses));
+            control.blocking(move |_| Ok(each_row(text, &hints, |layout| Ok(Scan::new(&layout, &hints)))?.0.guesses));
         let (fed, scanned) = tokio::join!(input.feed(control, to), scan);
         Some(first_reason(fed, scanned.context(at_source))?.1)
     } else {
@@ -226,11 +227,9 @@ fn each_row<R: Rows>(mut text: Text, hints: &Hints, begin: impl FnOnce(Layout) -
             if sample.len() >= SAMPLE
                 && let Some(begin) = begin.take()
             {
-                let layout = inspect(&sample, false, hints)?;
+                let layout = inspect(sample.get(..SAMPLE).unwrap_or(&sample), false, hints)?;
                 let taken = std::mem::take(&mut sample);
-                reading
-                    .insert(Reading::new(&layout.clone(), begin(layout)?))
-                    .feed(taken.get(..).unwrap_or_default(), true)?;
+                reading.insert(Reading::new(&layout.clone(), begin(layout)?)).feed(&taken, true)?;
             }
             return Ok(());
         };
@@ -296,7 +295,7 @@ struct Scan {
 }
 
 impl Scan {
-    fn new(layout: Layout, hints: &Hints) -> Self {
+    fn new(layout: &Layout, hints: &Hints) -> Self {
         Self { guesses: vec![Guess::default(); layout.names.len()], missing: hints.missing.clone() }
     }
 }
@@ -483,67 +482,6 @@ fn failed(err: ParquetError, closed: bool) -> Error {
     }
 }
 
-/// The names, those aside that the added columns bear.
-fn free_names(names: &[String], control: &Control) -> Vec<String> {
-    let mut out = names.to_vec();
-    for at in 0..out.len() {
-        if ![GEOMETRY, BBOX].iter().any(|taken| out[at].eq_ignore_ascii_case(taken)) {
-            continue;
-        }
-        let mut free = format!("{}_source", out[at]);
-        while out.contains(&free) {
-            free.push('_');
-        }
-        control.note(format!("the column `{}` is now called `{free}`", out[at]));
-        out[at] = free;
-    }
-    out
-}
-
-/// The column of this name, else of this name in another case.
-fn column(names: &[String], wanted: &str) -> Result<usize> {
-    let exact = names.iter().position(|name| name == wanted);
-    let found = exact.or_else(|| names.iter().position(|name| name.eq_ignore_ascii_case(wanted)));
-    found.ok_or_else(|| {
-        let some: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
-        let more = if names.len() > some.len() { ", …" } else { "" };
-        Error::usage(format!("there is no column `{wanted}`; there are {}{more}", some.join(", ")))
-            .with_hint("names are those of the first row")
-    })
-}
-
-/// Names of coordinates in lower case, the surest first; a `*` in front stands for any start.
-const LON: [&str; 8] = ["longitude", "lon", "lng", "long", "*longitude", "*_lon", "*_lng", "x"];
-const LAT: [&str; 8] = ["latitude", "lat", "lat", "lat", "*latitude", "*_lat", "*_lat", "y"];
-
-/// The columns of longitude and latitude, by their names.
-fn coordinates(names: &[String]) -> Result<(usize, usize)> {
-    let lower: Vec<String> = names.iter().map(|name| name.trim().to_lowercase()).collect();
-    let like = |pattern: &str| -> Vec<usize> {
-        let fits = |name: &String| match pattern.strip_prefix('*') {
-            Some(end) => name.ends_with(end),
-            None => name == pattern,
-        };
-        (0..lower.len()).filter(|at| fits(&lower[*at])).collect()
-    };
-    let hint = "name them: -o lon=COLUMN -o lat=COLUMN";
-    for (lon, lat) in LON.into_iter().zip(LAT) {
-        match (like(lon).as_slice(), like(lat).as_slice()) {
-            ([lon], [lat]) => return Ok((*lon, *lat)),
-            ([], _) | (_, []) => {}
-            (lons, lats) => {
-                let all: Vec<&str> = lons.iter().chain(lats).map(|at| names[*at].as_str()).collect();
-                let why = format!("several columns could be longitude and latitude: {}", all.join(", "));
-                return Err(Error::usage(why).with_hint(hint));
-            }
-        }
-    }
-    let some: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
-    let more = if names.len() > some.len() { ", …" } else { "" };
-    Err(Error::usage(format!("no columns of longitude and latitude were found among {}{more}", some.join(", ")))
-        .with_hint(hint))
-}
-
 /// Says which columns are text only because nothing stood in them.
 fn note_unknown(layout: &Layout, kinds: &[Type], coordinates: (usize, usize), control: &Control) {
     let empty = |at: usize| layout.guesses[at].is_empty() && kinds[at] == Type::Text;
@@ -555,27 +493,5 @@ fn note_unknown(layout: &Layout, kinds: &[Type], coordinates: (usize, usize), co
         let some = names.iter().take(10).copied().collect::<Vec<_>>().join(", ");
         let more = if names.len() > 10 { ", …" } else { "" };
         control.note(format!("kept as text, since nothing was found in them: {some}{more}"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(names: &[&str]) -> Result<(usize, usize)> {
-        coordinates(&names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn coordinates_are_found_by_their_names() {
-        assert_eq!(found(&["G2cruise", "G2latitude", "G2longitude"]).expect("GLODAP"), (2, 1));
-        assert_eq!(found(&["STATION", "LATITUDE", "LONGITUDE"]).expect("ISD"), (2, 1));
-        assert_eq!(found(&["decimalLatitude", "decimalLongitude"]).expect("Darwin Core"), (1, 0));
-        assert_eq!(found(&["x", "lat", "y", "lon"]).expect("the surer"), (3, 1));
-        assert_eq!(found(&["lng", "lat"]).expect("lng"), (0, 1));
-        assert_eq!(found(&["X", "Y"]).expect("letters"), (0, 1));
-        let err = found(&["start_longitude", "start_latitude", "end_longitude", "end_latitude"]).expect_err("two");
-        assert!(err.to_string().contains("several"), "{err}");
-        assert!(found(&["a", "b"]).expect_err("none").hint().is_some_and(|h| h.contains("lon=")));
     }
 }

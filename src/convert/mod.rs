@@ -6,6 +6,7 @@
 //! destination exists whole or not at all.
 
 pub mod csv_geoparquet;
+mod names;
 mod options;
 mod points;
 mod sink;

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn places_that_are_none_have_no_point() {
-        let some = |v: &[f64]| v.iter().map(|v| (*v != 7777.0).then_some(*v)).collect::<Float64Array>();
+        let some = |v: &[f64]| v.iter().map(|v| ((*v - 7777.0).abs() > 1e-9).then_some(*v)).collect::<Float64Array>();
         let lon = some(&[25.0, 7777.0, 200.0, 361.0, f64::NAN, -180.0, 10.0]);
         let lat = some(&[60.0, 60.0, -90.0, 1.0, 1.0, 90.0, -90.1]);
         let batch = RecordBatch::try_from_iter([("x", Arc::new(lon) as ArrayRef), ("y", Arc::new(lat) as ArrayRef)]);

@@ -38,13 +38,12 @@ async fn load(stores: &Stores, ask: &Ask) -> Result<Preview> {
         let size = head.size;
         let table = control.blocking(move |_| table(&so_far, whole, size, &wanted)).await?;
         match table {
-            Found::Rows(table) => return Ok(Preview::Table(*table)),
             Found::TooFew(_) if read < ask.max_bytes && !whole => {
                 let end = head.size.min(ask.max_bytes).min(read.saturating_mul(4));
                 bytes.extend_from_slice(&control.race(handle.read_range(location, read..end)).await?);
             }
             // Some rows are better than none.
-            Found::TooFew(Some(table)) => return Ok(Preview::Table(*table)),
+            Found::Rows(table) | Found::TooFew(Some(table)) => return Ok(Preview::Table(*table)),
             Found::TooFew(None) => {
                 let limit = text::bytes(ask.max_bytes);
                 return Err(Error::new(Kind::Limit, format!("row {} is not within the first {limit}", ask.offset)));
@@ -157,10 +156,10 @@ fn facts(layout: &Layout, packing: &str, complete: bool, size: u64) -> Facts {
     let s = if columns == 1 { "" } else { "s" };
     let mut title = format!("{format} {columns} column{s}");
     if complete {
-        title += &format!(" × {} rows", text::count(layout.rows));
+        title.extend([" × ", &text::count(layout.rows), " rows"]);
     }
     if !packing.is_empty() {
-        title += &format!(", {packing}");
+        title.extend([", ", packing]);
     }
     let mut rows = vec![
         ("delimiter".to_owned(), delimiter),
@@ -209,7 +208,7 @@ mod tests {
 
     #[tokio::test]
     async fn first_rows_cost_one_request() {
-        let rows: String = (0..100_000).map(|i| format!("{i},\"a, b\",{}.5\n", i % 90)).collect();
+        let rows = (0..100_000).map(|i| format!("{i},\"a, b\",{}.5\n", i % 90)).collect::<Vec<_>>().concat();
         let text = format!("id,name,lat\n{rows}").into_bytes();
         for (name, body) in [("a.csv", text.clone()), ("a.csv.gz", gzip(&text))] {
             let (table, requests) = preview(name, body, |ask| ask.rows = 10).await;

@@ -1,4 +1,4 @@
-//! Parquet and GeoParquet: first rows by ranged reads.
+//! Parquet and `GeoParquet`: first rows by ranged reads.
 
 use crate::error::{Context as _, Result};
 use crate::preview::{Ask, Preview, Previewer, Probe};

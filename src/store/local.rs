@@ -44,6 +44,8 @@ fn file_path(path: &Path) -> PathBuf {
 
 /// Turns an error of the system into the variant that libraries act on, with our sentence inside.
 fn failed(path: &FilePath, err: io::Error) -> object_store::Error {
+    // Below a file there is nothing.
+    let err = if err.kind() == io::ErrorKind::NotADirectory { io::ErrorKind::NotFound.into() } else { err };
     let kind = err.kind();
     let shown = path.display().to_string();
     let source: Box<dyn std::error::Error + Send + Sync> = Box::new(Error::from(err).context(shown.clone()));

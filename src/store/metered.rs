@@ -117,7 +117,8 @@ impl Metered {
             site: self.site.clone(),
             key: self.key(path),
         };
-        let stream = futures::stream::unfold(body, Body::next).boxed();
+        // Readers of an empty body ask once more after its end.
+        let stream = futures::stream::unfold(body, Body::next).fuse().boxed();
         GetResult { payload: GetResultPayload::Stream(stream), meta, range, attributes }
     }
 

@@ -1,5 +1,5 @@
 //! Which columns of a Parquet file are geometry, and what is known of them: from the `geo` metadata
-//! (GeoParquet 1.0, 1.1 and the drafts before them), from Parquet's own GEOMETRY and GEOGRAPHY types,
+//! (`GeoParquet` 1.0, 1.1 and the drafts before them), from Parquet's own GEOMETRY and GEOGRAPHY types,
 //! and from `GeoArrow` extension names.
 
 use ::parquet::basic::LogicalType;

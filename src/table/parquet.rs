@@ -3,7 +3,7 @@
 //! column chunk as its first pages are expected to reach.
 
 use super::geo::{Encoding, Geo};
-use super::ranged::{Ranged, from_parquet};
+use super::ranged::Ranged;
 use super::{display, wkt};
 use crate::error::{Context as _, Error, Result};
 use crate::preview::{Column, Facts, Table};
@@ -13,6 +13,7 @@ use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Pa
 use ::parquet::file::metadata::{
     ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
+use ::parquet::file::page_index::offset_index::OffsetIndexMetaData;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -55,22 +56,13 @@ pub(crate) fn read(file: &Ranged, window: &Window, control: &Control) -> Result<
 
 fn decode(file: &Ranged, window: &Window, control: &Control) -> Result<Table> {
     let metadata = metadata(file)?;
-    let reader = match ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new()) {
-        Ok(reader) => reader,
-        // The Arrow schema that some writers add beside Parquet's may be what is wrong.
-        Err(_) => {
-            let plain = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-            ArrowReaderMetadata::try_new(metadata.clone(), plain)
-                .map_err(from_parquet)
-                .context(|| "its schema".into())?
-        }
-    };
+    let reader = arrow_metadata(&metadata).map_err(|err| file.explain(err)).context(|| "its schema".into())?;
     let schema = reader.schema().clone();
     let geo = Geo::read(metadata.file_metadata(), &schema);
     let roots = choose(&schema, &geo, window.columns.as_deref())?;
     let mask = ProjectionMask::roots(reader.parquet_schema(), roots.iter().copied());
     let plan = Plan::new(&metadata, window);
-    file.prefetch(&plan.ranges(&metadata, &mask, file.budget() / 2))?;
+    file.prefetch(&plan.ranges(&metadata, &mask, file.budget() / 2)?)?;
     let rows = plan.rows;
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), reader)
         .with_projection(mask)
@@ -78,31 +70,32 @@ fn decode(file: &Ranged, window: &Window, control: &Control) -> Result<Table> {
         .with_batch_size(rows.clamp(1, 8192))
         .with_offset(plan.skip)
         .with_limit(rows);
-    let reader = builder.build().map_err(from_parquet)?;
+    let reader = builder.build().map_err(|err| file.explain(err))?;
     let read_schema = ::arrow::array::RecordBatchReader::schema(&reader);
     let mut batches = Vec::new();
     for batch in reader {
         control.check()?;
-        batches.push(batch.map_err(from_arrow)?);
+        batches.push(batch.map_err(|err| file.explain(err))?);
     }
-    let batch = concat_batches(&read_schema, &batches).map_err(from_arrow)?;
+    let batch = concat_batches(&read_schema, &batches).map_err(|err| file.explain(err))?;
     // The decoder gives columns in the file's order.
     let mut file_order = roots.clone();
     file_order.sort_unstable();
     let order: Vec<usize> = roots.iter().filter_map(|root| file_order.binary_search(root).ok()).collect();
-    let batch = batch.project(&order).map_err(from_arrow)?;
+    let batch = batch.project(&order).map_err(|err| file.explain(err))?;
     Ok(table(&metadata, &schema, &geo, &roots, &batch, window.offset))
 }
 
-/// The decoder's error in our words; our own where it carries one.
-fn from_arrow(err: arrow::error::ArrowError) -> Error {
-    match err {
-        arrow::error::ArrowError::ExternalError(inner) => match inner.downcast::<::parquet::errors::ParquetError>() {
-            Ok(err) => from_parquet(*err),
-            Err(other) => Error::invalid(other.to_string()),
-        },
-        // The reader turns Parquet's errors into text on the way: what ours said is in it.
-        other => Error::invalid(other.to_string().replace("Parquet argument error: ", "")).with_source(other),
+/// The schema as Arrow's. Some writers add Arrow's own beside Parquet's: where that is broken (its
+/// decoder may panic then), the file is read without it.
+fn arrow_metadata(metadata: &Arc<ParquetMetaData>) -> ::parquet::errors::Result<ArrowReaderMetadata> {
+    let load = |skip| {
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(skip);
+        ArrowReaderMetadata::try_new(metadata.clone(), options)
+    };
+    match catch_unwind(AssertUnwindSafe(|| load(false))) {
+        Ok(Ok(reader)) => Ok(reader),
+        _ => load(true),
     }
 }
 
@@ -113,12 +106,12 @@ fn metadata(file: &Ranged) -> Result<Arc<ParquetMetaData>> {
     if size < 12 {
         return Err(Error::invalid(format!("not a Parquet file: it has only {size} bytes")));
     }
-    let magic = file.get_bytes(size - 4, 4).map_err(from_parquet)?;
+    let magic = file.get_bytes(size - 4, 4).map_err(|err| file.explain(err))?;
     match magic.as_ref() {
         b"PAR1" => {}
         b"PARE" => return Err(Error::unsupported("its footer is encrypted")),
         _ => {
-            let start = file.get_bytes(0, 4).map_err(from_parquet)?;
+            let start = file.get_bytes(0, 4).map_err(|err| file.explain(err))?;
             return Err(if start.as_ref() == b"PAR1" {
                 Error::invalid("the Parquet file is cut short: its footer is missing")
                     .with_hint("copy or download it again")
@@ -131,7 +124,7 @@ fn metadata(file: &Ranged) -> Result<Arc<ParquetMetaData>> {
         .with_column_index_policy(PageIndexPolicy::Skip)
         .with_offset_index_policy(PageIndexPolicy::Skip)
         .parse_and_finish(file)
-        .map_err(from_parquet)
+        .map_err(|err| file.explain(err))
         .context(|| "its footer".into())?;
     let Some(extent) = index_extent(&plain) else { return Ok(Arc::new(plain)) };
     if extent.end - extent.start > MOST_INDEX {
@@ -142,7 +135,10 @@ fn metadata(file: &Ranged) -> Result<Arc<ParquetMetaData>> {
         .with_offset_index_policy(PageIndexPolicy::Optional);
     // A broken index is no reason not to read the rows.
     let indexed = reader.read_page_indexes(file).and_then(|()| reader.finish());
-    Ok(Arc::new(indexed.unwrap_or(plain)))
+    Ok(Arc::new(indexed.unwrap_or_else(|_| {
+        file.forget_fault();
+        plain
+    })))
 }
 
 /// Where the offset indexes of all columns lie, if all have one.
@@ -231,16 +227,18 @@ impl Plan {
     }
 
     /// What will be read, as far as it can be told beforehand; at most about `budget` bytes of guesses.
-    fn ranges(&self, metadata: &ParquetMetaData, mask: &ProjectionMask, budget: u64) -> Vec<Range<u64>> {
+    fn ranges(&self, metadata: &ParquetMetaData, mask: &ProjectionMask, budget: u64) -> Result<Vec<Range<u64>>> {
         let (mut exact, mut guesses) = (Vec::new(), Vec::new());
         for group in &self.groups {
             let Some(meta) = metadata.row_groups().get(group.index) else { continue };
             for (leaf, chunk) in meta.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf)) {
-                let Some(extent) = extent(chunk) else { continue };
+                let extent = extent(chunk).ok_or_else(|| {
+                    Error::invalid(format!("its footer is corrupt: column `{}` starts nowhere", chunk.column_path()))
+                })?;
                 let pages = metadata
                     .offset_index()
                     .and_then(|index| index.get(group.index)?.get(leaf))
-                    .map(|index| index.page_locations());
+                    .map(OffsetIndexMetaData::page_locations);
                 match pages {
                     Some(pages) if !pages.is_empty() => {
                         let offset = |i: usize| pages.get(i).and_then(|p| u64::try_from(p.offset).ok());
@@ -270,7 +268,7 @@ impl Plan {
             }
         }
         exact.append(&mut guesses);
-        exact
+        Ok(exact)
     }
 }
 
@@ -322,15 +320,12 @@ fn table(
         };
         let numeric = known.is_none() && (field.data_type().is_numeric());
         columns.push(Column { name: field.name().clone(), kind, nulls, numeric });
-        match text {
-            Some(text) => {
-                fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
-                arrays.push(Arc::new(text));
-            }
-            None => {
-                fields.push(field.clone());
-                arrays.push(array.clone());
-            }
+        if let Some(text) = text {
+            fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
+            arrays.push(Arc::new(text));
+        } else {
+            fields.push(field.clone());
+            arrays.push(array.clone());
         }
     }
     // The arrays are as long as the batch and typed as their fields say, so that this cannot fail.

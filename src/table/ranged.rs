@@ -11,7 +11,7 @@ use crate::task::Control;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::reader::{ChunkReader, Length};
 use bytes::{Bytes, BytesMut};
-use object_store::{GetOptions, GetRange};
+use object_store::{GetOptions, GetRange, ObjectStoreExt as _};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +20,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Fetched beyond what the decoder asked for when it went past what was prefetched: the next page
 /// header and, with luck, its page.
 const READ_AHEAD: u64 = 64 << 10;
+
+/// What the decoder's error types put in front of what they say.
+const PREFIXES: [&str; 6] =
+    ["Parquet argument error: ", "Parquet error: ", "External: ", "EOF: ", "Arrow: ", "Invalid argument error: "];
 
 /// A remote object as a sparse file. Clones share what was fetched.
 #[derive(Clone)]
@@ -41,6 +45,8 @@ struct State {
     /// Fetched pieces by their offset; they do not overlap.
     blocks: BTreeMap<u64, Bytes>,
     fetched: u64,
+    /// Why the last read failed: the decoder's error types would make text of it.
+    fault: Option<Error>,
 }
 
 impl Ranged {
@@ -62,10 +68,21 @@ impl Ranged {
         };
         let options = GetOptions { range: Some(range), ..Default::default() };
         let path = handle.path(location.key());
-        let got = control.race(async { handle.object_store().get_opts(&path, options).await.map_err(explain) }).await?;
+        let store = handle.object_store();
+        let got = match control.race(store.get_opts(&path, options)).await {
+            Ok(got) => got,
+            // No range fits into an empty object: servers answer 416.
+            Err(err) if matches!(err.kind(), Kind::Invalid | Kind::Failed) => {
+                return match control.race(store.head(&path)).await {
+                    Ok(meta) if meta.size == 0 => Err(Error::invalid("it is empty: it has 0 bytes")),
+                    _ => Err(err),
+                };
+            }
+            Err(err) => return Err(err),
+        };
         let (size, start) = (got.meta.size, got.range.start);
-        let bytes = control.race(async { got.bytes().await.map_err(explain) }).await?;
-        let state = State { fetched: bytes.len() as u64, blocks: BTreeMap::from([(start, bytes)]) };
+        let bytes = control.race(got.bytes()).await?;
+        let state = State { fetched: bytes.len() as u64, blocks: BTreeMap::from([(start, bytes)]), fault: None };
         let abandoned = CancellationToken::new();
         let guard = abandoned.clone().drop_guard();
         let inner = Inner {
@@ -115,7 +132,7 @@ impl Ranged {
             tokio::select! {
                 biased;
                 () = inner.abandoned.cancelled() => Err(Error::cancelled()),
-                got = inner.control.race(async { store.get_ranges(&path, &missing).await.map_err(explain) }) => got,
+                got = inner.control.race(store.get_ranges(&path, &missing)) => got,
             }
         };
         let got = inner.runtime.block_on(fetch)?;
@@ -158,6 +175,32 @@ impl Ranged {
             }
         }
         out
+    }
+
+    /// What went wrong below the decoder, once; else `err` as it says itself.
+    pub(crate) fn explain(&self, err: impl std::error::Error + Send + Sync + 'static) -> Error {
+        self.lock().fault.take().unwrap_or_else(|| {
+            let text = err.to_string();
+            let mut why = text.as_str();
+            while let Some((_, rest)) = PREFIXES.iter().find_map(|p| Some((p, why.strip_prefix(p)?))) {
+                why = rest;
+            }
+            Error::invalid(format!("corrupt, or of a form that the decoder does not know: {why}")).with_source(err)
+        })
+    }
+
+    /// Forgets a failed read that nobody needs to hear of.
+    pub(crate) fn forget_fault(&self) {
+        self.lock().fault = None;
+    }
+
+    /// Reads `range` for the decoder; why it failed is kept for [`Ranged::explain`].
+    fn read_or_keep(&self, range: Range<u64>) -> std::result::Result<Bytes, String> {
+        self.read(range).map_err(|err| {
+            let text = err.to_string();
+            self.lock().fault = Some(err);
+            text
+        })
     }
 
     /// Reads `range`, fetching what is missing and a little beyond.
@@ -224,7 +267,7 @@ impl ChunkReader for Ranged {
         let end = start
             .checked_add(length as u64)
             .ok_or_else(|| ParquetError::EOF("an offset beyond the end of the file".to_owned()))?;
-        self.read(start..end).map_err(|err| ParquetError::External(Box::new(err)))
+        self.read_or_keep(start..end).map_err(ParquetError::General)
     }
 }
 
@@ -241,47 +284,9 @@ impl std::io::Read for Cursor {
         if n == 0 {
             return Ok(0);
         }
-        let bytes = self.file.read(self.at..self.at + n).map_err(std::io::Error::other)?;
+        let bytes = self.file.read_or_keep(self.at..self.at + n).map_err(std::io::Error::other)?;
         buf[..bytes.len()].copy_from_slice(&bytes);
         self.at += n;
         Ok(bytes.len())
-    }
-}
-
-/// A store's error in our words.
-pub(crate) fn explain(err: object_store::Error) -> Error {
-    use object_store::Error as E;
-    let (kind, why) = match &err {
-        E::NotFound { .. } => (Kind::NotFound, "there is no such object".to_owned()),
-        E::AlreadyExists { .. } => (Kind::Exists, "it exists already".to_owned()),
-        E::Precondition { .. } | E::NotModified { .. } => (Kind::Changed, "it changed in the meantime".to_owned()),
-        E::PermissionDenied { .. } | E::Unauthenticated { .. } => (Kind::Denied, "access was denied".to_owned()),
-        E::NotSupported { .. } | E::NotImplemented { .. } => {
-            (Kind::Unsupported, "the store does not offer it".to_owned())
-        }
-        other => (Kind::Failed, other.to_string()),
-    };
-    Error::new(kind, why).with_source(err)
-}
-
-/// Our own error out of a decoder's, where it holds one; else what the decoder says, as `Kind::Invalid`.
-pub(crate) fn from_parquet(err: ParquetError) -> Error {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&err);
-    let mut found = None;
-    while let Some(e) = next {
-        if let Some(ours) = e.downcast_ref::<Error>() {
-            found = Some((ours.kind(), ours.to_string(), ours.hint().map(str::to_owned)));
-        }
-        next = e.source();
-    }
-    match found {
-        Some((kind, why, hint)) => {
-            let error = Error::new(kind, why).with_source(err);
-            match hint {
-                Some(hint) => error.with_hint(hint),
-                None => error,
-            }
-        }
-        None => Error::invalid(err.to_string()).with_source(err),
     }
 }

@@ -1,5 +1,5 @@
 //! Geometry as Well-Known Text for people: from WKB (OGC 06-103r4 and ISO 13249-3, little and big
-//! endian, EWKB's flags too) and from GeoArrow's native encodings. Cut at a length, never panics.
+//! endian, EWKB's flags too) and from `GeoArrow`'s native encodings. Cut at a length, never panics.
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, FixedSizeListArray, Float64Array, GenericListArray};
 use arrow::array::{OffsetSizeTrait, StringArray, StringBuilder, StructArray};

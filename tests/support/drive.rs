@@ -173,13 +173,13 @@ impl Drive {
 
     async fn shot(&mut self, what: &str, until: impl Fn(&Shot) -> bool) -> Shot {
         let found = tokio::time::timeout(SOON, self.shots.wait_for(|shot| until(shot))).await;
-        let found = found.map(|shot| shot.map(|shot| shot.clone()));
-        let screen = self.screen();
-        let Ok(found) = found else { panic!("the deadline has passed without {what}:\n{screen}") };
-        if let Ok(shot) = found {
-            return shot;
+        match found.map(|shot| shot.map(|shot| shot.clone())) {
+            Ok(Ok(shot)) => return shot,
+            // The loop has ended: perhaps by a panic, which tells more.
+            Ok(Err(_)) => {}
+            Err(late) => panic!("{late}: the deadline has passed without {what}:\n{}", self.screen()),
         }
-        // The loop has ended: perhaps by a panic, which tells more.
+        let screen = self.screen();
         match (&mut self.task).await {
             Ok((_, exit)) => panic!("the loop ended ({exit:?}) without {what}:\n{screen}"),
             Err(err) => panic!("the loop failed without {what}: {err}\n{screen}"),

@@ -196,7 +196,7 @@ impl Pane {
 
     fn set_order(&mut self, order: Option<Vec<u32>>, made_of: (Arrangement, usize)) {
         let filter_changed = self.arranged.0.filter != made_of.0.filter;
-        let keep = self.cursor > 0 && !(filter_changed && !made_of.0.filter.is_empty());
+        let keep = self.cursor > 0 && (!filter_changed || made_of.0.filter.is_empty());
         let under = if keep { self.index() } else { None };
         self.order = order;
         self.arranged = made_of;

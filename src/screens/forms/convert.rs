@@ -31,8 +31,8 @@ impl ConvertPlan {
                 .help("The column of longitudes in degrees; empty: found by its name"),
             Field::text("lat", "latitude", "", "found by its name")
                 .help("The column of latitudes in degrees; empty: found by its name"),
-            Field::text("missing", "missing value", "", "found, such as -9999")
-                .help("What stands for no value; several with commas; empty: found"),
+            Field::text("missing", "missing value", "", "such as -9999")
+                .help("What stands for no value; several with commas; empty, NA, NaN, null always count"),
             Field::choice("exists", "if it exists", IF_EXISTS).help("fail: write nothing over; ← → choose"),
         ];
         FormScreen::new(Self { suggested }, Form::new("Convert", fields), cx)

@@ -32,7 +32,7 @@ enum Builder {
 pub(crate) struct Columns {
     schema: SchemaRef,
     /// Index in the record, type and values of each column.
-    columns: Vec<(usize, Kind, Builder)>,
+    parts: Vec<(usize, Kind, Builder)>,
     missing: Missing,
     rows: usize,
     text_bytes: usize,
@@ -46,7 +46,7 @@ impl Columns {
         let fields: Vec<Field> =
             columns.iter().map(|(_, name, kind)| Field::new(name, kind.data_type(), true)).collect();
         let columns = columns.iter().map(|(index, _, kind)| (*index, *kind, builder(*kind))).collect();
-        Self { schema: Arc::new(Schema::new(fields)), columns, missing, rows: 0, text_bytes: 0, latin: 0 }
+        Self { schema: Arc::new(Schema::new(fields)), parts: columns, missing, rows: 0, text_bytes: 0, latin: 0 }
     }
 
     /// Their schema; every field is nullable.
@@ -56,7 +56,7 @@ impl Columns {
 
     /// Type of the column at `index` of the record.
     pub(crate) fn kind(&self, index: usize) -> Option<Kind> {
-        self.columns.iter().find(|(i, ..)| *i == index).map(|(_, kind, _)| *kind)
+        self.parts.iter().find(|(i, ..)| *i == index).map(|(_, kind, _)| *kind)
     }
 
     /// Rows collected.
@@ -71,7 +71,7 @@ impl Columns {
 
     /// Adds a record; fields that it lacks are null.
     pub(crate) fn push(&mut self, record: Record<'_>) -> Result<(), Misfit> {
-        for (index, kind, builder) in &mut self.columns {
+        for (index, kind, builder) in &mut self.parts {
             let raw = record.get(*index).unwrap_or_default();
             let fits = match builder {
                 Builder::Text(text) => {
@@ -99,8 +99,7 @@ impl Columns {
 
     /// The rows collected so far, which are then forgotten.
     pub(crate) fn take(&mut self) -> arrow::error::Result<RecordBatch> {
-        let arrays =
-            self.columns.iter_mut().map(|(_, kind, b)| finish(b, *kind)).collect::<arrow::error::Result<_>>()?;
+        let arrays = self.parts.iter_mut().map(|(_, kind, b)| finish(b, *kind)).collect::<arrow::error::Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         self.rows = 0;
         self.text_bytes = 0;

@@ -103,9 +103,8 @@ impl Missing {
     }
 
     /// Whether a number is one of them.
-    #[allow(clippy::float_cmp)] // both were read from text: equal or not
     pub(crate) fn is_number(&self, value: f64) -> bool {
-        self.numbers.iter().any(|n| *n == value)
+        self.numbers.contains(&value)
     }
 }
 

@@ -151,7 +151,7 @@ fn comments(sample: &[u8], start: usize, delimiter: Option<u8>) -> (usize, u64) 
     let next = rest.split(|b| *b == b'\n').next().unwrap_or_default();
     let fields = |line: &[u8]| {
         let candidates = delimiter.map_or(DELIMITERS.to_vec(), |d| vec![d]);
-        candidates.iter().map(|d| line.iter().filter(|b| *b == d).count()).max().unwrap_or(0)
+        candidates.iter().map(|d| line.split(|b| b == d).count() - 1).max().unwrap_or(0)
     };
     if let Some(last) = lines.last()
         && fields(last) > 0

@@ -219,13 +219,12 @@ impl Zip {
     fn finish(&mut self) -> Result<()> {
         let At::After(next) = &self.at else { return Err(Error::invalid("the zip ends before its data do")) };
         // The descriptor's signature is optional, its sizes have 4 or 8 bytes.
-        let (crc, rest) = match self.expected {
-            Some(crc) => (crc, &next[..]),
-            None => {
-                let body = next.strip_prefix(DESCRIPTOR_MAGIC).unwrap_or(next);
-                let after = [12, 20].into_iter().filter_map(|n| body.get(n..)).find(|b| b.starts_with(b"PK"));
-                (u32_at(body, 0), after.unwrap_or_default())
-            }
+        let (crc, rest) = if let Some(crc) = self.expected {
+            (crc, &next[..])
+        } else {
+            let body = next.strip_prefix(DESCRIPTOR_MAGIC).unwrap_or(next);
+            let after = [12, 20].into_iter().filter_map(|n| body.get(n..)).find(|b| b.starts_with(b"PK"));
+            (u32_at(body, 0), after.unwrap_or_default())
         };
         if crc != self.crc.sum() {
             return Err(Error::invalid("the zip's data are damaged: their checksum is another"));

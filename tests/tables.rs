@@ -1,0 +1,372 @@
+//! Tables through the store: first rows in few requests and few bytes, geometry as text, and a
+//! sentence for every file that is not what it claims to be.
+#![allow(clippy::print_stdout)] // what was skipped or measured
+
+use arrow::array::{
+    ArrayRef, BinaryArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::Int32Type;
+use bytes::Bytes;
+use object_store::ObjectStoreExt as _;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use secchi::error::{Error, Kind};
+use secchi::location::Location;
+use secchi::meter::Meter;
+use secchi::preview::{Ask, Loaded, Preview, Probe, Table};
+use secchi::previews;
+use secchi::store::{Options, Stores};
+use secchi::table::{format_cell, to_json_rows};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+fn point(x: f64, y: f64) -> Vec<u8> {
+    [&[1_u8, 1, 0, 0, 0][..], &x.to_le_bytes(), &y.to_le_bytes()].concat()
+}
+
+/// Rows `start..start + n` of a table with a geometry, nulls, text, times, lists and structs.
+fn rows(start: usize, n: usize) -> RecordBatch {
+    let range = start..start + n;
+    let id = Int64Array::from_iter_values(range.clone().map(|i| i as i64));
+    let h: Float64Array = range.clone().map(|i| (i % 10 != 3).then(|| (i as f64 * 0.37).sin() * 1000.0)).collect();
+    let name: StringArray = range.clone().map(|i| Some(format!("station {}", i % 100))).collect();
+    let time = TimestampMicrosecondArray::from_iter_values(range.clone().map(|i| i as i64 * 1_000_000));
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>(
+        range.clone().map(|i| Some((0..i % 4).map(|j| Some(j as i32)).collect::<Vec<_>>())),
+    );
+    let lon: ArrayRef = Arc::new(Float64Array::from_iter_values(range.clone().map(|i| (i % 360) as f64 - 180.0)));
+    let both = StructArray::try_from(vec![("lon", lon)]).expect("a struct");
+    let geometry: BinaryArray =
+        range.map(|i| (i % 7 != 5).then(|| point((i % 360) as f64 - 180.0, (i % 180) as f64 - 90.0))).collect();
+    let columns: Vec<(&str, ArrayRef, bool)> = vec![
+        ("id", Arc::new(id), false),
+        ("h", Arc::new(h), true),
+        ("name", Arc::new(name), true),
+        ("time", Arc::new(time.with_timezone("UTC")), false),
+        ("list", Arc::new(list), true),
+        ("both", Arc::new(both), true),
+        ("geometry", Arc::new(geometry), true),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns).expect("a batch")
+}
+
+fn geo() -> KeyValue {
+    let geo = json!({
+        "version": "1.1.0",
+        "primary_column": "geometry",
+        "columns": { "geometry": {
+            "encoding": "WKB",
+            "geometry_types": ["Point"],
+            "bbox": [-180.0, -90.0, 179.0, 89.0],
+            "crs": { "name": "WGS 84", "id": { "authority": "EPSG", "code": 4326 } },
+        }},
+    });
+    KeyValue::new("geo".to_owned(), geo.to_string())
+}
+
+fn zstd() -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_key_value_metadata(Some(vec![geo()]))
+}
+
+/// A file of `n` rows.
+fn file(n: usize, properties: WriterPropertiesBuilder) -> Vec<u8> {
+    let properties = properties.build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows(0, 0).schema(), Some(properties)).expect("a writer");
+    let mut at = 0;
+    while at < n {
+        let step = (n - at).min(10_000);
+        writer.write(&rows(at, step)).expect("rows");
+        at += step;
+    }
+    writer.into_inner().expect("a file")
+}
+
+/// A store in memory that holds `bytes` under `name`.
+async fn store(name: &str, bytes: impl Into<Bytes>) -> (Stores, Location) {
+    let stores = Stores::new(Options::default());
+    let location = Location::parse(&format!("memory:///{name}")).expect("an address");
+    let handle = stores.open(&location, &Meter::new()).await.expect("a store");
+    handle.object_store().put(&handle.path(location.key()), bytes.into().into()).await.expect("written");
+    (stores, location)
+}
+
+fn ask(stores: &Stores, location: &Location, rows: usize) -> Ask {
+    let mut ask = Ask::new(Probe::new(location.clone()), stores.meter().child());
+    ask.rows = rows;
+    ask
+}
+
+async fn load(stores: &Stores, ask: Ask) -> Result<(Table, Loaded), Error> {
+    let loaded = previews::load(stores.clone(), ask).await?;
+    match &loaded.preview {
+        Preview::Table(table) => Ok((table.clone(), loaded)),
+        other => panic!("not a table: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_first_rows_come_with_types_nulls_geometry_and_facts() {
+    let (stores, at) = store("t.parquet", file(5_000, zstd())).await;
+    let (table, loaded) = load(&stores, ask(&stores, &at, 10)).await.expect("a table");
+    assert_eq!(loaded.format, "parquet");
+    assert_eq!((table.batch.num_rows(), table.total_rows, table.total_columns), (10, Some(5_000), 7));
+    let kinds: Vec<&str> = table.columns.iter().map(|c| c.kind.as_str()).collect();
+    assert_eq!(kinds, ["i64", "f64", "text", "timestamp[us, UTC]", "list<i32>", "struct<lon: f64>", "geometry"],);
+    let nulls: Vec<Option<u64>> = table.columns.iter().map(|c| c.nulls).collect();
+    assert_eq!(nulls, [Some(0), Some(500), Some(0), Some(0), None, Some(0), Some(714)]);
+    assert!(table.columns[0].numeric && !table.columns[6].numeric);
+    assert!(table.facts.title.starts_with("GeoParquet 1.1.0 · 5,000 rows × 7 columns · zstd"), "{}", table.facts.title);
+    let fact = |name: &str| table.facts.rows.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    assert_eq!(fact("CRS"), Some("EPSG:4326 (WGS 84)"));
+    assert_eq!(fact("bbox"), Some("-180, -90, 179, 89"));
+    let row: Vec<String> = (0..7).map(|c| format_cell(&table.batch, 3, c)).collect();
+    assert_eq!(row, ["3", "∅", "station 3", "1970-01-01T00:00:03Z", "[0, 1, 2]", "{lon: -177}", "POINT (-177 -87)"]);
+    let json = to_json_rows(&table);
+    assert_eq!(json[5]["geometry"], Value::Null);
+    assert_eq!(json[3]["both"], json!({"lon": -177.0}));
+    assert_eq!(json[3]["list"], json!([0, 1, 2]));
+}
+
+#[tokio::test]
+async fn any_window_of_rows_and_columns_is_read() {
+    for properties in [zstd(), zstd().set_offset_index_disabled(true).set_statistics_enabled(EnabledStatistics::Chunk)]
+    {
+        let properties = properties.set_max_row_group_row_count(Some(3_000)).set_data_page_row_count_limit(500);
+        let (stores, at) = store("t.parquet", file(10_000, properties)).await;
+        for (offset, rows, expected) in
+            [(0, 5, 5), (2_998, 5, 5), (8_999, 3_000, 1_001), (10_000, 5, 0), (1 << 60, 5, 0)]
+        {
+            let mut ask = ask(&stores, &at, rows);
+            ask.offset = offset;
+            ask.columns = Some(vec!["NAME".to_owned(), "id".to_owned(), "list".to_owned()]);
+            let (table, _) = load(&stores, ask).await.expect("a table");
+            let names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
+            assert_eq!(names, ["name", "id", "list"], "in the order asked for");
+            assert_eq!(table.batch.num_rows(), expected, "at {offset}");
+            if expected > 0 {
+                assert_eq!(format_cell(&table.batch, expected - 1, 1), (offset + expected as u64 - 1).to_string());
+            }
+        }
+    }
+    let (stores, at) = store("t.parquet", file(10, zstd())).await;
+    let mut wrong = ask(&stores, &at, 5);
+    wrong.columns = Some(vec!["depth".to_owned()]);
+    let err = load(&stores, wrong).await.expect_err("no such column");
+    assert_eq!(err.kind(), Kind::Usage);
+    assert!(err.hint().is_some_and(|h| h.contains("geometry")), "{err:?}");
+    let (table, _) = load(&stores, ask(&stores, &at, 0)).await.expect("no rows");
+    assert_eq!((table.batch.num_rows(), table.columns.len()), (0, 7));
+}
+
+#[tokio::test]
+async fn a_large_file_costs_little() {
+    let big = |properties: WriterPropertiesBuilder| {
+        // Incompressible as measurements are.
+        file(600_000, properties.set_compression(Compression::UNCOMPRESSED).set_dictionary_enabled(false))
+    };
+    for (index, properties) in [(true, zstd()), (false, zstd().set_offset_index_disabled(true))] {
+        let bytes = big(properties.set_max_row_group_row_count(Some(300_000)));
+        let size = bytes.len() as u64;
+        let (stores, at) = store("big.parquet", bytes).await;
+        let (table, loaded) = load(&stores, ask(&stores, &at, 50)).await.expect("a table");
+        assert_eq!(table.batch.num_rows(), 50);
+        println!("offset index {index}: {} of {}", loaded.cost, secchi::text::bytes(size));
+        assert!(loaded.cost.bytes < if index { 4 << 20 } else { 12 << 20 }, "{}", loaded.cost);
+        assert!(loaded.cost.requests <= 12, "{}", loaded.cost);
+    }
+}
+
+#[tokio::test]
+async fn a_small_file_of_known_size_is_one_request() {
+    let bytes = file(300, zstd());
+    let size = bytes.len() as u64;
+    assert!(size < 64 << 10);
+    let (stores, at) = store("small.parquet", bytes).await;
+    let mut ask = ask(&stores, &at, 300);
+    ask.probe.size = Some(size);
+    let (_, loaded) = load(&stores, ask).await.expect("a table");
+    assert_eq!((loaded.cost.requests, loaded.cost.bytes), (1, size));
+}
+
+#[tokio::test]
+async fn limits_and_cancelling_are_heard() {
+    let plain = || zstd().set_compression(Compression::UNCOMPRESSED).set_dictionary_enabled(false);
+    // With an index the whole need is known beforehand, without one it is met on the way.
+    for properties in [plain().set_offset_index_disabled(true), plain()] {
+        let (stores, at) = store("big.parquet", file(200_000, properties)).await;
+        let mut small = ask(&stores, &at, 100_000);
+        small.max_bytes = 1 << 20;
+        let err = load(&stores, small).await.expect_err("too much");
+        assert_eq!(err.kind(), Kind::Limit, "{err:?}");
+    }
+    let (stores, at) = store("small.parquet", file(10, zstd())).await;
+    let cancelled = ask(&stores, &at, 50);
+    cancelled.control.cancel();
+    assert_eq!(load(&stores, cancelled).await.expect_err("cancelled").kind(), Kind::Cancelled);
+}
+
+#[tokio::test]
+async fn a_cell_that_is_not_wkb_says_so() {
+    let geometry: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"\x01\x02\0\0\0\xff\xff\xff\xff", b"", b"hello"]));
+    let batch = RecordBatch::try_from_iter([("geometry", geometry)]).expect("a batch");
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(zstd().build())).expect("a writer");
+    writer.write(&batch).expect("rows");
+    let (stores, at) = store("g.parquet", writer.into_inner().expect("a file")).await;
+    let (table, _) = load(&stores, ask(&stores, &at, 5)).await.expect("a table");
+    for row in 0..3 {
+        assert_eq!(format_cell(&table.batch, row, 0), "invalid WKB");
+    }
+}
+
+#[tokio::test]
+async fn a_wide_table_shows_fifty_columns_and_its_geometry() {
+    let mut columns: Vec<(String, ArrayRef)> =
+        (0..1_000).map(|i| (format!("c{i}"), Arc::new(Int64Array::from(vec![i])) as ArrayRef)).collect();
+    columns.push(("geometry".to_owned(), Arc::new(BinaryArray::from_vec(vec![&point(1.0, 2.0)]))));
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(zstd().build())).expect("a writer");
+    writer.write(&batch).expect("rows");
+    let (stores, at) = store("wide.parquet", writer.into_inner().expect("a file")).await;
+    let (table, _) = load(&stores, ask(&stores, &at, 5)).await.expect("a table");
+    assert_eq!((table.columns.len(), table.total_columns), (50, 1_001));
+    assert_eq!(table.columns.last().map(|c| c.name.as_str()), Some("geometry"));
+    assert_eq!(format_cell(&table.batch, 0, 49), "POINT (1 2)");
+}
+
+/// Loads bytes as Parquet; whatever they are, a table or a sentence is the answer.
+async fn survive(bytes: Vec<u8>, what: &str) -> Option<Error> {
+    let (stores, at) = store("x.parquet", bytes).await;
+    let answer = load(&stores, ask(&stores, &at, 100)).await;
+    match answer {
+        Ok(_) => None,
+        Err(err) => {
+            let text = err.to_string();
+            assert!(text.len() > 20 && !text.contains("panicked") && !text.contains('\u{1b}'), "{what}: {text}");
+            assert!(matches!(err.kind(), Kind::Invalid | Kind::Unsupported | Kind::Limit), "{what}: {err:?}");
+            Some(err)
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_file_says_that_it_is_cut_short() {
+    let whole = file(2_000, zstd());
+    let step = (whole.len() / 150).max(1);
+    for length in (0..whole.len()).step_by(step).chain(whole.len() - 20..whole.len()) {
+        let err = survive(whole[..length].to_vec(), &format!("cut at {length}")).await;
+        let err = err.unwrap_or_else(|| panic!("a table of {length} bytes"));
+        if length > 12 {
+            assert!(err.to_string().contains("cut short"), "cut at {length}: {err}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn flipped_bytes_never_panic() {
+    let small = zstd().set_max_row_group_row_count(Some(100)).set_data_page_row_count_limit(50);
+    for whole in [file(200, small), file(200, zstd().set_compression(Compression::SNAPPY))] {
+        let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = move || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed as usize
+        };
+        // Most of the meaning is in the footer: half of the flips go there.
+        let footer =
+            whole.len() - 8 - u32::from_le_bytes(whole[whole.len() - 8..][..4].try_into().expect("4")) as usize;
+        for round in 0..400 {
+            let mut bytes = whole.clone();
+            let from = if round % 2 == 0 { footer } else { 0 };
+            for _ in 0..=(round % 3) {
+                let at = from + random() % (bytes.len() - from);
+                bytes[at] ^= 1 << (random() % 8);
+            }
+            survive(bytes, &format!("round {round}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_parquet_is_named() {
+    for (bytes, word) in [
+        (&b""[..], "0 bytes"),
+        (b"PAR1", "4 bytes"),
+        (b"a,b,c\n1,2,3\n4,5,6\n", "not a Parquet file"),
+        (b"PAR1\0\0\0\0\0\0\0\0PARE", "encrypted"),
+        (b"PAR1\xff\xff\xff\x7fPAR1", ""),
+    ] {
+        let err = survive(bytes.to_vec(), word).await.expect("no table");
+        assert!(err.to_string().contains(word), "{err}");
+    }
+}
+
+fn data(folder: &str) -> Vec<PathBuf> {
+    let root = std::env::var_os("SECCHI_DATA")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
+    let mut found: Vec<PathBuf> = std::fs::read_dir(root.join(folder))
+        .map(|entries| entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.is_file()).collect())
+        .unwrap_or_default();
+    found.sort();
+    if found.is_empty() {
+        println!("skipped: {folder} is not there");
+    }
+    found
+}
+
+#[tokio::test]
+async fn published_files_are_shown() {
+    let stores = Stores::new(Options::default());
+    let folders = ["parquet", "geoparquet", "geoparquet/native", "sliderule"];
+    for path in folders.iter().flat_map(|f| data(f)).filter(|p| p.extension().is_some_and(|e| e != "geojson")) {
+        let (table, _) = load(&stores, ask(&stores, &Location::file(&path), 20)).await.expect("a table");
+        assert!(table.batch.num_rows() > 0, "{}", path.display());
+        for row in to_json_rows(&table) {
+            let Value::Object(row) = row else { panic!("no object") };
+            for column in table.columns.iter().filter(|c| c.kind == "geometry" || c.kind == "geography") {
+                let text = row[&column.name].as_str().unwrap_or("POINT");
+                let known = ["POINT", "LINESTRING", "POLYGON", "MULTI", "GEOMETRYCOLLECTION"];
+                assert!(known.iter().any(|k| text.starts_with(k)), "{}: {text}", path.display());
+            }
+        }
+        println!("{}: {}", path.file_name().unwrap_or_default().display(), table.facts.title);
+        for row in 0..table.batch.num_rows().min(2) {
+            let cells: Vec<String> = (0..table.columns.len()).map(|c| format_cell(&table.batch, row, c)).collect();
+            println!("    {}", cells.join(" | "));
+        }
+    }
+}
+
+#[tokio::test]
+async fn native_encodings_show_what_wkb_shows() {
+    let stores = Stores::new(Options::default());
+    for native in data("geoparquet").into_iter().filter(|p| p.to_string_lossy().contains("encoding_native")) {
+        let wkb = PathBuf::from(native.to_string_lossy().replace("encoding_native", "encoding_wkb"));
+        let mut texts = Vec::new();
+        for path in [native, wkb] {
+            let (table, _) = load(&stores, ask(&stores, &Location::file(&path), 20)).await.expect("a table");
+            let column = table.columns.iter().position(|c| c.kind == "geometry").expect("a geometry");
+            let cells = (0..table.batch.num_rows()).map(|row| format_cell(&table.batch, row, column));
+            texts.push(cells.collect::<Vec<_>>());
+        }
+        assert_eq!(texts[0], texts[1]);
+    }
+}
+
+#[tokio::test]
+async fn published_bad_files_give_sentences() {
+    for path in data("parquet/bad") {
+        let bytes = std::fs::read(&path).expect("a file");
+        let name = path.file_name().unwrap_or_default().display().to_string();
+        match survive(bytes, &name).await {
+            Some(err) => println!("{name}: {err}"),
+            None => panic!("{name} was shown"),
+        }
+    }
+}
