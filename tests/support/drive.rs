@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Long enough for an unoptimised build on a busy computer; nothing waits so long when all is well.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// What is typed and not yet read. Like crossterm's stream it keeps the waker of the first poll
 /// that found nothing until it has woken it: a loop that polls with any other waker hears no key.
