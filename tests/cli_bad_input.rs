@@ -1,5 +1,6 @@
 //! What is damaged, absurd or hostile: a sentence or a sensible preview, never a panic, never a control
 //! character on the terminal.
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 #[path = "support/bucket.rs"]
 mod bucket;
