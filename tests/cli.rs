@@ -1,4 +1,5 @@
 //! The command line is a contract: the real program, without a screen, against a real gateway.
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 #[path = "support/bucket.rs"]
 mod bucket;
@@ -14,6 +15,7 @@ use rustix::process::Signal;
 use secchi::raster::{Grid, Samples, write_cog};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::time::Duration;
@@ -501,7 +503,8 @@ fn a_table_becomes_geoparquet_that_others_read() {
         } else {
             format!("{},{}", 18.0 + f64::from(n) * 0.003, 55.5 + f64::from(n % 50) * 0.1)
         };
-        csv.push_str(&format!("S{n:04},{place},{},{}\n", n % 200, if n % 10 == 3 { "-9999" } else { "4.5" }));
+        let temperature = if n % 10 == 3 { "-9999" } else { "4.5" };
+        writeln!(csv, "S{n:04},{place},{},{temperature}", n % 200).expect("writes");
     }
     bucket.put("ctd.csv", csv);
     let (source, destination) = (bucket.at("ctd.csv"), bucket.at("out/ctd.parquet"));
@@ -583,7 +586,7 @@ fn a_demo_that_is_stopped_early_leaves_nothing() {
     run.signal(Signal::INT);
     let run = run.end();
     assert_eq!((run.code, &*run.stderr), (0, ""));
-    assert!(run.took < Duration::from_secs(60));
+    assert!(run.took < Duration::from_mins(1));
     assert_eq!(std::fs::read_dir(program.folder("tmp")).expect("lists").count(), 0, "its folder is gone");
 }
 

@@ -29,15 +29,20 @@ fn harmless(json: &str) -> Cow<'_, str> {
         return Cow::Borrowed(json);
     }
     // Where JSON is well formed, such characters stand within strings alone.
-    let escape = |c: char| {
-        let mut units = [0; 2];
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
         if is_hostile(c) {
-            c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                escaped.push_str("\\u");
+                escaped.extend(
+                    [12, 8, 4, 0].map(|shift| char::from_digit(u32::from(*unit) >> shift & 15, 16).unwrap_or('0')),
+                );
+            }
         } else {
-            c.to_string()
+            escaped.push(c);
         }
-    };
-    Cow::Owned(json.chars().map(escape).collect())
+    }
+    Cow::Owned(escaped)
 }
 
 fn stdout_error(err: std::io::Error) -> Error {

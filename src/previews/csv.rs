@@ -14,6 +14,8 @@ pub(super) const PREVIEWER: Previewer =
 
 /// Bytes of the first read.
 const FIRST: u64 = 256 << 10;
+/// Columns shown where none are named; the table tells how many there are.
+const MOST_COLUMNS: usize = 500;
 /// Unpacked text that is looked at.
 const MOST_TEXT: usize = 64 << 20;
 
@@ -140,7 +142,7 @@ fn unpacked(bytes: &[u8], whole: bool) -> Result<(Unpack, Vec<u8>, bool)> {
 fn chosen(layout: &Layout, ask: &Ask) -> Result<Vec<(usize, String, crate::table::csv::Kind)>> {
     let all = layout.names.iter().cloned().zip(layout.kinds()).enumerate().map(|(i, (name, kind))| (i, name, kind));
     let all: Vec<_> = all.collect();
-    let Some(wanted) = &ask.columns else { return Ok(all) };
+    let Some(wanted) = &ask.columns else { return Ok(all.into_iter().take(MOST_COLUMNS).collect()) };
     let find = |name: &String| {
         all.iter()
             .find(|(_, n, _)| n == name)

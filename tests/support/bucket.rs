@@ -50,7 +50,7 @@ impl Bucket {
     pub fn get(&self, key: &str) -> Option<Vec<u8>> {
         let get = self.client.get_object().bucket(&self.name).key(key);
         let got = self.runtime.block_on(async { Some(get.send().await.ok()?.body.collect().await.expect("reads")) });
-        got.map(|body| body.to_vec())
+        got.map(aws_sdk_s3::primitives::AggregatedBytes::to_vec)
     }
 
     /// All keys.

@@ -212,16 +212,23 @@ fn numbered(n: usize) -> Vec<String> {
 fn named(header: &[Vec<u8>]) -> Vec<String> {
     let mut out: Vec<String> = Vec::with_capacity(header.len());
     let mut used = std::collections::HashSet::new();
+    let mut next = std::collections::HashMap::new();
     for (i, field) in header.iter().enumerate() {
         let text = String::from_utf8_lossy(field);
         let text = text.trim();
         let text = if i == 0 { text.trim_start_matches('#').trim_start() } else { text };
         let base = if text.is_empty() { format!("column_{}", i + 1) } else { text.to_owned() };
         let mut name = base.clone();
-        let mut n = 2;
-        while !used.insert(name.clone()) {
-            name = format!("{base}_{n}");
-            n += 1;
+        if !used.insert(name.clone()) {
+            // Where it was left: a thousand columns of one name cost a thousand tries.
+            let n = next.entry(base.clone()).or_insert(2_u64);
+            loop {
+                name = format!("{base}_{n}");
+                *n += 1;
+                if used.insert(name.clone()) {
+                    break;
+                }
+            }
         }
         out.push(name);
     }
