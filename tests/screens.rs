@@ -8,6 +8,7 @@ mod support;
 
 use drive::{Drive, steady};
 use secchi::app::Exit;
+use secchi::app::Input;
 use secchi::demo::{self, Demo};
 use secchi::location::Location;
 use secchi::preview::Probe;
@@ -125,7 +126,7 @@ fn places() {
             let mut cx = lake.cx();
             cx.recents = vec![lake.demo.location(), loc("https://example.org/stac/catalog.json")];
             let mut drive = Drive::start(Open::Places, cx, size);
-            drive.see("Profiles").await;
+            drive.see("Recent").await;
             // Folders of this computer.
             let screen: Vec<String> = steady(&drive.screen())
                 .lines()
@@ -136,7 +137,7 @@ fn places() {
                 .collect();
             insta::assert_snapshot!(format!("places_{name}"), screen.join("\n"));
             drive.keys("j<Esc>gg<Enter>").await;
-            drive.see("▣ lake").await;
+            drive.see("README.md").await;
         }
     });
 }

@@ -213,7 +213,10 @@ impl Browse {
         let here = self.pane.location.clone();
         let chosen: Vec<Location> = self.pane.chosen().iter().map(|e| e.location(&here)).collect();
         match action {
-            Action::Benchmark => Flow::Open(Open::BenchForm { candidates: chosen }),
+            Action::Benchmark => {
+                let candidates = chosen.into_iter().filter(can_be_benchmarked).collect();
+                Flow::Open(Open::BenchForm { candidates })
+            }
             Action::Convert => match chosen.into_iter().next() {
                 Some(source) => Flow::Open(Open::ConvertForm { source }),
                 None => Flow::Done,
@@ -230,6 +233,11 @@ impl Browse {
             _ => Flow::Open(Open::UploadForm { destination: here.as_container() }),
         }
     }
+}
+
+/// Whether it may be a series of a benchmark: COGs, a Zarr, or a folder that may hold COGs.
+fn can_be_benchmarked(location: &Location) -> bool {
+    location.is_container() || matches!(location.extension().as_str(), "tif" | "tiff" | "zarr")
 }
 
 fn probe_of(entry: &Entry, location: Location) -> Probe {

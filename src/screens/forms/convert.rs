@@ -54,7 +54,9 @@ fn beside(source: &Location) -> String {
         stem = shorter;
     }
     let folder = &source.key()[..source.key().len() - name.len()];
-    source.with_key(format!("{folder}{stem}.parquet")).to_string()
+    let beside = source.with_key(format!("{folder}{stem}.parquet"));
+    // What is a table of that name already is not written onto itself.
+    if beside == *source { String::new() } else { beside.to_string() }
 }
 
 impl Plan for ConvertPlan {
