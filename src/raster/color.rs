@@ -62,6 +62,27 @@ fn true_color(names: &[String]) -> Option<Vec<usize>> {
     Some(vec![find(["b04", "b4", "red"])?, find(["b03", "b3", "green"])?, find(["b02", "b2", "blue"])?])
 }
 
+/// The exponent that lifts a dark picture: clouds and snow take the upper percentiles, and leave the
+/// land black. 1 where the median of what is stretched is bright enough; else what lifts it to 0.3.
+fn brightening(channels: &[Vec<f32>], ranges: &[ValueRange]) -> f64 {
+    const DARK: f64 = 0.2;
+    const WISH: f64 = 0.3;
+    let step = (channels.first().map_or(0, Vec::len) / SAMPLED).max(1);
+    let mut seen: Vec<f64> = channels
+        .iter()
+        .zip(ranges)
+        .flat_map(|(values, range)| {
+            values.iter().step_by(step).filter(|v| !v.is_nan()).map(|v| f64::from(position(*v, range.stretched)))
+        })
+        .collect();
+    if seen.is_empty() {
+        return 1.0;
+    }
+    let middle = seen.len() / 2;
+    let (_, median, _) = seen.select_nth_unstable_by(middle, f64::total_cmp);
+    if *median >= DARK { 1.0 } else { (WISH.ln() / median.max(0.01).ln()).clamp(0.3, 1.0) }
+}
+
 /// Paints pixels: three bands as red, green and blue, one by its palette or from dark blue to
 /// yellow (viridis). Bands of bytes that are declared as colours stay as they are.
 pub fn paint(info: &Info, pixels: &Pixels) -> Painted {
@@ -77,16 +98,22 @@ pub fn paint(info: &Info, pixels: &Pixels) -> Painted {
                 range.stretched = (0.0, 255.0);
             }
         }
+        let gamma = if as_stored { 1.0 } else { brightening(&pixels.values[..3], &ranges) };
         for (index, pixel) in rgba.chunks_exact_mut(4).enumerate() {
             let mut empty = true;
             for channel in 0..3 {
                 let value = pixels.values[channel][index];
                 empty &= value.is_nan();
-                pixel[channel] = (position(value, ranges[channel].stretched) * 255.0).round() as u8;
+                pixel[channel] = (position(value, ranges[channel].stretched).powf(gamma as f32) * 255.0).round() as u8;
             }
             pixel[3] = if empty { 0 } else { 255 };
         }
-        format!("bands {} · {}", numbers.join(","), if as_stored { "as stored" } else { "2–98 %" })
+        let how = match (as_stored, gamma < 1.0) {
+            (true, _) => "as stored".to_owned(),
+            (false, true) => format!("2–98 %, brightened γ {gamma:.2}"),
+            (false, false) => "2–98 %".to_owned(),
+        };
+        format!("bands {} · {how}", numbers.join(","))
     } else if let (Some(values), Some(first)) = (pixels.values.first(), first) {
         if let Some(palette) = &first.palette {
             for (pixel, value) in rgba.chunks_exact_mut(4).zip(values) {
@@ -253,5 +280,17 @@ mod tests {
                 assert!(a.abs_diff(b) <= 5, "step {step}: {:?}", viridis()[step]);
             }
         }
+    }
+
+    #[test]
+    fn a_dark_picture_under_clouds_is_lifted_and_a_bright_one_is_not() {
+        let ranges = [ValueRange { stretched: (0.0, 1000.0), ..ValueRange::default() }; 3];
+        let mut land = vec![50.0_f32; 900];
+        land.extend([1000.0; 100]);
+        let gamma = brightening(&[land.clone(), land.clone(), land], &ranges);
+        assert!((f64::from(0.05_f32.powf(gamma as f32)) - 0.3).abs() < 0.01, "{gamma}");
+        let bright = vec![400.0_f32; 1000];
+        assert!((brightening(&[bright.clone(), bright.clone(), bright], &ranges) - 1.0).abs() < f64::EPSILON);
+        assert!((brightening(&[vec![f32::NAN], vec![], vec![]], &ranges) - 1.0).abs() < f64::EPSILON);
     }
 }
