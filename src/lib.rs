@@ -16,7 +16,7 @@
 //! | [`raster`], [`catalog`] | reading rasters and STAC documents through the stores |
 //! | [`source`], [`sources`] | what can be listed |
 //! | [`preview`], [`table`], [`previews`] | what can be looked at: few shapes, many formats; reading tables, a piece at a time |
-//! | [`transfer`], [`convert`], [`bench`], [`demo`] | the work itself, without a screen, testable alone; the embedded server with its samples |
+//! | [`transfer`], [`convert`], [`mod@bench`], [`demo`] | the work itself, without a screen, testable alone; the embedded server with its samples |
 //! | [`job`], [`jobs`] | a `Job` wraps one piece of work; `Jobs` queues, journals, meters, cancels, resumes |
 //! | [`screen`], [`look`], [`screens`] | the contract of a screen; how a preview is loaded under a cursor and drawn; the screens |
 //! | [`app`] | the loop and the stack of screens |

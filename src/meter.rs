@@ -215,14 +215,15 @@ pub struct Sample {
 /// lost by thinning.
 #[derive(Clone, Debug)]
 pub struct Throughput {
-    samples: VecDeque<Sample>,
+    /// Shared by its clones until one of them grows: snapshots for the screen are taken often.
+    samples: Arc<VecDeque<Sample>>,
     capacity: usize,
 }
 
 impl Throughput {
     /// A series of at most `capacity` samples.
     pub fn new(capacity: usize) -> Self {
-        Self { samples: VecDeque::new(), capacity: capacity.max(8) }
+        Self { samples: Arc::default(), capacity: capacity.max(8) }
     }
 
     /// Adds a sample; one that goes back in time is dropped.
@@ -230,14 +231,15 @@ impl Throughput {
         if self.samples.back().is_some_and(|last| sample.t <= last.t) {
             return;
         }
-        if self.samples.len() >= self.capacity {
+        let samples = Arc::make_mut(&mut self.samples);
+        if samples.len() >= self.capacity {
             let mut index = 0;
-            self.samples.retain(|_| {
+            samples.retain(|_| {
                 index += 1;
                 index % 2 == 1
             });
         }
-        self.samples.push_back(sample);
+        samples.push_back(sample);
     }
 
     /// The samples kept, oldest first.

@@ -1,7 +1,7 @@
 //! Benchmarks of random patch reads: how long does it take to load a small window of all dates of
 //! a time series of images, from this store, in that format?
 //!
-//! A [`Spec`] names the series; [`run`] finds how large they are, proves that they hold equal
+//! A [`Spec`] names the series; [`run()`] finds how large they are, proves that they hold equal
 //! pixels, warms up, and then reads one random patch after the other from all of them, in shuffled
 //! order. Each read is timed from opening to decoded pixels and kept as a raw [`Sample`]; the
 //! [`Report`] holds them all, and its [`Summary`] can be recomputed from them by [`summary`].

@@ -103,7 +103,17 @@ impl Jobs {
         let inner = self.engine.lock();
         let mut views: Vec<JobView> = inner.runs.values().map(Run::snapshot).collect();
         drop(inner);
-        views.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.id.cmp(&a.id)));
+        sort(&mut views);
+        views
+    }
+
+    /// Those of [`Jobs::views`] that this program works on, or that wait for it: cheap enough for every frame,
+    /// however many ran before.
+    pub fn active_views(&self) -> Vec<JobView> {
+        let inner = self.engine.lock();
+        let mut views: Vec<JobView> = inner.runs.values().filter(|run| run.is_ours()).map(Run::snapshot).collect();
+        drop(inner);
+        sort(&mut views);
         views
     }
 
@@ -153,6 +163,11 @@ impl Jobs {
             self.wait(id).await;
         }
     }
+}
+
+/// Newest first.
+fn sort(views: &mut [JobView]) {
+    views.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.id.cmp(&a.id)));
 }
 
 /// What a [`Jobs`] shares with the tasks that run its jobs.

@@ -46,8 +46,5 @@ pub fn open_of(location: Location) -> Open {
 
 /// What runs in the background, in one line.
 pub fn strip<'a>(cx: &Cx, width: u16) -> Line<'a> {
-    if cx.jobs.active() == 0 {
-        return Line::default();
-    }
-    jobs::strip(&cx.jobs.views(), width, &cx.theme, cx.unicode)
+    jobs::strip(&cx.jobs.active_views(), width, &cx.theme, cx.unicode)
 }

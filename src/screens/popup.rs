@@ -472,7 +472,7 @@ impl Screen for ConfirmQuit {
     }
     fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
         let theme = &cx.theme;
-        let running: Vec<_> = cx.jobs.views().into_iter().filter(|v| v.state.is_active()).collect();
+        let running = cx.jobs.active_views();
         let inner = framed(frame, area, 72, running.len().clamp(1, 8) as u16 + 6, "Jobs are running", cx);
         let mut lines: Vec<Line> = running
             .iter()

@@ -31,7 +31,7 @@ pub(crate) struct GeoColumn {
     pub(crate) crs: String,
     /// Types as the metadata tell: `Point`, `MultiPolygon Z`. Empty: not told.
     pub(crate) types: Vec<String>,
-    /// Bounds as the metadata tell: xmin, ymin, [zmin,] xmax, ymax[, zmax].
+    /// Bounds as the metadata tell: `xmin, ymin, [zmin,] xmax, ymax[, zmax]`.
     pub(crate) bbox: Vec<f64>,
 }
 
