@@ -20,7 +20,8 @@ mod work;
 #[derive(Debug, Parser)]
 #[command(name = "secchi", version, override_usage = "secchi [OPTIONS] [LOCATION]\n       secchi [OPTIONS] <COMMAND>")]
 pub struct Cli {
-    /// What to open: s3://[profile@]bucket/prefix, https://…/catalog.json, a folder, a file
+    /// What to open.
+    #[arg(help = "What to open: s3://[profile@]bucket/prefix, https://…/catalog.json, a folder, a file")]
     pub location: Option<String>,
     /// What to do instead of opening the screen.
     #[command(subcommand)]
