@@ -1,6 +1,7 @@
 //! How a preview is loaded under a moving cursor, and drawn: the newest wish wins, scrolling stays
 //! free, what was seen a moment ago is there at once.
 
+use crate::action::Action;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::meter::Cost;
@@ -134,15 +135,33 @@ impl Look {
         self.scroll = (0, 0);
     }
 
+    /// Scrolls as a movement says, `page` lines a page; tells whether it was one.
+    pub fn update(&mut self, action: Action, page: isize) -> bool {
+        match action {
+            Action::Up => self.scroll(-1, 0),
+            Action::Down => self.scroll(1, 0),
+            Action::Left => self.scroll(0, -1),
+            Action::Right => self.scroll(0, 1),
+            Action::HalfUp => self.scroll(-page / 2, 0),
+            Action::HalfDown => self.scroll(page / 2, 0),
+            Action::PageUp => self.scroll(-page, 0),
+            Action::PageDown => self.scroll(page, 0),
+            Action::Top => self.scroll_to(0),
+            Action::Bottom => self.scroll_to(usize::MAX),
+            _ => return false,
+        }
+        true
+    }
+
     /// Scrolls by lines and columns.
-    pub fn scroll(&mut self, lines: isize, columns: isize) {
+    fn scroll(&mut self, lines: isize, columns: isize) {
         let last = self.lines().saturating_sub(1);
         self.scroll.0 = self.scroll.0.saturating_add_signed(lines).min(last);
         self.scroll.1 = self.scroll.1.saturating_add_signed(columns).min(self.columns().saturating_sub(1));
     }
 
     /// Scrolls to a line, or the last.
-    pub fn scroll_to(&mut self, line: usize) {
+    fn scroll_to(&mut self, line: usize) {
         self.scroll.0 = line.min(self.lines().saturating_sub(self.area.1.saturating_sub(4) as usize));
     }
 
@@ -263,7 +282,7 @@ fn cost_line<'a>(cost: &Cost, preview: &Preview, width: u16, cx: &Cx) -> Line<'a
     let words = if cx.unicode { cost.to_string() } else { cost.to_string().replace('·', "-") };
     let mut spans = vec![Span::styled(words, theme.style(Role::Dim))];
     if facts_of(preview).is_some() && width > 50 {
-        let key = cx.keymap.label(&["browse"], crate::action::Action::ViewNext);
+        let key = cx.keymap.label(&["browse"], Action::ViewNext);
         spans.push(Span::raw("   "));
         spans.push(Span::styled(key, theme.style(Role::Key)));
         spans.push(Span::styled(" facts", theme.style(Role::Dim)));

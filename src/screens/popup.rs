@@ -21,20 +21,10 @@ fn framed(frame: &mut Frame, area: Rect, width: u16, height: u16, title: &str, c
     let theme = &cx.theme;
     let block = Block::default()
         .borders(Borders::ALL)
+        .border_type(BorderType::Rounded)
         .border_style(theme.style(Role::Focus))
         .style(theme.style(Role::Text))
         .title(Span::styled(format!(" {} ", text::clean(title)), theme.style(Role::Title)));
-    let ascii = ratatui::symbols::border::Set {
-        top_left: "+",
-        top_right: "+",
-        bottom_left: "+",
-        bottom_right: "+",
-        vertical_left: "|",
-        vertical_right: "|",
-        horizontal_top: "-",
-        horizontal_bottom: "-",
-    };
-    let block = if cx.unicode { block.border_type(BorderType::Rounded) } else { block.border_set(ascii) };
     let inner = block.inner(rect);
     frame.render_widget(Clear, rect);
     frame.render_widget(block, rect);

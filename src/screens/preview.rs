@@ -40,17 +40,10 @@ impl Screen for Preview {
 
     fn update(&mut self, action: Action, cx: &mut Cx) -> Flow {
         let page = self.height.max(2) as isize - 1;
+        if self.look.update(action, page) {
+            return Flow::Done;
+        }
         match action {
-            Action::Up => self.look.scroll(-1, 0),
-            Action::Down => self.look.scroll(1, 0),
-            Action::Left => self.look.scroll(0, -1),
-            Action::Right => self.look.scroll(0, 1),
-            Action::HalfUp => self.look.scroll(-page / 2, 0),
-            Action::HalfDown => self.look.scroll(page / 2, 0),
-            Action::PageUp => self.look.scroll(-page, 0),
-            Action::PageDown => self.look.scroll(page, 0),
-            Action::Top => self.look.scroll_to(0),
-            Action::Bottom => self.look.scroll_to(usize::MAX),
             Action::ViewNext => self.look.next_view(),
             Action::Refresh => self.look.refresh(cx),
             Action::Leave | Action::Back => return Flow::Close,

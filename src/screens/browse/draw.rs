@@ -50,11 +50,6 @@ pub(super) fn draw(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) 
 /// A rule at the right side of a pane; gives the rest.
 fn framed(frame: &mut Frame, area: Rect, role: Role, cx: &Cx) -> Rect {
     let block = Block::default().borders(Borders::RIGHT).border_style(cx.theme.style(role));
-    let block = if cx.unicode {
-        block
-    } else {
-        block.border_set(ratatui::symbols::border::Set { vertical_right: "|", ..ratatui::symbols::border::PLAIN })
-    };
     let inner = block.inner(area);
     frame.render_widget(block, area);
     inner

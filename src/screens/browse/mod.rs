@@ -163,19 +163,10 @@ impl Browse {
 
     /// Scrolls the look; `None` for what concerns the list all the same.
     fn update_in_look(&mut self, action: Action, page: isize) -> Option<Flow> {
-        match action {
-            Action::Up => self.look.scroll(-1, 0),
-            Action::Down => self.look.scroll(1, 0),
-            Action::Left => self.look.scroll(0, -1),
-            Action::Right => self.look.scroll(0, 1),
-            Action::HalfUp => self.look.scroll(-page / 2, 0),
-            Action::HalfDown => self.look.scroll(page / 2, 0),
-            Action::PageUp => self.look.scroll(-page, 0),
-            Action::PageDown => self.look.scroll(page, 0),
-            Action::Top => self.look.scroll_to(0),
-            Action::Bottom => self.look.scroll_to(usize::MAX),
-            Action::Back => self.in_look = false,
-            _ => return None,
+        if action == Action::Back {
+            self.in_look = false;
+        } else if !self.look.update(action, page) {
+            return None;
         }
         Some(Flow::Done)
     }
