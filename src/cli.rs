@@ -31,6 +31,13 @@ pub struct Cli {
     pub global: Global,
 }
 
+impl Cli {
+    /// Whether it opens the screen.
+    pub fn has_screen(&self) -> bool {
+        matches!(self.verb, None | Some(Verb::Demo { serve: false }))
+    }
+}
+
 /// Options of every verb and of the screen.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of every command")]

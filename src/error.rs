@@ -168,12 +168,16 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut before = "";
         for (i, part) in self.context.iter().enumerate() {
+            // What the part before ends with is not said again: "reading x: x: no such file".
+            let is_said = |name: &str| !name.is_empty() && before.ends_with(name);
+            if i + 1 < self.context.len() && is_said(part) {
+                continue;
+            }
+            let rest = part.split_once(": ").filter(|(name, _)| is_said(name)).map_or(part.as_str(), |(_, rest)| rest);
             if i > 0 {
                 f.write_str(": ")?;
             }
-            // What the part before ends with is not said again: "reading x: x: no such file".
-            let said = part.split_once(": ").filter(|(name, _)| !name.is_empty() && before.ends_with(*name));
-            f.write_str(&crate::text::clean(said.map_or(part, |(_, rest)| rest)))?;
+            f.write_str(&crate::text::clean(rest))?;
             before = part;
         }
         Ok(())

@@ -24,6 +24,13 @@ pub(crate) fn cpu_time(pid: u32) -> Duration {
     Duration::from_nanos(tasks.flatten().filter_map(|task| of(&task.path())).sum())
 }
 
+/// Milliseconds that the first thread of a process has run, and that it was ready to and had no core.
+pub(crate) fn main_thread(pid: u32) -> (f64, f64) {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("the process runs");
+    let mut times = text.split_ascii_whitespace().filter_map(|n| n.parse::<f64>().ok()).map(|ns| ns / 1e6);
+    (times.next().unwrap_or_default(), times.next().unwrap_or_default())
+}
+
 pub(crate) fn start(home: &Home) -> Value {
     let folder = texts(home);
     let folder = folder.to_string_lossy();

@@ -44,7 +44,7 @@ impl Program {
     pub(crate) fn secchi(args: &[&str], env: &[(String, String)], answers: bool) -> Self {
         let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_secchi"));
+        let mut command = CommandBuilder::new(super::program());
         command.args(args);
         command.env_clear();
         for (name, value) in env {

@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// How long the first frame waits for answers. A terminal on this machine answers within
-/// milliseconds; for others the picture gets better when the answers come.
-pub(super) const FIRST_FRAME: Duration = Duration::from_millis(30);
+/// milliseconds; for others the picture gets better when the answers come. Loading GDAL's hundred
+/// libraries has taken most of the 60 ms that the first frame may take.
+pub(super) const FIRST_FRAME: Duration = Duration::from_millis(10);
 
 /// Queries under way. Owns the terminal's input until it is done: start crossterm's reader after.
 pub(super) struct Probe {

@@ -46,7 +46,7 @@ struct Shared {
 }
 
 impl Session {
-    /// Enters the full screen and asks the terminal what it can do, for at most 30 ms: answers
+    /// Enters the full screen and asks the terminal what it can do, for at most 10 ms: answers
     /// that come later are taken in by [`Session::events`]. Call it on the thread that draws.
     /// Fails with a sentence where no screen can be shown.
     pub fn enter(env: &Env, options: Options) -> Result<Self> {
