@@ -8,8 +8,8 @@
 //!  ┌──────────────────────────────────────────────────────────┐
 //!  │ the screen on top of the stack; popups over the one below │
 //!  └──────────────────────────────────────────────────────────┘
-//!  what just happened (a toast)
 //!  ↑ jobs that run, with their rate                       ? help  : command
+//!    (or, for some seconds, what just happened)
 //! ```
 
 use crate::action::Action;
@@ -438,8 +438,8 @@ impl App {
         for screen in &mut stack[base..] {
             screen.draw(frame, body, &self.cx);
         }
-        self.render_toasts(frame, body);
         self.render_strip(frame, strip);
+        self.render_toasts(frame, area);
     }
 
     fn render_tabs(&self, frame: &mut Frame, area: Rect) {
@@ -454,6 +454,7 @@ impl App {
         frame.render_widget(Paragraph::new(Line::from(spans)).style(theme.style(Role::Bar)), area);
     }
 
+    /// A message stands on the strip, so that a short one covers no line of the screen above it.
     fn render_toasts(&self, frame: &mut Frame, body: Rect) {
         let Some(toast) = self.cx.toasts.last() else { return };
         let theme = &self.cx.theme;
@@ -466,7 +467,7 @@ impl App {
         let role = if toast.bad { Role::Bad } else { Role::Good };
         let text = crate::text::clean(&toast.text).into_owned();
         let width = body.width.saturating_sub(2).max(1);
-        let lines = (crate::text::width(&text) + 2).div_ceil(width as usize).clamp(1, 4) as u16 + u16::from(toast.bad);
+        let lines = (crate::text::width(&text) + 2).div_ceil(width as usize).clamp(1, 4) as u16;
         let lines = lines.min(body.height);
         let area = Rect { x: body.x, y: body.bottom() - lines, width: body.width, height: lines };
         frame.render_widget(Clear, area);

@@ -149,7 +149,10 @@ fn start_upload(program: &mut Program, file: &str) {
     program.send("R");
     program.until_text("writing is allowed");
     upload(program, file);
-    program.until("an upload that runs", is_uploading);
+    // The message lies over the last line of the list, where the cursor is after `G`.
+    program.until("an upload that runs, no message", |screen| {
+        is_uploading(screen) && !screen.contents().contains("has started")
+    });
 }
 
 /// Fills in the upload form and submits it.
