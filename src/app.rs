@@ -14,7 +14,7 @@
 
 use crate::action::Action;
 use crate::error::{Context as _, Error, Kind, Result};
-use crate::job::{JobId, State};
+use crate::job::{JobId, JobView, State};
 use crate::keymap::{Found, Key};
 use crate::screen::{Cx, Flow, Open, Screen};
 use crate::screens;
@@ -355,25 +355,22 @@ impl App {
         if self.active.is_empty() && self.cx.jobs.active() == 0 {
             return;
         }
+        let active: BTreeSet<JobId> = self.cx.jobs.active_views().into_iter().map(|view| view.id).collect();
         let mut written = Vec::new();
-        let mut active = BTreeSet::new();
-        for view in self.cx.jobs.views() {
-            if view.state.is_active() {
-                active.insert(view.id);
-            } else if self.active.contains(&view.id) {
-                let title = &view.title;
-                match &view.state {
-                    State::Failed(why) => match &view.failure {
-                        Some(err) => self.cx.fail(&err.again().context(title)),
-                        None => self.cx.fail(&Error::new(Kind::Failed, why).context(title)),
-                    },
-                    State::Done => {
-                        let outcome = view.outcome.unwrap_or_default();
-                        self.cx.toast(format!("{title}: {}", outcome.summary));
-                        written.extend(outcome.written);
-                    }
-                    _ => self.cx.toast(format!("{title}: stopped")),
+        let ended: Vec<JobView> = self.active.difference(&active).filter_map(|id| self.cx.jobs.view(id)).collect();
+        for view in ended {
+            let title = &view.title;
+            match &view.state {
+                State::Failed(why) => match &view.failure {
+                    Some(err) => self.cx.fail(&err.again().context(title)),
+                    None => self.cx.fail(&Error::new(Kind::Failed, why).context(title)),
+                },
+                State::Done => {
+                    let outcome = view.outcome.unwrap_or_default();
+                    self.cx.toast(format!("{title}: {}", outcome.summary));
+                    written.extend(outcome.written);
                 }
+                _ => self.cx.toast(format!("{title}: stopped")),
             }
         }
         self.active = active;

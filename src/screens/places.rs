@@ -24,6 +24,8 @@ struct Place {
 /// The screen.
 pub(super) struct Places {
     list: Vec<Place>,
+    /// Whether files of the user name any; found when the list was, since drawing reads no disk.
+    has_profiles: bool,
     cursor: usize,
     top: usize,
     height: usize,
@@ -31,11 +33,13 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn open(cx: &Cx) -> Self {
-        Self { list: collect(cx), cursor: 0, top: 0, height: 20 }
+        let (list, has_profiles) = collect(cx);
+        Self { list, has_profiles, cursor: 0, top: 0, height: 20 }
     }
 }
 
-fn collect(cx: &Cx) -> Vec<Place> {
+/// What can be opened, and whether there are any profiles. Reads the user's files.
+fn collect(cx: &Cx) -> (Vec<Place>, bool) {
     let mut places = Vec::new();
     let mut add = |group, name: String, detail: String, open: Location| {
         places.push(Place { group, name, detail, open: Some(open) });
@@ -49,7 +53,9 @@ fn collect(cx: &Cx) -> Vec<Place> {
         }
     }
     // The demo has a line of its own.
-    for profile in cx.stores.profiles().into_iter().filter(|p| p.name != demo::PROFILE) {
+    let profiles = cx.stores.profiles();
+    let has_profiles = !profiles.is_empty();
+    for profile in profiles.into_iter().filter(|p| p.name != demo::PROFILE) {
         let detail = match (&profile.endpoint, &profile.region) {
             (Some(endpoint), _) => endpoint.clone(),
             (None, Some(region)) => format!("AWS {region}"),
@@ -73,7 +79,7 @@ fn collect(cx: &Cx) -> Vec<Place> {
     }
     let detail = "an S3 server in this program, with samples of every format; no network, no credentials";
     places.push(Place { group: "Demo", name: "A lake of samples".to_owned(), detail: detail.to_owned(), open: None });
-    places
+    (places, has_profiles)
 }
 
 impl Screen for Places {
@@ -105,7 +111,7 @@ impl Screen for Places {
                 };
             }
             Action::Refresh => {
-                self.list = collect(cx);
+                (self.list, self.has_profiles) = collect(cx);
                 self.cursor
             }
             _ => return Flow::Ignored,
@@ -163,7 +169,7 @@ impl Screen for Places {
                 ]),
             ));
         }
-        if cx.stores.profiles().is_empty() {
+        if !self.has_profiles {
             lines.push((None, Line::raw("")));
             let words = "  No profiles in ~/.aws or ~/.s3cfg yet: write one there, or press o to type an address.";
             lines.push((None, Line::styled(words, theme.style(Role::Dim))));
