@@ -13,6 +13,7 @@ use std::path::PathBuf;
 mod ls;
 mod out;
 mod preview;
+mod rows;
 mod tui;
 mod work;
 

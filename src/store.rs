@@ -11,8 +11,9 @@
 //! | `errors` | sentences |
 //! | `listing`, `upload` | pages; puts and parts |
 
-use crate::entry::{Pages, Stat};
+use crate::entry::Stat;
 use crate::error::{Error, Kind, Result};
+use crate::listing::Pages;
 use crate::location::{Location, Scheme, StoreId};
 use crate::meter::Meter;
 use bytes::Bytes;

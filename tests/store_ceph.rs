@@ -5,8 +5,9 @@ mod support;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt as _;
-use secchi::entry::{Entry, EntryKind, Pages};
+use secchi::entry::{Entry, EntryKind};
 use secchi::error::{Error, Kind};
+use secchi::listing::{Page, Pages};
 use secchi::location::Location;
 use secchi::store::{Environment, Options, Stores, UploadMeta, cause};
 use std::collections::BTreeSet;
@@ -14,8 +15,8 @@ use std::time::Duration;
 use support::{Ceph, Fault, s3_options};
 
 async fn entries(pages: Pages) -> Vec<Entry> {
-    let pages: Vec<Vec<Entry>> = pages.try_collect().await.expect("a listing");
-    pages.into_iter().flatten().collect()
+    let pages: Vec<Page> = pages.try_collect().await.expect("a listing");
+    pages.into_iter().flat_map(|page| page.into_block().to_entries()).collect()
 }
 
 /// A container with a name that is no shorter than the longest key that S3 knows.
@@ -154,7 +155,7 @@ async fn refusals_say_who_and_why() {
     let buckets = Stores::new(anonymous).list(&Location::parse("s3://").expect("a location")).next().await;
     match buckets.expect("an answer") {
         // The gateway answers an anonymous list of buckets with the (empty) list of nobody.
-        Ok(entries) => assert!(entries.is_empty()),
+        Ok(entries) => assert!(entries.into_block().is_empty()),
         Err(err) => assert_eq!(err.kind(), Kind::Denied, "{err}"),
     }
     let missing = Location::parse("s3://secchi-no-such-bucket/x").expect("a location");

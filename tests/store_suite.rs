@@ -5,8 +5,9 @@ mod support;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt as _;
-use secchi::entry::{Entry, EntryKind, Pages};
+use secchi::entry::{Entry, EntryKind};
 use secchi::error::{Error, Kind};
+use secchi::listing::{Page, Pages};
 use secchi::location::Location;
 use secchi::meter::Meter;
 use secchi::store::{Options, StoreHandle, Stores, UploadMeta};
@@ -60,8 +61,8 @@ async fn put(handle: &StoreHandle, at: &Location, body: &'static [u8]) {
 }
 
 async fn entries(pages: Pages) -> Vec<Entry> {
-    let pages: Vec<Vec<Entry>> = pages.try_collect().await.expect("a listing");
-    pages.into_iter().flatten().collect()
+    let pages: Vec<Page> = pages.try_collect().await.expect("a listing");
+    pages.into_iter().flat_map(|page| page.into_block().to_entries()).collect()
 }
 
 fn names(entries: &[Entry]) -> Vec<String> {

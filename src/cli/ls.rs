@@ -1,8 +1,10 @@
 //! `ls`, `stat`, `cat`.
 
 use super::out;
+use super::rows::Rows;
 use crate::entry::{Entry, EntryKind, More};
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::listing::{Block, Page};
 use crate::location::{Location, Scheme};
 use crate::sources;
 use crate::store::Stores;
@@ -33,20 +35,20 @@ pub(super) async fn ls(
         (sources::of(&location)?.list)(stores.clone(), location.clone())
     };
     let mut left = limit.unwrap_or(usize::MAX);
+    let mut rows = Rows::new(&location, json);
     let mut is_empty = true;
     while left > 0
         && let Some(page) = pages.next().await
     {
-        let mut page = out::about(page, "listing", &location)?;
-        if location.scheme() == Scheme::File {
-            // A disk tells names in no order.
-            page.sort_by(|a, b| a.name.cmp(&b.name));
+        match out::about(page, "listing", &location)? {
+            Page::Entries(page) => {
+                is_empty &= page.is_empty();
+                rows.page(&page, left)?;
+                left = left.saturating_sub(page.len());
+            }
+            Page::Note(note) if json => out::say_json(&json!({ "note": note })),
+            Page::Note(note) => out::say(&format!("secchi: {}", text::clean(&note))),
         }
-        is_empty &= page.is_empty();
-        for entry in page.iter().take(left) {
-            print(entry, &location, json)?;
-        }
-        left = left.saturating_sub(page.len());
     }
     // Object stores know no folders: below a prefix that nobody uses there is nothing, and no error.
     if is_empty && left > 0 && location.scheme() == Scheme::S3 && !location.key().is_empty() {
@@ -67,44 +69,9 @@ async fn one(stores: &Stores, location: &Location, json: bool) -> Result<()> {
     let stat = out::about(stat, "listing", location)?;
     let mut entry = Entry::new(EntryKind::Object, location.name());
     (entry.size, entry.modified, entry.etag) = (Some(stat.size), stat.modified, stat.etag.map(Into::into));
-    entry.more = Some(Box::new(More { target: Some(location.clone()), ..More::default() }));
-    print(&entry, location, json)
-}
-
-fn print(entry: &Entry, container: &Location, json: bool) -> Result<()> {
-    let location = entry.location(container);
-    if json {
-        let kind = match entry.kind {
-            EntryKind::Object => "object",
-            EntryKind::Prefix => "prefix",
-            EntryKind::Bucket => "bucket",
-            EntryKind::Place => "place",
-            EntryKind::Catalog => "catalog",
-            EntryKind::Collection => "collection",
-            EntryKind::Item => "item",
-            EntryKind::Asset => "asset",
-        };
-        let mut object = json!({
-            "kind": kind,
-            "key": if entry.kind == EntryKind::Bucket { location.bucket() } else { location.key() },
-            "name": entry.name,
-            "location": location,
-            "size": entry.size,
-            "modified": entry.modified,
-            "etag": entry.etag,
-        });
-        if let Some(more) = &entry.more {
-            object["media_type"] = json!(more.media_type);
-            object["title"] = json!(more.detail);
-            object["storage_class"] = json!(more.storage_class);
-        }
-        return out::json(&object);
-    }
-    let size = entry.size.map_or_else(|| "-".to_owned(), text::bytes);
-    let time = entry.modified.map_or_else(|| "-".to_owned(), |t| t.format("%Y-%m-%d %H:%M").to_string());
-    let detail = entry.more.as_ref().and_then(|m| m.detail.as_deref()).unwrap_or_default();
-    let line = format!("{size:>10}  {time:<16}  {}  {}", text::clean(&entry.name), text::clean(detail));
-    out::line(line.trim_end())
+    let more = More { target: Some(location.clone()), storage_class: stat.storage_class, ..More::default() };
+    entry.more = Some(Box::new(more));
+    Rows::new(location, json).page(&Block::from(vec![entry]), 1)
 }
 
 /// What the server says of one object.
