@@ -8,7 +8,7 @@ use super::credentials::ANONYMOUS_HINT;
 use crate::error::{Error, Kind};
 use crate::location::{Location, Scheme};
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;
 
 /// The server and bucket that a sentence speaks of.
@@ -72,6 +72,11 @@ pub(super) fn deepest(err: &(dyn StdError + 'static)) -> String {
         err = next;
     }
     err.to_string()
+}
+
+/// What a service of Amazon's kind said, somewhere below an error.
+pub(super) fn metadata<'a>(err: &'a (dyn StdError + 'static)) -> Option<&'a ErrorMetadata> {
+    below(err).find_map(|err| err.downcast_ref())
 }
 
 /// An error of ours somewhere below one of a library, rebuilt; what stores return holds one.
