@@ -178,6 +178,8 @@ impl Fault {
                 E::NotModified { .. } => Some(304),
                 E::PermissionDenied { .. } => Some(403),
                 E::Unauthenticated { .. } => Some(401),
+                // What `object_store` says of a range that it has checked itself.
+                _ if fault.message.contains("Wanted range starting at") => Some(416),
                 _ => None,
             };
         }
