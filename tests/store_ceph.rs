@@ -1,58 +1,25 @@
 //! What must be true on the server that the users have: odd keys, refusals, broken connections.
 
+#[path = "support/bucket.rs"]
+mod bucket;
+#[path = "support/cli.rs"]
+mod cli;
 mod support;
 
+use bucket::Bucket;
 use bytes::Bytes;
+use cli::{Program, assert_harmless};
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt as _;
-use secchi::entry::{Entry, EntryKind};
+use secchi::entry::EntryKind;
 use secchi::error::{Error, Kind};
-use secchi::listing::{Page, Pages};
 use secchi::location::Location;
 use secchi::store::{Environment, Options, Stores, UploadMeta, cause};
+use serde_json::Value;
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::time::Duration;
-use support::{Ceph, Fault, s3_options};
-
-async fn entries(pages: Pages) -> Vec<Entry> {
-    let pages: Vec<Page> = pages.try_collect().await.expect("a listing");
-    pages.into_iter().flat_map(|page| page.into_block().to_entries()).collect()
-}
-
-/// A container with a name that is no shorter than the longest key that S3 knows.
-fn odd_keys() -> Vec<String> {
-    let mut keys: Vec<String> = [
-        "a//b.tif",
-        "/lead",
-        "a/../b",
-        "../x",
-        "..",
-        ".",
-        "a/./b",
-        "trail ",
-        " lead",
-        "dir",
-        "dir/",
-        "dir/x",
-        "dir//",
-        "new\nline",
-        "tab\tand\u{1b}[31mred",
-        "é/ü 日本",
-        "a+b c%20&=?#",
-        "q\"'<>`{}|\\^",
-        "~secchi~x",
-        "//",
-        "100%",
-        "%2e%2e/y",
-        "*",
-        "\u{7f}",
-    ]
-    .map(str::to_owned)
-    .into();
-    keys.push(format!("long/{}", "k".repeat(995)));
-    keys.push(format!("long//{}", "é".repeat(497)));
-    keys
-}
+use support::{Ceph, Fault, entries, odd_keys, s3_options};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_key_is_what_it_is() {
@@ -76,6 +43,11 @@ async fn every_key_is_what_it_is() {
         let (store, path) = (handle.object_store(), handle.path(key));
         assert_eq!(store.head(&path).await.expect(key).size, 12, "{key:?}");
         assert_eq!(store.get(&path).await.expect(key).bytes().await.expect(key), body, "{key:?}");
+    }
+    for (n, key) in odd_keys().iter().enumerate() {
+        let link =
+            handle.presign_get(key, Duration::from_mins(1)).await.unwrap_or_else(|err| panic!("{key:?}: {err:?}"));
+        assert_eq!(fetched(&link), format!("body of {n:04}"), "{key:?}: {link}");
     }
     // What a listing shows leads back to each of them.
     let all: BTreeSet<String> =
@@ -105,6 +77,64 @@ async fn every_key_is_what_it_is() {
         handle.object_store().delete_stream(futures::stream::iter(paths).boxed()).try_collect().await.expect("deletes");
     assert_eq!(gone.len(), odd_keys().len());
     assert!(entries(stores.list_all(&root)).await.is_empty());
+}
+
+/// What another program than ours reads of a link.
+fn fetched(link: &str) -> String {
+    let curl = Command::new("curl").args(["-sSg", "--path-as-is", link]).output().expect("curl runs");
+    assert!(curl.status.success(), "{}", String::from_utf8_lossy(&curl.stderr));
+    String::from_utf8(curl.stdout).expect("text")
+}
+
+#[test]
+fn the_program_opens_every_key() {
+    let Some(ceph) = Ceph::find() else { return };
+    let bucket = Bucket::new(&ceph);
+    let program = Program::new().with_keys(&ceph.endpoint, &ceph.key, &ceph.secret);
+    let keys = odd_keys();
+    for key in &keys {
+        bucket.put(key, format!("body of {key}"));
+    }
+    let listed = program.run(&["ls", "-r", &bucket.at(""), "--json"]).ok().json();
+    let of = |line: &Value, name: &str| line[name].as_str().expect(name).to_owned();
+    let found: BTreeSet<(String, String)> = listed.iter().map(|l| (of(l, "key"), of(l, "location"))).collect();
+    let expected: BTreeSet<(String, String)> = keys.iter().map(|key| (key.clone(), bucket.at(key))).collect();
+    assert_eq!(found, expected);
+    // A level: what stands beside a folder of its name, and what is called as the folder itself.
+    let level = |at: &str| -> BTreeSet<(String, String)> {
+        let listed = program.run(&["ls", &bucket.at(at), "--json"]).ok().json();
+        listed.iter().map(|line| (of(line, "kind"), of(line, "key"))).collect()
+    };
+    let pairs =
+        |all: &[(&str, &str)]| all.iter().map(|(k, n)| ((*k).to_owned(), (*n).to_owned())).collect::<BTreeSet<_>>();
+    let root = level("");
+    assert!(
+        pairs(&[("object", "dir"), ("prefix", "dir/"), ("prefix", "/"), ("object", ".."), ("prefix", "../")])
+            .is_subset(&root)
+    );
+    assert_eq!(level("dir/"), pairs(&[("object", "dir/"), ("object", "dir/x"), ("prefix", "dir//")]));
+    assert_eq!(level("dir//"), pairs(&[("object", "dir//")]));
+    assert_eq!(level("/"), pairs(&[("prefix", "//"), ("object", "/lead")]));
+    assert_eq!(level("//"), pairs(&[("object", "//"), ("prefix", "///")]));
+    assert_eq!(level("./"), pairs(&[("object", "./"), ("object", "./z")]));
+    let two = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|threads| {
+        for part in keys.chunks(keys.len().div_ceil(two)) {
+            let (program, bucket) = (&program, &bucket);
+            threads.spawn(move || {
+                for key in part {
+                    let location = bucket.at(key);
+                    assert_eq!(program.run(&["cat", &location]).ok().text(), format!("body of {key}"));
+                    // What is called like a folder is looked into, not at.
+                    if !key.ends_with('/') {
+                        let shown = program.run(&["preview", &location]).ok();
+                        assert_harmless(shown.text());
+                        assert!(shown.text().contains("body of"), "{key:?}: {}", shown.text());
+                    }
+                }
+            });
+        }
+    });
 }
 
 /// All keys below, level by level, as a user walks.

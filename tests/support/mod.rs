@@ -77,7 +77,7 @@ pub async fn entries(pages: Pages) -> Vec<Entry> {
 /// another's container but where that is the point.
 pub fn odd_keys() -> Vec<String> {
     let mut keys: Vec<String> = [
-        "a//b.tif",
+        "a//b.txt",
         "//",
         "///x",
         "/lead",
