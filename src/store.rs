@@ -10,8 +10,9 @@
 //! | `rawkey` | keys that `object_store` cannot spell |
 //! | `errors` | sentences |
 //! | `listing`, `upload` | pages; puts and parts |
+//! | `facts` | versions, changes to what is kept beside the bytes, facts of buckets |
 
-use crate::entry::Stat;
+use crate::entry::{Detail, Stat};
 use crate::error::{Error, Kind, Result};
 use crate::listing::Pages;
 use crate::location::{Location, Scheme, StoreId};
@@ -29,6 +30,7 @@ use tokio::sync::Semaphore;
 pub mod credentials;
 mod environment;
 mod errors;
+mod facts;
 pub mod gdal;
 mod http;
 mod listing;
@@ -45,6 +47,7 @@ mod upload;
 pub use credentials::Profile;
 pub use environment::Environment;
 pub use errors::cause;
+pub use facts::{Access, Aspect, Change, Fact, Grant, Told};
 pub use transport::Exchange;
 pub use upload::UploadMeta;
 
@@ -137,6 +140,8 @@ pub struct StoreHandle {
     id: StoreId,
     traffic: Traffic,
     read_only: bool,
+    /// Key and version of the location that it was opened for, where that names a version.
+    pinned: Option<(String, String)>,
 }
 
 /// The first bytes of an object, with what their response told.
@@ -213,7 +218,8 @@ impl Stores {
         let read_only = self.0.options.read_only;
         let Opened { store, backend, site } = opened;
         let store = Arc::new(Metered::new(store, traffic.clone(), site.clone(), read_only));
-        Ok(StoreHandle { store, backend, site, id: id.clone(), traffic, read_only })
+        let pinned = location.version().map(|version| (location.key().to_owned(), version.to_owned()));
+        Ok(StoreHandle { store, backend, site, id: id.clone(), traffic, read_only, pinned })
     }
 
     async fn connect(&self, id: &StoreId) -> Result<Opened> {
@@ -332,9 +338,13 @@ impl StoreHandle {
     }
 
     /// The path under which [`StoreHandle::object_store`] knows `key`: any key, also one that
-    /// `object_store` itself cannot spell (`a//b`, a leading `/`, `..`).
+    /// `object_store` itself cannot spell (`a//b`, a leading `/`, `..`). A handle that was opened for
+    /// one version of an object reads that version under its key, and so do all libraries with it.
     pub fn path(&self, key: &str) -> Path {
-        rawkey::to_path(self.id.scheme, key)
+        match &self.pinned {
+            Some((pinned, version)) if pinned == key => rawkey::to_version(key, version),
+            _ => rawkey::to_path(self.id.scheme, key),
+        }
     }
 
     /// The key that a path of [`StoreHandle::object_store`] stands for.
@@ -385,7 +395,7 @@ impl StoreHandle {
                 let _ = s3;
                 Err(Error::usage(format!("{location} is not an object: name a key")))
             }
-            Backend::S3(s3) => s3.stat(&self.traffic, location.key()).await,
+            Backend::S3(s3) => s3.stat(&self.traffic, location.key(), location.version()).await,
             Backend::Local => self.stat_file(location).await,
             Backend::Memory(_) | Backend::Other => self.stat_any(location).await,
         }
@@ -406,6 +416,7 @@ impl StoreHandle {
             version: None,
             metadata: std::collections::BTreeMap::new(),
             tags: std::collections::BTreeMap::new(),
+            detail: Detail::default(),
         })
     }
 
@@ -413,6 +424,13 @@ impl StoreHandle {
         let options = GetOptions { head: true, ..GetOptions::default() };
         let got = self.store.get_opts(&self.path(location.key()), options).await?;
         let text = |attribute| got.attributes.get(&attribute).map(|v| v.as_ref().to_owned());
+        let detail = Detail {
+            content_encoding: text(Attribute::ContentEncoding),
+            content_language: text(Attribute::ContentLanguage),
+            content_disposition: text(Attribute::ContentDisposition),
+            cache_control: text(Attribute::CacheControl),
+            ..Detail::default()
+        };
         Ok(Stat {
             location: location.clone(),
             size: got.meta.size,
@@ -431,6 +449,7 @@ impl StoreHandle {
                 })
                 .collect(),
             tags: std::collections::BTreeMap::new(),
+            detail,
         })
     }
 

@@ -29,9 +29,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+mod ask;
+mod bucket;
 pub(super) mod control;
+mod edit;
 pub(super) mod keys;
 pub(super) mod pages;
+mod rules;
+mod stat;
+mod versions;
 
 /// A request of the control plane is sent at most so often.
 const TRIES: u32 = 4;

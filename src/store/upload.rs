@@ -24,7 +24,7 @@ pub struct UploadMeta {
 }
 
 impl StoreHandle {
-    fn writable(&self, key: &str) -> Result<()> {
+    pub(super) fn writable(&self, key: &str) -> Result<()> {
         if self.read_only { Err(read_only(&self.site.address(key))) } else { Ok(()) }
     }
 

@@ -30,7 +30,7 @@ pub(in crate::store) struct Page {
 }
 
 /// Keys come percent-encoded, because XML cannot hold all characters; a space may come as `+`.
-fn decoded(text: &str, encoded: bool) -> String {
+pub(super) fn decoded(text: &str, encoded: bool) -> String {
     if !encoded {
         return text.to_owned();
     }
