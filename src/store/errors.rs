@@ -11,6 +11,9 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;
 
+/// Columns of a server's own words in a sentence; the details hold them all.
+const SAID: usize = 300;
+
 /// The server and bucket that a sentence speaks of.
 #[derive(Clone, Debug)]
 pub(super) struct Site {
@@ -291,7 +294,7 @@ impl Site {
         let status = fault.status.map(|s| s.to_string()).unwrap_or_default();
         let parts = [status.as_str(), fault.code.as_str(), fault.message.as_str()];
         let said = parts.iter().filter(|s| !s.is_empty()).copied().collect::<Vec<_>>().join(" ");
-        format!("{} answered: {said}", self.host)
+        format!("{} answered: {}", self.host, crate::text::fit(&said, SAID))
     }
 
     fn by_code(&self, fault: &Fault, doing: Doing, key: &str) -> Option<Error> {
