@@ -1,16 +1,10 @@
-//! Whatever a server answers and whatever things are called: nothing panics, everything ends, every
-//! failure is a sentence, and no control character reaches the screen.
+//! Whatever a server answers: nothing panics, everything ends, and every failure is a sentence.
 
-#[path = "support/cx.rs"]
-mod cx;
-#[path = "support/drive.rs"]
-mod drive;
 mod support;
 #[path = "support/wire.rs"]
 mod wire;
 
 use bytes::Bytes;
-use drive::Drive;
 use futures::{StreamExt as _, future::BoxFuture};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -18,14 +12,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use secchi::error::Error;
 use secchi::listing::Pages;
 use secchi::location::Location;
-use secchi::screen::Open;
 use secchi::store::{Stores, UploadMeta};
-use std::collections::BTreeSet;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use support::{Ceph, entries, odd_keys, s3_options};
+use support::s3_options;
 use wire::{Reply, Wire};
 
 /// Longer than four tries with their pauses take, and far below any limit on a single answer.

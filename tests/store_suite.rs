@@ -15,7 +15,7 @@ use secchi::entry::EntryKind;
 use secchi::error::{Error, Kind};
 use secchi::location::Location;
 use secchi::meter::Meter;
-use secchi::store::{Options, StoreHandle, Stores, UploadMeta};
+use secchi::store::{Method, Options, StoreHandle, Stores, UploadMeta};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use support::{Ceph, Fault, S3s, entries, s3_options};
@@ -329,7 +329,10 @@ async fn parts_become_one_object_or_none(place: &Place) {
     let etag = handle.put_part(at.key(), &again, 1, part(3)).await.expect("a part");
     let refused = handle.complete_upload(at.key(), &again, &[(1, etag)], true).await;
     assert_eq!(refused.expect_err("it stands").kind(), Kind::Exists);
-    handle.abort_upload(at.key(), &again).await.expect("aborts");
+    let aborted = handle.abort_upload(at.key(), &again).await;
+    if place.can.aborts_twice || place.can.steady {
+        aborted.expect("aborts");
+    }
     if place.can.aborts_twice {
         handle.abort_upload(at.key(), &again).await.expect("aborting again is no error");
     }
@@ -540,20 +543,17 @@ async fn links_read_without_credentials_where_they_are_offered(place: &Place) {
     let handle = place.open().await;
     let at = place.at("a b/é+%20?#&.txt");
     put(&handle, &at, b"0123456789").await;
-    let link = handle.presign_get(at.key(), Duration::from_mins(1)).await;
+    let link = handle.presign(Method::Get, at.key(), Duration::from_mins(1)).await;
     if !place.can.links {
         assert_eq!(link.expect_err("none are offered").kind(), Kind::Unsupported);
         return;
     }
-    if !place.root.to_string().starts_with("s3://") {
-        return;
-    }
-    let link = Location::parse(&link.expect("a link")).expect("a location");
+    let link = Location::parse(&link.expect("a link").url).expect("a location");
     let options = Options { ca_bundle: place.stores.options().ca_bundle.clone(), ..Options::default() };
     let web = Stores::new(options);
     let reader = web.open(&link, web.meter()).await.expect("opens");
     assert_eq!(reader.read_range(&link, 2..5).await.expect("reads").as_ref(), b"234");
-    let week = handle.presign_get(at.key(), Duration::from_hours(24 * 8)).await;
+    let week = handle.presign(Method::Get, at.key(), Duration::from_hours(24 * 8)).await;
     assert_eq!(week.expect_err("no link lasts so long").kind(), Kind::Usage);
 }
 

@@ -12,7 +12,7 @@ use cli::Program;
 use futures::TryStreamExt as _;
 use secchi::error::{Error, Kind};
 use secchi::location::Location;
-use secchi::store::{Environment, Options, Stores, UploadMeta};
+use secchi::store::{Environment, Method, Options, Stores, UploadMeta};
 use std::time::Duration;
 use sts::{Session, Sts};
 use support::Ceph;
@@ -39,7 +39,8 @@ fn of_profile(name: &str, root: &Location) -> Location {
 
 async fn keys(stores: &Stores, at: &Location) -> Result<Vec<String>, Error> {
     let pages: Vec<_> = stores.list_all(at).try_collect().await?;
-    Ok(pages.into_iter().flatten().map(|entry: secchi::entry::Entry| entry.location(at).key().to_owned()).collect())
+    let entries = pages.into_iter().flat_map(|page: secchi::listing::Page| page.into_block().to_entries());
+    Ok(entries.map(|entry| entry.location(at).key().to_owned()).collect())
 }
 
 /// Lists, asks for and reads both objects: one goes through each of the two clients.
@@ -51,8 +52,8 @@ async fn lists_and_reads(stores: &Stores, root: &Location, who: &str) {
         assert_eq!(handle.stat(&at).await.expect(who).metadata["depth"], "4.2", "{who}");
         assert_eq!(handle.read_range(&at, 0..body.len() as u64).await.expect(who), body, "{who}");
     }
-    let buckets = stores.list(&Location::parse(&format!("s3://{who}@")).expect("a location")).try_concat().await;
-    assert!(buckets.expect(who).iter().all(|entry| !entry.name.is_empty()), "{who}");
+    let buckets = stores.list(&Location::parse(&format!("s3://{who}@")).expect("a location"));
+    assert!(support::entries(buckets).await.iter().all(|entry| !entry.name.is_empty()), "{who}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,8 +90,8 @@ async fn temporary_credentials_list_and_read() {
     }
     // A link signed with them carries their token.
     let session = stores(&sts).open(&of_profile("session", &root), stores(&sts).meter()).await.expect("opens");
-    let link = session.presign_get("x", Duration::from_mins(1)).await.expect("a link");
-    let link = Location::parse(&link).expect("a location");
+    let link = session.presign(Method::Get, "x", Duration::from_mins(1)).await.expect("a link");
+    let link = Location::parse(&link.url).expect("a location");
     let web = Stores::new(Options::default());
     let reader = web.open(&link, web.meter()).await.expect("opens");
     assert_eq!(reader.read_range(&link, 0..5).await.expect("reads"), "plain");

@@ -39,6 +39,11 @@ pub fn profiles_in(environment: &Environment) -> Vec<Profile> {
     Profiles::load(environment).list()
 }
 
+/// Whether the AWS files hold this profile: other tools read no others.
+pub(super) fn is_aws_profile(environment: &Environment, name: &str) -> bool {
+    Profiles::load(environment).has_aws(name)
+}
+
 /// Everything that a client for one profile needs to know.
 #[derive(Clone, Debug)]
 pub(super) struct Access {

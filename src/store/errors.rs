@@ -236,7 +236,7 @@ pub(super) fn element(text: &str, name: &str) -> Option<String> {
 }
 
 /// Which failure of the network a text of hyper, rustls or the system speaks of.
-fn transport(text: &str) -> Option<&'static str> {
+pub(super) fn transport(text: &str) -> Option<&'static str> {
     let text = text.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
     Some(if has(&["dns error", "failed to lookup", "name or service not known", "no such host"]) {
