@@ -460,7 +460,7 @@ fn any_key(paths: bool) -> impl Strategy<Value = String> {
     key.prop_filter("a key", move |key: &String| {
         let parts = || key.split('/');
         // No XML and no URL carries U+FFFE and U+FFFF everywhere; a NUL ends a C string.
-        let legal = !key.trim().is_empty() && key.len() <= 1024 && !key.contains(['\0', '\u{fffe}', '\u{ffff}']);
+        let legal = key.len() <= 1024 && !key.contains(['\0', '\u{fffe}', '\u{ffff}']);
         legal && (!paths || parts().all(|part| !part.is_empty() && part != "." && part != ".." && part.len() < 100))
     })
 }

@@ -88,7 +88,19 @@ async fn temporary_credentials_list_and_read() {
     for profile in ["session", "web", "apart", "assumed", "process"] {
         lists_and_reads(&stores(&sts), &of_profile(profile, &root), profile).await;
     }
+    // A command is not run for each request, also where its keys end soon.
+    let soon = chrono::Utc::now() + Duration::from_mins(2);
+    let answer = sts.write("soon.json", &sts.session.process(&soon.to_rfc3339()));
+    let runs = sts.home.path().join("runs");
+    let script = sts.write("soon.sh", &format!("echo x >>{}; cat {}\n", runs.display(), answer.display()));
+    sts.write(
+        ".aws/config",
+        &format!("[profile soon]\nendpoint_url = {endpoint}\ncredential_process = /bin/sh {}\n", script.display()),
+    );
+    lists_and_reads(&stores(&sts), &of_profile("soon", &root), "soon").await;
+    assert_eq!(std::fs::read_to_string(runs).expect("it ran").lines().count(), 1);
     // A link signed with them carries their token.
+    sts.write(".aws/config", &format!("[profile session]\nendpoint_url = {endpoint}\n"));
     let session = stores(&sts).open(&of_profile("session", &root), stores(&sts).meter()).await.expect("opens");
     let link = session.presign(Method::Get, "x", Duration::from_mins(1)).await.expect("a link");
     let link = Location::parse(&link.url).expect("a location");

@@ -19,11 +19,15 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_s3::config::{Region, SharedHttpClient};
 use object_store::aws::AwsCredential;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Temporary credentials are renewed this long before they end.
 const RENEW: Duration = Duration::from_mins(5);
+
+/// Those that end sooner are not asked for with each request, but so often, and used until then.
+const ASK_AGAIN: Duration = Duration::from_secs(20);
+const LAST: Duration = Duration::from_secs(5);
 
 /// How to go without credentials, said wherever they are missing.
 pub(super) const ANONYMOUS_HINT: &str =
@@ -251,6 +255,8 @@ pub(super) struct Keys {
     /// Whose they are, for sentences: "the profile `allas`".
     owner: String,
     slot: tokio::sync::Mutex<Option<Credentials>>,
+    /// When they were asked for.
+    asked: Mutex<Option<Instant>>,
 }
 
 impl std::fmt::Debug for Keys {
@@ -288,21 +294,30 @@ impl Keys {
             }
         };
         let owner = access.profile.as_ref().map_or_else(|| "the environment".into(), |p| format!("the profile `{p}`"));
-        Arc::new(Self { provider, owner, slot: tokio::sync::Mutex::default() })
+        Arc::new(Self { provider, owner, slot: tokio::sync::Mutex::default(), asked: Mutex::default() })
     }
 
     /// The keys, renewed where they are about to end.
     pub(super) async fn get(&self) -> Result<Credentials> {
+        let lasts = |keys: &&Credentials, margin| keys.expiry().is_none_or(|at| SystemTime::now() + margin < at);
         let mut slot = self.slot.lock().await;
-        if let Some(keys) = slot.as_ref().filter(|k| k.expiry().is_none_or(|at| SystemTime::now() + RENEW < at)) {
+        let lately =
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < ASK_AGAIN);
+        let margin = if lately { LAST } else { RENEW };
+        if let Some(keys) = slot.as_ref().filter(|keys| lasts(keys, margin)) {
             return Ok(keys.clone());
         }
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         match self.provider.provide_credentials().await {
             Ok(keys) => {
                 *slot = Some(keys.clone());
                 Ok(keys)
             }
-            Err(err) => Err(self.failure(err)),
+            // Those that are there are good to their end.
+            Err(err) => match slot.as_ref().filter(|keys| lasts(keys, Duration::ZERO)) {
+                Some(keys) => Ok(keys.clone()),
+                None => Err(self.failure(err)),
+            },
         }
     }
 

@@ -32,6 +32,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 mod ask;
+mod blank;
 mod bucket;
 pub(super) mod control;
 mod edit;
@@ -165,6 +166,7 @@ impl Account {
         let mut config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
+            .interceptor(blank::Blank)
             .force_path_style(path_style)
             .http_client(self.sdk_http.clone())
             .timeout_config(TimeoutConfig::builder().connect_timeout(transport::CONNECT).build())

@@ -1,5 +1,6 @@
 //! Single requests of the control plane: uploads in parts, deletion, buckets, links for others.
 
+use super::blank::spelled;
 use super::{Failure, S3};
 use crate::error::{Error, Kind, Result};
 use crate::store::UploadMeta;
@@ -79,7 +80,7 @@ impl S3 {
     /// The `ETag` of what stands at `key`, without its quotes; `None` where nothing stands.
     async fn standing(&self, traffic: &Traffic, key: &str) -> Result<Option<String>> {
         let head = self.call(Some(traffic), 0, |tap| {
-            self.client.head_object().bucket(self.bucket()).key(key).customize().interceptor(tap).send()
+            self.client.head_object().bucket(self.bucket()).key(spelled(key)).customize().interceptor(tap).send()
         });
         match head.await {
             Ok(head) => Ok(Some(head.e_tag().unwrap_or_default().trim_matches('"').to_owned())),
@@ -103,7 +104,7 @@ impl S3 {
             self.client
                 .create_multipart_upload()
                 .bucket(self.bucket())
-                .key(key)
+                .key(spelled(key))
                 .set_content_type(meta.content_type.clone())
                 .set_metadata(Some(metadata.clone()))
                 .set_tagging(tagging(meta))
@@ -135,7 +136,7 @@ impl S3 {
             self.client
                 .upload_part()
                 .bucket(self.bucket())
-                .key(key)
+                .key(spelled(key))
                 .upload_id(id)
                 .part_number(number)
                 .content_md5(&digest)
@@ -175,7 +176,7 @@ impl S3 {
             self.client
                 .complete_multipart_upload()
                 .bucket(self.bucket())
-                .key(key)
+                .key(spelled(key))
                 .upload_id(id)
                 .set_if_none_match(if_absent.then(|| "*".to_owned()))
                 .multipart_upload(listed.clone())
@@ -208,7 +209,7 @@ impl S3 {
         let set = tags.and_then(|tags| Tagging::builder().set_tag_set(Some(tags)).build());
         let set = set.map_err(|err| Error::new(Kind::Usage, "these tags cannot be sent").with_source(err))?;
         let answer = self.call(Some(traffic), 0, |tap| {
-            let request = self.client.put_object_tagging().bucket(self.bucket()).key(key).tagging(set.clone());
+            let request = self.client.put_object_tagging().bucket(self.bucket()).key(spelled(key)).tagging(set.clone());
             request.customize().interceptor(tap).send()
         });
         answer.await.map(drop).map_err(|failure| self.sentence(&failure, Doing::Write, key))
@@ -224,7 +225,7 @@ impl S3 {
 
     pub(in crate::store) async fn abort_upload(&self, traffic: Option<&Traffic>, key: &str, id: &str) -> Result<()> {
         let answer = self.call(traffic, 0, |tap| {
-            let request = self.client.abort_multipart_upload().bucket(self.bucket()).key(key).upload_id(id);
+            let request = self.client.abort_multipart_upload().bucket(self.bucket()).key(spelled(key)).upload_id(id);
             request.customize().interceptor(tap).send()
         });
         self.tags.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
@@ -252,7 +253,7 @@ impl S3 {
             self.client
                 .put_object()
                 .bucket(self.bucket())
-                .key(key)
+                .key(spelled(key))
                 .content_md5(&digest)
                 .set_content_type(meta.content_type.clone())
                 .set_metadata(Some(metadata.clone()))
@@ -273,7 +274,7 @@ impl S3 {
 
     pub(in crate::store) async fn delete(&self, traffic: Option<&Traffic>, key: &str) -> Result<()> {
         let answer = self.call(traffic, 0, |tap| {
-            self.client.delete_object().bucket(self.bucket()).key(key).customize().interceptor(tap).send()
+            self.client.delete_object().bucket(self.bucket()).key(spelled(key)).customize().interceptor(tap).send()
         });
         match answer.await {
             Err(failure) if failure.fault.code == "NoSuchKey" => Ok(()),
@@ -312,11 +313,11 @@ impl S3 {
         let failed = |fault: Fault, doing| self.site.sentence(&fault, doing, key);
         let signed = match method {
             Method::Get => {
-                let request = self.client.get_object().bucket(self.bucket()).key(key);
+                let request = self.client.get_object().bucket(self.bucket()).key(spelled(key));
                 request.presigned(config).await.map_err(|err| failed(Fault::of_sdk(&err), Doing::Read))?
             }
             Method::Put => {
-                let request = self.client.put_object().bucket(self.bucket()).key(key);
+                let request = self.client.put_object().bucket(self.bucket()).key(spelled(key));
                 request.presigned(config).await.map_err(|err| failed(Fault::of_sdk(&err), Doing::Write))?
             }
         };

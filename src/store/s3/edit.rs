@@ -8,6 +8,7 @@
 //! - it gives the copy the default access control list: the grants are sent along, which it honours;
 //! - it keeps the metadata `a_b` as `a-b`.
 
+use super::blank::spelled;
 use super::versions::known;
 use super::{Answer, Failure, S3, control};
 use crate::entry::Stat;
@@ -108,7 +109,7 @@ impl S3 {
                 .client
                 .copy_object()
                 .bucket(self.bucket())
-                .key(*key)
+                .key(spelled(key))
                 .copy_source(&source)
                 .tagging_directive(TaggingDirective::Copy)
                 .metadata_directive(if wish.is_some() { MetadataDirective::Replace } else { MetadataDirective::Copy })

@@ -1,6 +1,7 @@
 //! S3 as an `ObjectStore` that knows every key: those that `object_store` cannot spell go through
 //! the SDK, which sends a path as it is. See [`crate::store::rawkey`].
 
+use super::blank::spelled;
 use super::pages::Found;
 use super::{S3, time};
 use crate::error::{Error, Kind};
@@ -118,7 +119,7 @@ impl AnyKey {
             s3.client
                 .get_object()
                 .bucket(s3.bucket())
-                .key(&key)
+                .key(spelled(&key))
                 .set_range(range.clone())
                 .set_if_match(options.if_match.clone())
                 .set_if_none_match(options.if_none_match.clone())
@@ -325,7 +326,7 @@ impl ObjectStore for AnyKey {
         let source = s3.copy_source(&key_of(from), rawkey::version_of(from).as_deref());
         let to = key_of(to);
         let answer = s3.call(None, 0, |tap| {
-            let request = s3.client.copy_object().bucket(s3.bucket()).key(&to).copy_source(&source);
+            let request = s3.client.copy_object().bucket(s3.bucket()).key(spelled(&to)).copy_source(&source);
             request.customize().interceptor(tap).send()
         });
         answer.await.map(drop).map_err(|failure| outer(s3.sentence(&failure, Doing::Write, &to), &to))

@@ -1,5 +1,6 @@
 //! What S3 says of one object: a HEAD with all it tells, tags, the access control list.
 
+use super::blank::spelled;
 use super::{Failure, S3, time};
 use crate::entry::{Detail, Stat};
 use crate::error::{Error, Result};
@@ -83,7 +84,7 @@ impl S3 {
             self.client
                 .head_object()
                 .bucket(self.bucket())
-                .key(key)
+                .key(spelled(key))
                 .set_version_id(version.map(str::to_owned))
                 .checksum_mode(ChecksumMode::Enabled)
                 .customize()
@@ -142,7 +143,7 @@ impl S3 {
             self.client
                 .get_object_tagging()
                 .bucket(self.bucket())
-                .key(key)
+                .key(spelled(key))
                 .set_version_id(version.map(str::to_owned))
                 .customize()
                 .interceptor(tap)
@@ -161,7 +162,7 @@ impl S3 {
             self.client
                 .get_object_acl()
                 .bucket(self.bucket())
-                .key(key)
+                .key(spelled(key))
                 .set_version_id(version.map(str::to_owned))
                 .customize()
                 .interceptor(tap)

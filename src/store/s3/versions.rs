@@ -3,6 +3,7 @@
 //! Ceph 16 sends the next key marker as it is even where keys were asked for percent-encoded; Amazon
 //! encodes it. So the marker is made of the last key of the page instead.
 
+use super::blank::spelled;
 use super::edit::Copying;
 use super::pages::decoded;
 use super::{S3, time};
@@ -200,7 +201,7 @@ impl S3 {
                 return Err(Error::new(Kind::Limit, format!("{address} was deleted more than {MARKS} times over")));
             }
             let answer = self.call(Some(traffic), 0, |tap| {
-                let request = self.client.delete_object().bucket(self.bucket()).key(key).version_id(&top.id);
+                let request = self.client.delete_object().bucket(self.bucket()).key(spelled(key)).version_id(&top.id);
                 request.customize().interceptor(tap).send()
             });
             answer.await.map_err(|failure| self.sentence(&failure, Doing::Delete, key))?;
