@@ -282,6 +282,7 @@ impl Stores {
                 profile: id.profile.clone(),
                 owner: None,
                 anonymous: false,
+                temporary: false,
             })
         };
         Ok(match id.scheme {

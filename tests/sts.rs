@@ -6,16 +6,19 @@ mod cli;
 #[path = "support/sts.rs"]
 mod sts;
 mod support;
+#[path = "support/wire.rs"]
+mod wire;
 
 use bytes::Bytes;
 use cli::Program;
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use secchi::error::{Error, Kind};
 use secchi::location::Location;
 use secchi::store::{Environment, Method, Options, Stores, UploadMeta};
 use std::time::Duration;
 use sts::{Session, Sts};
 use support::Ceph;
+use wire::{Reply, Wire};
 
 /// A bucket with one object.
 async fn bucket(ceph: &Ceph) -> Location {
@@ -172,4 +175,60 @@ async fn a_role_that_may_not_and_a_token_that_is_none_are_told() {
     let err = keys(&stores(&sts), &of_profile("web", &root)).await.expect_err("it may not");
     assert_eq!(err.kind(), Kind::Denied, "{err:?}");
     assert!(err.to_string().contains("of the profile `web`"), "{err}");
+}
+
+/// In front of the gateway: every page of a listing after the first comes when `expired` is over.
+async fn slow_pages(port: u16, expired: Duration) -> Wire {
+    let started = std::time::Instant::now();
+    Wire::start(move |asked| {
+        Box::pin(async move {
+            if asked.target().contains("continuation-token") {
+                tokio::time::sleep(expired.saturating_sub(started.elapsed())).await;
+            }
+            Reply::Of(port)
+        })
+    })
+    .await
+}
+
+/// More keys than a page holds.
+const MANY: usize = 2100;
+
+async fn many(ceph: &Ceph) -> Location {
+    let (stores, root) = ceph.bucket().await;
+    let handle = stores.open(&root, stores.meter()).await.expect("opens");
+    futures::stream::iter(0..MANY)
+        .for_each_concurrent(32, |n| {
+            let handle = &handle;
+            async move {
+                let put = handle.put_object(&format!("k{n:05}"), Bytes::new(), &UploadMeta::default(), false).await;
+                put.expect("writes");
+            }
+        })
+        .await;
+    root
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_have_ended_for_good_are_told() {
+    let Some(ceph) = Ceph::find() else { return };
+    let root = many(&ceph).await;
+    let mut sts = Sts::start(&ceph);
+    let short = sts.lasting(2.0);
+    let wire = slow_pages(ceph.port(), Duration::from_secs(3)).await;
+    sts.write(".aws/credentials", &format!("[short]\n{}endpoint_url = {}\n", short.lines(), wire.endpoint()));
+    let at = of_profile("short", &root);
+    let mut pages = stores(&sts).list_all(&at);
+    let (mut seen, mut failed) = (0, None);
+    while let Some(page) = pages.next().await {
+        match page {
+            Ok(page) => seen += page.into_block().len(),
+            Err(err) => failed = Some(err),
+        }
+    }
+    let err = failed.expect("it ends with a sentence");
+    assert!((1..MANY).contains(&seen), "{seen}");
+    assert_eq!(err.kind(), Kind::Denied, "{err:?}");
+    assert!(err.to_string().contains("expired") && err.to_string().contains("`short`"), "{err}");
+    assert!(err.hint().is_some_and(|hint| hint.contains("new")), "{err:?}");
 }

@@ -27,6 +27,8 @@ pub(super) struct Site {
     /// The profile whose credentials are used, named or not.
     pub(super) owner: Option<String>,
     pub(super) anonymous: bool,
+    /// Whether the credentials end some time: Ceph says of those that have no more than that it refuses.
+    pub(super) temporary: bool,
 }
 
 /// What was being done.
@@ -426,6 +428,10 @@ impl Site {
             Doing::CreateBucket => "create",
         };
         let what = if doing == Doing::ListBuckets { format!("the buckets at {}", self.host) } else { address };
+        if self.temporary {
+            let why = format!("the temporary credentials {} have expired, or may not {verb} {what}", self.owner());
+            return Error::new(Kind::Denied, why).with_hint("get new ones (with single sign-on: `aws sso login`)");
+        }
         Error::new(Kind::Denied, format!("the credentials {} are wrong, or may not {verb} {what}", self.owner()))
             .with_hint(if doing == Doing::Write {
                 "check the keys and the bucket's permissions"
@@ -448,6 +454,7 @@ mod tests {
             profile: (!anonymous).then(|| "allas".to_owned()),
             owner: (!anonymous).then(|| "allas".to_owned()),
             anonymous,
+            temporary: false,
         }
     }
 
@@ -476,6 +483,9 @@ mod tests {
         assert_eq!(error.to_string(), "s3://b/ is not public: it needs credentials");
         let other = site(false).sentence(&fault, Doing::List, "");
         assert!(other.to_string().contains("are wrong, or may not list s3://allas@b/"), "{other}");
+        let ended = Site { temporary: true, ..site(false) }.sentence(&fault, Doing::Read, "k");
+        let why = "the temporary credentials of the profile `allas` have expired, or may not read s3://allas@b/k";
+        assert_eq!(ended.to_string(), why);
     }
 
     #[test]

@@ -79,9 +79,10 @@ impl Account {
 
     /// Makes the clients for `id`'s bucket. Fails early where no credentials can be had.
     pub(super) async fn open(&self, id: &StoreId) -> Result<S3> {
-        if let Some(keys) = &self.keys {
-            keys.get().await?;
-        }
+        let keys = match &self.keys {
+            Some(keys) => Some(keys.get().await?),
+            None => None,
+        };
         let bucket = id.authority.as_str();
         let region = self.region(bucket).await?;
         let host = match &self.access.endpoint {
@@ -95,7 +96,8 @@ impl Account {
             region: region.clone(),
             profile: id.profile.clone(),
             owner: self.access.profile.clone(),
-            anonymous: self.keys.is_none(),
+            anonymous: keys.is_none(),
+            temporary: keys.is_some_and(|keys| keys.session_token().is_some()),
         });
         // A dot in the bucket's name does not fit the certificate for `*.s3.amazonaws.com`.
         let path_style = self.access.path_style() || bucket.contains('.');
