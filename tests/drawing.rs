@@ -26,7 +26,8 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use support::{Ceph, odd_keys, s3_options};
 use wire::{Asked, Reply, Wire};
 
@@ -100,14 +101,14 @@ struct Bazaar {
 }
 
 fn bazaar() -> impl Strategy<Value = Bazaar> {
-    let time = prop_oneof![
-        Just("2024-06-03T09:40:00Z".to_owned()),
-        Just("0001-01-01T00:00:00Z".to_owned()),
-        Just("9999-12-31T23:59:59.999Z".to_owned()),
-        Just("never".to_owned())
-    ];
-    let size = prop_oneof![3 => 0_i64..10_000, 1 => any::<i64>()];
-    let keys = proptest::collection::vec((text(), size, time), 0..30);
+    const TIMES: [&str; 4] = ["2024-06-03T09:40:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "never"];
+    // One listing in ten holds times that are none, for which the whole of it may be refused.
+    let times = prop_oneof![9 => Just(&TIMES[..3]), 1 => Just(&TIMES[..])];
+    let size = prop_oneof![3 => 0_i64..10_000, 1 => 0..=i64::MAX];
+    let entries = proptest::collection::vec((text(), size, any::<proptest::sample::Index>()), 0..30);
+    let keys = (times, entries).prop_map(|(times, entries)| {
+        entries.into_iter().map(|(name, size, at)| (name, size, (*at.get(times)).to_owned())).collect()
+    });
     (keys, proptest::collection::vec(content(), 1..6), "[ -~]{0,200}").prop_map(|(keys, contents, header)| Bazaar {
         keys,
         contents,
@@ -194,14 +195,30 @@ impl Bazaar {
         let body = if asked.method() == "HEAD" { &[][..] } else { &content[start..end] };
         Reply::Raw([head.as_bytes(), body].concat())
     }
+}
 
-    async fn open(self) -> Wire {
-        let shared = Arc::new(self);
-        Wire::start(move |asked| {
-            let shared = shared.clone();
-            Box::pin(async move { shared.answer(&asked) })
+/// One server for all bazaars, one after the other: making a client takes longer than all else.
+struct Fair {
+    now: Arc<Mutex<Arc<Bazaar>>>,
+    wire: Wire,
+    stores: Stores,
+}
+
+impl Fair {
+    async fn open(first: Bazaar) -> Self {
+        let now = Arc::new(Mutex::new(Arc::new(first)));
+        let shown = now.clone();
+        let wire = Wire::start(move |asked| {
+            let bazaar = shown.lock().expect("the bazaar").clone();
+            Box::pin(async move { bazaar.answer(&asked) })
         })
-        .await
+        .await;
+        let stores = Stores::new(s3_options(&wire.endpoint(), "k", "s"));
+        Self { now, wire, stores }
+    }
+
+    fn show(&self, next: Bazaar) {
+        *self.now.lock().expect("the bazaar") = Arc::new(next);
     }
 }
 
@@ -267,10 +284,13 @@ fn presses() -> impl Strategy<Value = Vec<&'static str>> {
 
 /// Types until the program ends by itself or the keys do.
 async fn play(mut drive: Drive, keys: &[&str]) {
+    // What is asked for arrives while the keys go on: most of it, so that there is something to go on with.
+    drive.quiet(Duration::from_millis(60)).await;
     for key in keys {
         if drive.has_ended() || !drive.press(key).await {
             return;
         }
+        drive.quiet(Duration::from_millis(10)).await;
     }
 }
 
@@ -278,16 +298,20 @@ async fn play(mut drive: Drive, keys: &[&str]) {
 fn any_bucket_is_drawn_at_any_size() {
     run(async {
         let mut chance = Chance::new(11);
+        let fair = Fair::open(chance.any(bazaar())).await;
         for n in 0..24 {
-            let wire = chance.any(bazaar()).open().await;
+            fair.show(chance.any(bazaar()));
             let state = tempfile::tempdir().expect("a folder");
-            let stores = Stores::new(s3_options(&wire.endpoint(), "k", "s"));
-            let mut cx = cx::with_stores(state.path(), stores);
+            let mut cx = cx::with_stores(state.path(), fair.stores.clone());
             cx.unicode = n % 5 != 0;
             let root = Location::parse(if n % 4 == 3 { "s3://" } else { "s3://bucket/" }).expect("a location");
             let drive = Drive::start(Open::Browse(root), cx, chance.size());
             play(drive, &chance.any(presses())).await;
         }
+        let asked = fair.wire.asked();
+        let listings = asked.iter().filter(|asked| asked.target().contains("list-type=2")).count();
+        let looks = asked.iter().filter(|asked| asked.header("range").is_some()).count();
+        assert!(listings > 20 && looks > 5, "{listings} listings and {looks} looks are no walk");
     });
 }
 
@@ -310,12 +334,13 @@ fn any_content_is_looked_at_at_any_size() {
             "x.csv.gz",
             "x.md",
         ];
+        let fair = Fair::open(chance.any(bazaar())).await;
         for n in 0..39 {
             let mut of = chance.any(bazaar());
             of.contents.truncate(1);
-            let wire = of.open().await;
+            fair.show(of);
             let state = tempfile::tempdir().expect("a folder");
-            let cx = cx::with_stores(state.path(), Stores::new(s3_options(&wire.endpoint(), "k", "s")));
+            let cx = cx::with_stores(state.path(), fair.stores.clone());
             let at = Location::parse("s3://bucket/").expect("a location").with_key(names[n % names.len()]);
             let open = if n % 3 == 0 { secchi::screens::open_of(at) } else { Open::Preview(Probe::new(at)) };
             let keys =
@@ -352,7 +377,7 @@ impl Job for Shout {
             }
             cx.control.set_total(u64::MAX);
             cx.control.set_done(u64::MAX - 1);
-            if self.0[1].len() % 2 == 0 {
+            if self.0[1].len().is_multiple_of(2) {
                 return Err(Error::new(Kind::Failed, self.0[1].clone()).with_hint(self.0[2].clone()));
             }
             let at = Location::new(Scheme::S3, Some(self.0[1].clone()), &self.0[2], &self.0[0]);
@@ -384,7 +409,7 @@ fn places_jobs_and_popups_are_drawn_at_any_size() {
         let mut chance = Chance::new(13);
         for n in 0..24 {
             let state = tempfile::tempdir().expect("a folder");
-            let mut cx = shouting(&mut chance, state.path());
+            let cx = shouting(&mut chance, state.path());
             for _ in 0..3 {
                 let words = chance.any(proptest::collection::vec(text(), 3..=3));
                 if n % 3 == 1 {

@@ -149,6 +149,15 @@ impl Drive {
         self.answered().await;
     }
 
+    /// Waits until nothing is drawn for `calm`, or until the program has ended; not for ever.
+    pub async fn quiet(&mut self, calm: Duration) {
+        for _ in 0..20 {
+            if !matches!(tokio::time::timeout(calm, self.shots.changed()).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+
     /// Types keys, whatever they do. Whether the program still runs after them.
     pub async fn press(&mut self, keys: &str) -> bool {
         self.queue(keys);
