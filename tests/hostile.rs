@@ -5,7 +5,7 @@ mod support;
 mod wire;
 
 use bytes::Bytes;
-use futures::{StreamExt as _, future::BoxFuture};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -19,8 +19,8 @@ use std::time::Duration;
 use support::s3_options;
 use wire::{Reply, Wire};
 
-/// Longer than four tries with their pauses take, and far below any limit on a single answer.
-const SOON: Duration = Duration::from_secs(30);
+/// Longer than a dozen requests with four tries each take on a busy computer.
+const SOON: Duration = Duration::from_secs(100);
 
 /// The same values in each run.
 fn runner(seed: u8) -> TestRunner {
@@ -95,10 +95,10 @@ async fn ask_everything(stores: &Stores, root: &Location, what: &str) {
         ("tags", Box::pin(async { h.set_tags(plain.key(), &meta.tags).await })),
         ("versions", Box::pin(async { some_versions(h, root).await })),
         ("versions of one", Box::pin(async { some_versions(h, &odd).await })),
-        ("versioning", Box::pin(async { Ok(drop(h.versioning().await)) })),
-        ("facts", Box::pin(async { Ok(drop(h.bucket_facts().collect::<Vec<_>>().await)) })),
-        ("tags of", Box::pin(async { Ok(drop(h.tags(&plain).await)) })),
-        ("access", Box::pin(async { Ok(drop(h.access(&plain).await)) })),
+        ("versioning", Box::pin(h.versioning().map(|_| Ok(())))),
+        ("facts", Box::pin(h.bucket_facts().collect::<Vec<_>>().map(|_| Ok(())))),
+        ("tags of", Box::pin(h.tags(&plain).map(|_| Ok(())))),
+        ("access", Box::pin(h.access(&plain).map(|_| Ok(())))),
         ("delete", Box::pin(async { h.delete(plain.key()).await })),
         ("bucket", Box::pin(async { h.create_bucket().await })),
     ];
@@ -235,7 +235,7 @@ async fn for_all(answers: Vec<(String, Vec<u8>)>) {
     let stores = Stores::new(Options { concurrency: Some(64), ..s3_options(&wire.endpoint(), "k", "s") });
     let buckets = Location::parse("s3://").expect("a location");
     futures::stream::iter(answers.iter().enumerate())
-        .for_each_concurrent(24, |(n, (name, _))| {
+        .for_each_concurrent(12, |(n, (name, _))| {
             let stores = stores.clone();
             async move {
                 let root = Location::parse(&format!("s3://case-{n}/")).expect("a location");
