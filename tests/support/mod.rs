@@ -102,6 +102,7 @@ pub fn odd_keys() -> Vec<String> {
         "\t",
         "\u{3000}\n",
         "~secchi~blank~20",
+        "d/~secchi~blank~20",
         "new\nline",
         "return\r",
         "tab\tand\u{1b}[31mred\u{7}",

@@ -9,16 +9,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A key that begins with it is itself renamed, so that nothing is ambiguous.
+/// A key that holds it is itself renamed, so that nothing is ambiguous.
 const MARK: &str = "~secchi~blank~";
 
 /// What stays as it is, or the signature does not fit.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// `key` as the SDK is to be told it.
 pub(super) fn spelled(key: &str) -> Cow<'_, str> {
     let is_blank = !key.is_empty() && key.trim().is_empty();
-    if !is_blank && !key.starts_with(MARK) {
+    if !is_blank && !key.contains(MARK) {
         return key.into();
     }
     let mut name = MARK.to_owned();
@@ -75,7 +75,8 @@ mod tests {
             let uri = format!("http://h/b/{}?x-id=GetObject", spelled(key));
             assert_eq!(righted(&uri), Some(format!("http://h/b/{sent}?x-id=GetObject")));
         }
-        let marked = format!("http://h/b/{}", spelled("~secchi~blank~20"));
-        assert_eq!(righted(&marked).as_deref(), Some("http://h/b/~secchi~blank~20"));
+        for key in ["~secchi~blank~20", "dir/~secchi~blank~20"] {
+            assert_eq!(righted(&format!("http://h/b/{}", spelled(key))), Some(format!("http://h/b/{key}")));
+        }
     }
 }
