@@ -112,16 +112,16 @@ pub(super) fn rclone(location: &Location, reach: &Reach) -> Option<String> {
         remote.push_str(",env_auth=true");
     }
     if let Some(profile) = profile(reach) {
-        remote.push_str(&format!(",profile={}", value(profile)));
+        remote.extend([format!(",profile={}", value(profile))]);
     }
     if let Some(endpoint) = &reach.endpoint {
-        remote.push_str(&format!(",endpoint={}", value(endpoint)));
+        remote.extend([format!(",endpoint={}", value(endpoint))]);
         if !reach.path_style {
             remote.push_str(",force_path_style=false");
         }
     }
     if let Some(region) = &reach.region {
-        remote.push_str(&format!(",region={}", value(region)));
+        remote.extend([format!(",region={}", value(region))]);
     }
     let remote = format!("{remote}:{}/{}", location.bucket(), location.key());
     let ca = reach.ca.as_ref().map(|ca| format!(" --ca-cert {}", shell(&ca.to_string_lossy()))).unwrap_or_default();
