@@ -39,7 +39,7 @@ actions! {
     Palette, "palette", "Find a command by name";
     Command, "command-line", "Command lines that do what was done last";
     Themes, "themes", "Choose the colours";
-    Rebind, "keys", "Change the keys of this view";
+    Rebind, "change-keys", "Change the keys of this view";
     Log, "log", "Log of requests: what was asked, and what servers answered";
     Refresh, "refresh", "Read it again";
     Jobs, "jobs", "Jobs: queue, progress, charts, log";

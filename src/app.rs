@@ -424,11 +424,11 @@ impl App {
             }
         }
         let open = self.with_top(|screen, _| screen.take_open());
-        if self.top().is_over() {
-            self.close();
-        }
-        if let Some(open) = open {
-            self.open(open);
+        match (open, self.top().is_over()) {
+            (Some(open), true) => self.flow(Flow::Replace(open), None),
+            (Some(open), false) => self.open(open),
+            (None, true) => self.close(),
+            (None, false) => {}
         }
         self.note_command();
     }

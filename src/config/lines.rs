@@ -8,6 +8,8 @@ use toml::de::{DeTable, DeValue};
 struct Found {
     key: Range<usize>,
     value: Range<usize>,
+    /// Whether the value is a section of its own.
+    is_table: bool,
 }
 
 /// The keys of a section (`None`: those before the first section) with their places.
@@ -23,7 +25,8 @@ fn keys(text: &str, section: Option<&str>) -> Result<Vec<(String, Found)>> {
         }
     };
     let found = |(key, value): (&toml::Spanned<std::borrow::Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
-        (key.get_ref().to_string(), Found { key: key.span(), value: value.span() })
+        let is_table = matches!(value.get_ref(), DeValue::Table(_));
+        (key.get_ref().to_string(), Found { key: key.span(), value: value.span(), is_table })
     };
     Ok(table.iter().map(found).collect())
 }
@@ -58,7 +61,7 @@ pub fn set(text: &str, section: Option<&str>, key: &str, value: Option<&str>) ->
         }
         (None, None) => {}
         (None, Some(value)) => {
-            let last = found.iter().map(|(_, at)| at.value.end).max().map(end_of_line);
+            let last = found.iter().filter(|(_, at)| !at.is_table).map(|(_, at)| at.value.end).max().map(end_of_line);
             let header = || header_end(text, section?);
             let line = format!("{key} = {value}\n");
             match (last.or_else(header), section) {

@@ -73,6 +73,7 @@ impl Log {
             (!self.errors_only || x.is_failure()) && (needle.is_empty() || words(x).to_lowercase().contains(&needle))
         };
         self.shown = self.all.iter().filter(fits).cloned().collect();
+        self.follows |= self.shown.is_empty();
         if self.follows {
             self.at = self.shown.last().map_or(0, |x| x.number);
         }
@@ -105,20 +106,23 @@ fn decoded(address: &str) -> String {
     percent_decode_str(address).decode_utf8_lossy().into_owned()
 }
 
-/// Path, query and range; with the host where there is room for it.
-fn target(x: &Exchange, with_host: bool) -> String {
+/// Parameters that every listing has: the table goes without them.
+const DULL: [&str; 5] = ["encoding-type", "fetch-owner", "list-type", "max-keys", "x-id"];
+
+/// Path, query and range in so many columns; with the host where there is room for it. The path is cut
+/// in its middle before the rest is cut at its end.
+fn target(x: &Exchange, with_host: bool, columns: usize) -> String {
     let rest = x.address.split_once("://").map_or(x.address.as_str(), |(_, rest)| rest);
     let path = rest.find('/').map_or("/", |at| &rest[at..]);
-    let mut out = decoded(if with_host { rest } else { path });
-    if !x.query.is_empty() {
-        out.push('?');
-        out.push_str(&decoded(&x.query));
-    }
-    if let Some(range) = &x.range {
-        out.push_str("  ");
-        out.push_str(range);
-    }
-    text::clean(&out).into_owned()
+    let path = decoded(if with_host { rest } else { path });
+    let told = |pair: &&str| !DULL.contains(&pair.split('=').next().unwrap_or_default()) && !pair.ends_with('=');
+    let query: Vec<&str> = x.query.split('&').filter(|pair| !pair.is_empty()).filter(told).collect();
+    let query = if query.is_empty() { String::new() } else { format!("?{}", decoded(&query.join("&"))) };
+    let range = x.range.as_deref().map(|r| format!("  {}", r.trim_start_matches("bytes="))).unwrap_or_default();
+    let (path, tail) = (text::clean(&path).into_owned(), format!("{query}{range}"));
+    let tail = text::clean(&tail);
+    let tail = text::fit(&tail, columns / 2);
+    format!("{}{tail}", text::fit_middle(&path, columns.saturating_sub(text::width(&tail))))
 }
 
 /// One request as a line, for the clipboard.
@@ -204,7 +208,7 @@ impl Screen for Log {
             Action::Filter => self.typing = Some(Input::new(self.needle.clone())),
             Action::Enter | Action::Right => {
                 let Some(x) = self.chosen() else { return Flow::Done };
-                let title = format!("{} {}", x.method, text::fit_middle(&target(x, false), 60));
+                let title = format!("{} {}", x.method, target(x, false, 60));
                 return Flow::Open(Open::Message { title, lines: details(x) });
             }
             Action::Yank => {
@@ -403,8 +407,7 @@ impl Columns {
         let verdict = text::clean(&verdict).into_owned();
         let verdict = text::fit(&verdict, room / 2).into_owned();
         let left = room.saturating_sub(if verdict.is_empty() { 0 } else { text::width(&verdict) + 2 });
-        let target = target(x, self.has_host);
-        spans.push(Span::raw(format!("  {}", text::fit_middle(&target, left))));
+        spans.push(Span::raw(format!("  {}", target(x, self.has_host, left))));
         if !verdict.is_empty() {
             spans.push(Span::styled(format!("  {verdict}"), of(role)));
         }
@@ -430,8 +433,9 @@ mod tests {
             request_id: Some("tx1".into()),
             ..Exchange::default()
         };
-        assert_eq!(target(&x, false), "/b/a b␛?list-type=2&…  bytes=0-9");
-        assert_eq!(target(&x, true), "h:1/b/a b␛?list-type=2&…  bytes=0-9");
+        assert_eq!(target(&x, false, 40), "/b/a b␛?…  0-9");
+        assert_eq!(target(&x, true, 40), "h:1/b/a b␛?…  0-9");
+        assert_eq!(target(&x, false, 12), "/b/…b␛?…  0…");
         assert_eq!(
             line(&x),
             "1970-01-01T00:00:00.000Z GET http://h:1/b/a%20b%1B?list-type=2&… bytes=0-9 403 RequestTimeTooSkewed 0 ms tx1"

@@ -67,6 +67,10 @@ fn file_name(location: &Location) -> String {
 pub(super) fn curl(url: &str, location: &Location, method: Method) -> String {
     match method {
         Method::Get => format!("curl -f --path-as-is -o {} {}", file_name(location), shell(url)),
+        // With `-T`, curl adds the file's name to a path whose last part it takes for a folder.
+        Method::Put if matches!(location.name(), "." | "..") => {
+            format!("curl -f --path-as-is -X PUT --data-binary @{} {}", file_name(location), shell(url))
+        }
         Method::Put => format!("curl -f --path-as-is -T {} {}", file_name(location), shell(url)),
     }
 }

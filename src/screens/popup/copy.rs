@@ -23,9 +23,9 @@ const EXPIRIES: [(&str, u64); 4] = [("15 min", 900), ("1 h", 3_600), ("1 day", 8
 /// As [`parse_expiry`] reads them.
 const WRITTEN: [&str; 4] = ["15min", "1h", "1d", "7d"];
 /// Inner width from which on the list stands beside the text.
-const WIDE: u16 = 84;
+const WIDE: u16 = 70;
 /// Columns of the list.
-const LIST: u16 = 22;
+const LIST: u16 = 20;
 
 /// The popup.
 pub(in crate::screens) struct CopyMenu {
@@ -158,20 +158,28 @@ impl CopyMenu {
             (Method::Get, _) => "Whoever has a link can read its object, without credentials, until it ends.",
             (Method::Put, _) => "Whoever has the link can write this object, over what is there, until it ends.",
         };
-        let form = if *is_command { "It comes as a command line of curl.\n\n" } else { "" };
+        let form = if *is_command { "\n\nIt comes in a command line of curl." } else { "" };
         let (left, right) = (cx.keymap.label(&["menu"], Action::Left), cx.keymap.label(&["menu"], Action::Right));
         let valid = match (&self.typing, &self.own) {
-            (Some(input), _) => format!("valid for   {}▏   (15min, 36h, 7d)", input.text()),
-            (None, Some((written, _))) => format!("valid for   {written}"),
-            (None, None) => format!("valid for   {}", EXPIRIES[self.expiry.min(EXPIRIES.len() - 1)].0),
+            (Some(input), _) => format!("valid for   {}▏   as 15min, 36h, 7d", input.text()),
+            (None, Some((_, valid))) => format!("valid for   {}", text::duration(*valid)),
+            (None, None) => {
+                let names = EXPIRIES
+                    .iter()
+                    .enumerate()
+                    .map(|(i, (name, _))| if i == self.expiry { format!("‹{name}›") } else { format!(" {name} ") });
+                format!("valid for  {}", names.collect::<String>())
+            }
         };
-        let how = format!("{left} {right} changes it, digits type another. Signed when you press Enter; kept nowhere.");
+        let how = format!(
+            "{left} {right} changes it, digits type another. The link is signed when you press Enter, and kept nowhere."
+        );
         let state = match (&self.error, &self.signing) {
             (Some(error), _) => format!("\n\n{error}"),
             (None, Some(_)) => "\n\nsigning…".to_owned(),
             (None, None) => String::new(),
         };
-        (format!("{form}{what}\n\n{valid}\n\n{how}{state}"), Language::Plain)
+        (format!("{what}\n\n{valid}\n\n{how}{form}{state}"), Language::Plain)
     }
 
     fn type_expiry(&mut self, edit: &Edit) {
@@ -277,7 +285,7 @@ impl Screen for CopyMenu {
             [one] => format!("Copy: {}", text::fit_middle(one.name(), 40)),
             many => format!("Copy: {} things", many.len()),
         };
-        let width = area.width.min(if area.width >= WIDE + 4 { 120 } else { 100 });
+        let width = area.width.min(120);
         let is_wide = width >= WIDE + 4;
         let (look, language) = self.look(cx);
         let text_width = if is_wide { width - 4 - LIST - 2 } else { width.saturating_sub(4) };

@@ -139,7 +139,9 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
             rows.push(row.to_owned());
             rest = after;
         }
-        rows.push(rest.to_owned());
+        if !rest.is_empty() || line.is_empty() {
+            rows.push(rest.to_owned());
+        }
     }
     rows
 }

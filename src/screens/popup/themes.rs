@@ -99,7 +99,7 @@ impl Screen for Themes {
             Some((_, Err(err))) => Some(err.to_string()),
             _ => None,
         };
-        let inner = framed(frame, area, 58, self.all.len() as u16 + 4, "Themes", cx);
+        let inner = framed(frame, area, 64, self.all.len() as u16 + 4, "Themes", cx);
         let list = Rect { height: inner.height.saturating_sub(2), ..inner };
         let top = self.cursor.window(usize::from(list.height.max(1)));
         for (i, (name, theme)) in self.all.iter().enumerate().skip(top).take(usize::from(list.height)) {
