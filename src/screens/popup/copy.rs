@@ -161,14 +161,14 @@ impl CopyMenu {
         let form = if *is_command { "\n\nIt comes in a command line of curl." } else { "" };
         let (left, right) = (cx.keymap.label(&["menu"], Action::Left), cx.keymap.label(&["menu"], Action::Right));
         let valid = match (&self.typing, &self.own) {
-            (Some(input), _) => format!("valid for   {}▏   as 15min, 36h, 7d", input.text()),
-            (None, Some((_, valid))) => format!("valid for   {}", text::duration(*valid)),
+            (Some(input), _) => format!("valid   {}▏   as 15min, 36h, 7d", input.text()),
+            (None, Some((_, valid))) => format!("valid   {}", text::duration(*valid)),
             (None, None) => {
                 let names = EXPIRIES
                     .iter()
                     .enumerate()
                     .map(|(i, (name, _))| if i == self.expiry { format!("‹{name}›") } else { format!(" {name} ") });
-                format!("valid for  {}", names.collect::<String>())
+                format!("valid  {}", names.collect::<String>())
             }
         };
         let how = format!(
@@ -179,7 +179,7 @@ impl CopyMenu {
             (None, Some(_)) => "\n\nsigning…".to_owned(),
             (None, None) => String::new(),
         };
-        (format!("{what}\n\n{valid}\n\n{how}{form}{state}"), Language::Plain)
+        (format!("{valid}{state}\n\n{what}\n\n{how}{form}"), Language::Plain)
     }
 
     fn type_expiry(&mut self, edit: &Edit) {
@@ -294,8 +294,8 @@ impl Screen for CopyMenu {
             self.note.as_deref().map(|note| wrapped(note, usize::from(width.saturating_sub(4)))).unwrap_or_default();
         let n = self.offers.len() as u16;
         let tall = if is_wide { n.max(14) } else { n + 1 + (rows.len() as u16).max(6) };
-        let inner = framed(frame, area, width, tall + 3 + note.len() as u16, &title, cx);
-        let note_height = if inner.height > 14 { note.len() as u16 } else { 0 };
+        let inner = framed(frame, area, width, tall + 4 + note.len() as u16, &title, cx);
+        let note_height = if inner.height > 14 && !note.is_empty() { note.len() as u16 + 1 } else { 0 };
         let [body, notes, foot] = Layout::vertical([
             Constraint::Min(1),
             Constraint::Length(note_height),
@@ -323,8 +323,9 @@ impl Screen for CopyMenu {
         let shown: Vec<Line> =
             rows.iter().skip(self.scroll).take(height).map(|row| coloured(row, language, theme)).collect();
         frame.render_widget(Paragraph::new(shown), look);
-        let notes_lines: Vec<Line> = note.into_iter().map(Line::raw).collect();
-        frame.render_widget(Paragraph::new(notes_lines).style(theme.style(Role::Warn)), notes);
+        let note: Vec<Line> = note.into_iter().map(Line::raw).collect();
+        let notes = Rect { y: notes.y + 1, height: notes.height.saturating_sub(1), ..notes };
+        frame.render_widget(Paragraph::new(note).style(theme.style(Role::Warn)), notes);
         let label = |action| cx.keymap.label(self.contexts(), action);
         let scroll = if rows.len() > height { label(Action::PageDown) } else { String::new() };
         let pairs = [
