@@ -1,7 +1,7 @@
 //! What was asked of servers and what they answered, without secrets: a ring for the log screen and,
 //! where the user wants one, a file.
 //!
-//! An [`Exchange`] is built from named parts alone (a few headers, the parameters of [`SHOWN`]), so that
+//! An [`Exchange`] is built from named parts alone (a few headers, the parameters of [`redact::SHOWN`]), so that
 //! what nobody thought of stays out.
 
 use super::redact;
