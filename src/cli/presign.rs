@@ -10,8 +10,8 @@ use serde_json::json;
 /// Options of `presign`.
 #[derive(Args, Debug)]
 pub struct Presign {
-    /// The objects: s3://[profile@]bucket/key
-    #[arg(required = true, value_name = "LOCATION")]
+    /// The objects.
+    #[arg(required = true, value_name = "LOCATION", help = "The objects: s3://[profile@]bucket/key")]
     pub locations: Vec<String>,
     /// How long the link is valid, at most 7 days: 15min, 1h, 7d
     #[arg(long, value_name = "TIME", default_value = "1h")]

@@ -11,6 +11,7 @@ use crate::screen::{Cx, Open, Screen};
 use ratatui::text::Line;
 
 mod browse;
+mod log;
 mod places;
 mod popup;
 mod preview;
@@ -25,7 +26,14 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Palette(contexts) => Box::new(popup::Palette::open(contexts, cx)),
         Open::Message { title, lines } => Box::new(popup::Message::open(title, lines)),
         Open::GoTo => Box::new(popup::GoTo::open()),
-        Open::CopyMenu { location, .. } => Box::new(popup::CopyMenu::open(&location, cx)),
+        Open::Plain { title, text } => Box::new(popup::Plain::open(title, text)),
+        Open::CopyMenu { locations, media_type } => {
+            Box::new(popup::CopyMenu::open(locations, media_type.as_deref(), cx))
+        }
+        Open::Commands(commands) => Box::new(popup::Commands::open(&commands)),
+        Open::Keys(contexts) => Box::new(popup::Keys::open(contexts, cx)),
+        Open::Themes => Box::new(popup::Themes::open(cx)),
+        Open::Log => Box::new(log::Log::open(cx)),
         Open::ConfirmQuit => Box::new(popup::ConfirmQuit::default()),
         Open::Jobs(at) => Box::new(jobs::JobsScreen::new(at, cx)),
         Open::UploadForm { destination } => Box::new(forms::UploadPlan::screen(&destination, cx)),

@@ -67,6 +67,10 @@ fn file_name(location: &Location) -> String {
 pub(super) fn curl(url: &str, location: &Location, method: Method) -> String {
     match method {
         Method::Get => format!("curl -f --path-as-is -o {} {}", file_name(location), shell(url)),
+        // With `-T`, curl adds the file's name to a path whose last part it takes for a folder.
+        Method::Put if matches!(location.name(), "." | "..") => {
+            format!("curl -f --path-as-is -X PUT --data-binary @{} {}", file_name(location), shell(url))
+        }
         Method::Put => format!("curl -f --path-as-is -T {} {}", file_name(location), shell(url)),
     }
 }
@@ -112,16 +116,16 @@ pub(super) fn rclone(location: &Location, reach: &Reach) -> Option<String> {
         remote.push_str(",env_auth=true");
     }
     if let Some(profile) = profile(reach) {
-        remote.push_str(&format!(",profile={}", value(profile)));
+        remote.extend([format!(",profile={}", value(profile))]);
     }
     if let Some(endpoint) = &reach.endpoint {
-        remote.push_str(&format!(",endpoint={}", value(endpoint)));
+        remote.extend([format!(",endpoint={}", value(endpoint))]);
         if !reach.path_style {
             remote.push_str(",force_path_style=false");
         }
     }
     if let Some(region) = &reach.region {
-        remote.push_str(&format!(",region={}", value(region)));
+        remote.extend([format!(",region={}", value(region))]);
     }
     let remote = format!("{remote}:{}/{}", location.bucket(), location.key());
     let ca = reach.ca.as_ref().map(|ca| format!(" --ca-cert {}", shell(&ca.to_string_lossy()))).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! What was asked of servers and what they answered, without secrets: a ring for the log screen and,
 //! where the user wants one, a file.
 //!
-//! An [`Exchange`] is built from named parts alone (a few headers, the parameters of [`SHOWN`]), so that
+//! An [`Exchange`] is built from named parts alone (a few headers, the parameters of [`redact::SHOWN`]), so that
 //! what nobody thought of stays out.
 
 use super::redact;
@@ -212,10 +212,12 @@ impl Log {
         {
             sink.lost += 1;
         }
-        lock(&self.0.watchers).retain(|watcher| watcher.upgrade().is_some_and(|waker| {
-            waker.wake();
-            true
-        }));
+        lock(&self.0.watchers).retain(|watcher| {
+            watcher.upgrade().is_some_and(|waker| {
+                waker.wake();
+                true
+            })
+        });
     }
 
     pub(super) fn snapshot(&self) -> Vec<Arc<Exchange>> {
@@ -251,15 +253,14 @@ impl Log {
 /// Writes lines as they come, and to the disk whenever none waits.
 fn write(file: File, waiting: &Receiver<Arc<Exchange>>) {
     let mut file = BufWriter::new(file);
-    let mut line = |exchange: &Exchange| -> std::io::Result<()> {
-        serde_json::to_writer(&mut file, exchange)?;
-        file.write_all(b"\n")
+    let mut take = |first: Arc<Exchange>| -> std::io::Result<()> {
+        for exchange in std::iter::once(first).chain(waiting.try_iter()) {
+            serde_json::to_writer(&mut file, &*exchange)?;
+            file.write_all(b"\n")?;
+        }
+        file.flush()
     };
     // A disk that is full must not end the work that is logged; the lines are lost.
-    let mut take = |first: Arc<Exchange>| -> std::io::Result<()> {
-        line(&first)?;
-        waiting.try_iter().try_for_each(|next| line(&next))
-    };
     while let Ok(first) = waiting.recv() {
         let _ = take(first);
     }
@@ -338,6 +339,12 @@ mod tests {
                 log.push(get(&format!("http://h/b/{n}?list-type=2&X-Amz-Signature=s3cr3t"), Some(200)));
             }
             assert_eq!(file.lost(), 0);
+            // It is there while the program runs, too.
+            let soon = std::time::Instant::now() + std::time::Duration::from_secs(30);
+            while std::fs::read_to_string(&path).expect("reads").lines().count() < 500 * round {
+                assert!(std::time::Instant::now() < soon, "lines wait in memory");
+                std::thread::yield_now();
+            }
             drop(file);
             log.push(get("http://h/after", Some(200)));
             let text = std::fs::read_to_string(&path).expect("reads");

@@ -322,11 +322,13 @@ impl Screen for Browse {
                 }
             }
             Action::Yank => {
-                let entry = self.pane.row().map(|r| r.to_entry());
-                let location =
-                    entry.as_ref().map_or_else(|| self.pane.location.clone(), |e| e.location(&self.pane.location));
-                let media_type = entry.and_then(|e| e.more).and_then(|m| m.media_type);
-                return Flow::Open(Open::CopyMenu { location, media_type });
+                let chosen = self.pane.chosen();
+                let mut locations: Vec<_> = chosen.iter().map(|e| e.location(&self.pane.location)).collect();
+                if locations.is_empty() {
+                    locations.push(self.pane.location.clone());
+                }
+                let media_type = chosen.into_iter().next().and_then(|e| e.more).and_then(|m| m.media_type);
+                return Flow::Open(Open::CopyMenu { locations, media_type });
             }
             Action::Facts => self.start_stat(cx),
             Action::ReadOnly => self.toggle_read_only(cx),
