@@ -1,13 +1,8 @@
 //! What a listing is made of, and what is known of one object.
 
-use crate::error::Result;
 use crate::location::Location;
 use chrono::{DateTime, Utc};
-use futures::stream::BoxStream;
 use std::collections::BTreeMap;
-
-/// Pages of a listing, in the order of the server. Dropping it stops the listing.
-pub type Pages = BoxStream<'static, Result<Vec<Entry>>>;
 
 /// The kind of a listed thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]

@@ -1,6 +1,6 @@
 //! What can be listed: the contract of a [`Source`]. The table of them is [`crate::sources`].
 
-use crate::entry::Pages;
+use crate::listing::Pages;
 use crate::location::Location;
 use crate::store::Stores;
 

@@ -3,7 +3,9 @@
 //! | file of `store/` | what it knows |
 //! |---|---|
 //! | `environment`, `profiles`, `credentials` | who asks, and where |
-//! | `transport` | the two HTTP stacks, the log of requests |
+//! | `transport` | the two HTTP stacks |
+//! | `log`, `redact` | the log of requests; addresses without secrets |
+//! | `link` | URLs and signed links for others |
 //! | `s3`, `s3/` | S3: bytes by `object_store`, everything else by the AWS SDK |
 //! | `local`, `memory`, `http` | the disk, this process, web servers |
 //! | `metered` | the decorator that counts, limits, refuses and explains |
@@ -12,10 +14,12 @@
 //! | `listing`, `upload` | pages; puts and parts |
 //! | `facts` | versions, changes to what is kept beside the bytes, facts of buckets |
 
-use crate::entry::{Detail, Pages, Stat};
+use crate::entry::{Detail, Stat};
 use crate::error::{Error, Kind, Result};
+use crate::listing::Pages;
 use crate::location::{Location, Scheme, StoreId};
 use crate::meter::Meter;
+use crate::task::Waker;
 use bytes::Bytes;
 use errors::Site;
 use futures::stream::StreamExt as _;
@@ -32,13 +36,16 @@ mod errors;
 mod facts;
 pub mod gdal;
 mod http;
+mod link;
 mod listing;
 mod local;
+mod log;
 mod memory;
 mod metered;
 mod other;
 mod profiles;
 mod rawkey;
+mod redact;
 mod s3;
 mod transport;
 mod upload;
@@ -47,7 +54,9 @@ pub use credentials::Profile;
 pub use environment::Environment;
 pub use errors::cause;
 pub use facts::{Access, Aspect, Change, Fact, Grant, Told};
-pub use transport::Exchange;
+pub use link::{LONGEST_LINK, Link, Method, Origin, Reach, parse_expiry};
+pub use log::{Exchange, LogFile, LogWatch};
+pub use redact::address as redacted;
 pub use upload::UploadMeta;
 
 /// Requests under way at once, where nobody said a number.
@@ -84,7 +93,7 @@ struct Inner {
     options: Options,
     meter: Meter,
     gate: Arc<Semaphore>,
-    log: transport::Log,
+    log: log::Log,
     /// The store behind `memory://`.
     memory: Arc<memory::Memory>,
     given: Mutex<BTreeMap<String, Given>>,
@@ -162,7 +171,7 @@ impl Stores {
             options,
             meter: Meter::new(),
             gate: Arc::new(Semaphore::new(places)),
-            log: transport::Log::default(),
+            log: log::Log::default(),
             memory: Arc::default(),
             given: Mutex::default(),
             accounts: Mutex::default(),
@@ -197,8 +206,49 @@ impl Stores {
     }
 
     /// The last requests, newest last.
-    pub fn log(&self) -> Vec<Exchange> {
+    pub fn log(&self) -> Vec<Arc<Exchange>> {
         self.0.log.snapshot()
+    }
+
+    /// The number of the last request: whether the log has changed.
+    pub fn last_request(&self) -> u64 {
+        self.0.log.last()
+    }
+
+    /// Wakes `waker` for every request as long as what it gives lives.
+    pub fn watch_log(&self, waker: &Waker) -> LogWatch {
+        self.0.log.watch(waker)
+    }
+
+    /// Appends every request to a file of JSON lines, for its owner alone, until what it gives is dropped.
+    pub fn log_to(&self, file: &std::path::Path) -> Result<LogFile> {
+        self.0.log.write_to(file)
+    }
+
+    /// What a tool outside must know to reach a place; reads the user's small files, sends nothing.
+    pub fn reach(&self, location: &Location) -> Result<Reach> {
+        let id = location.store();
+        if id.scheme != Scheme::S3 {
+            return Ok(Reach::default());
+        }
+        let mut reach = self.account(id)?.reach();
+        let is_given = id.profile.as_ref().is_some_and(|name| {
+            self.0.given.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+        });
+        if is_given {
+            (reach.origin, reach.profile) = (Origin::Program, id.profile.clone());
+        } else if let Some(profile) = &reach.profile
+            && reach.origin == Origin::Profile
+            && !credentials::is_aws_profile(&self.0.options.environment, profile)
+        {
+            reach.origin = Origin::S3cfg;
+        }
+        let opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        if let Some(opened) = opened.filter(|o| !o.site.region.is_empty()) {
+            // Where the bucket really is.
+            reach.region = Some(opened.site.region.clone());
+        }
+        Ok(reach)
     }
 
     /// Opens the store of `location`; its traffic is counted by `meter`. Cheap but for the first

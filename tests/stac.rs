@@ -6,6 +6,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt as _;
 use secchi::entry::{Entry, EntryKind};
 use secchi::error::{Kind, Result};
+use secchi::listing::Page;
 use secchi::location::Location;
 use secchi::meter::Meter;
 use secchi::preview::{Ask, Preview, Probe};
@@ -26,8 +27,8 @@ fn data() -> Option<PathBuf> {
 
 async fn list(stores: &Stores, location: &Location) -> Result<Vec<Entry>> {
     let source = secchi::sources::of(location)?;
-    let pages: Vec<Vec<Entry>> = (source.list)(stores.clone(), location.clone()).try_collect().await?;
-    Ok(pages.concat())
+    let pages: Vec<Page> = (source.list)(stores.clone(), location.clone()).try_collect().await?;
+    Ok(pages.into_iter().flat_map(|page| page.into_block().to_entries()).collect())
 }
 
 /// Everything below a location, by kind.
@@ -111,7 +112,7 @@ async fn a_thousand_items_cost_one_request_and_are_named_by_their_links() {
     // None of the items exists: had one been asked for, it would say so.
     let pages: Vec<_> =
         (secchi::sources::of(&location).expect("a source").list)(stores.clone(), location).collect().await;
-    let entries: Vec<Entry> = pages.into_iter().flat_map(|p| p.expect("a page")).collect();
+    let entries: Vec<Entry> = pages.into_iter().flat_map(|p| p.expect("a page").into_block().to_entries()).collect();
     assert_eq!(entries.len(), 1000);
     assert_eq!(&*entries[999].name, "i999");
     assert_eq!(entries[999].more.as_ref().and_then(|m| m.detail.as_deref()), Some("Item 999"));

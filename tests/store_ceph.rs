@@ -5,17 +5,18 @@ mod support;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt as _;
-use secchi::entry::{Entry, EntryKind, Pages};
+use secchi::entry::{Entry, EntryKind};
 use secchi::error::{Error, Kind};
+use secchi::listing::{Page, Pages};
 use secchi::location::Location;
-use secchi::store::{Environment, Options, Stores, UploadMeta, cause};
+use secchi::store::{Environment, Method, Options, Stores, UploadMeta, cause};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use support::{Ceph, Fault, s3_options};
 
 async fn entries(pages: Pages) -> Vec<Entry> {
-    let pages: Vec<Vec<Entry>> = pages.try_collect().await.expect("a listing");
-    pages.into_iter().flatten().collect()
+    let pages: Vec<Page> = pages.try_collect().await.expect("a listing");
+    pages.into_iter().flat_map(|page| page.into_block().to_entries()).collect()
 }
 
 /// A container with a name that is no shorter than the longest key that S3 knows.
@@ -154,7 +155,7 @@ async fn refusals_say_who_and_why() {
     let buckets = Stores::new(anonymous).list(&Location::parse("s3://").expect("a location")).next().await;
     match buckets.expect("an answer") {
         // The gateway answers an anonymous list of buckets with the (empty) list of nobody.
-        Ok(entries) => assert!(entries.is_empty()),
+        Ok(entries) => assert!(entries.into_block().is_empty()),
         Err(err) => assert_eq!(err.kind(), Kind::Denied, "{err}"),
     }
     let missing = Location::parse("s3://secchi-no-such-bucket/x").expect("a location");
@@ -242,8 +243,8 @@ async fn tags_classes_and_links_are_kept() {
     handle.complete_upload("parts", &id, &[(1, etag)], false).await.expect("completes");
     assert_eq!(handle.stat(&root.child("parts")).await.expect("stat").tags, meta.tags);
 
-    let link = handle.presign_get("tagged", Duration::from_mins(1)).await.expect("a link");
-    let link = Location::parse(&link).expect("a location");
+    let link = handle.presign(Method::Get, "tagged", Duration::from_mins(1)).await.expect("a link");
+    let link = Location::parse(&link.url).expect("a location");
     let web = Stores::new(Options::default());
     let reader = web.open(&link, web.meter()).await.expect("opens");
     assert_eq!(reader.read_range(&link, 2..5).await.expect("reads").as_ref(), b"234");

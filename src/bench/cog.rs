@@ -50,9 +50,9 @@ async fn list(series: &Series, stores: &Stores) -> Result<Vec<Location>> {
     let mut pages = stores.list_all(&folder);
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
-        for entry in page? {
-            if entry.kind == EntryKind::Object && is_scene(&entry.name, series.suffix.as_deref()) {
-                found.push(entry.location(&folder));
+        for entry in page?.into_block().rows() {
+            if entry.kind() == EntryKind::Object && is_scene(entry.name(), series.suffix.as_deref()) {
+                found.push(entry.to_entry().location(&folder));
             }
         }
     }

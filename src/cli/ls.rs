@@ -1,14 +1,16 @@
 //! `ls`, `stat`, `cat`.
 
 use super::out;
+use super::rows::Rows;
 use crate::entry::{Entry, EntryKind, More};
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::listing::{Block, Page};
 use crate::location::{Location, Scheme};
 use crate::sources;
 use crate::store::Stores;
 use crate::text;
 use futures::StreamExt as _;
-use object_store::ObjectStoreExt as _;
+use object_store::{GetOptions, GetRange, ObjectStore as _};
 use serde_json::json;
 
 /// Lists a location.
@@ -33,20 +35,20 @@ pub(super) async fn ls(
         (sources::of(&location)?.list)(stores.clone(), location.clone())
     };
     let mut left = limit.unwrap_or(usize::MAX);
+    let mut rows = Rows::new(&location, json);
     let mut is_empty = true;
     while left > 0
         && let Some(page) = pages.next().await
     {
-        let mut page = out::about(page, "listing", &location)?;
-        if location.scheme() == Scheme::File {
-            // A disk tells names in no order.
-            page.sort_by(|a, b| a.name.cmp(&b.name));
+        match out::about(page, "listing", &location)? {
+            Page::Entries(page) => {
+                is_empty &= page.is_empty();
+                rows.page(&page, left)?;
+                left = left.saturating_sub(page.len());
+            }
+            Page::Note(note) if json => out::say_json(&json!({ "note": note })),
+            Page::Note(note) => out::say(&format!("secchi: {}", text::clean(&note))),
         }
-        is_empty &= page.is_empty();
-        for entry in page.iter().take(left) {
-            print(entry, &location, json)?;
-        }
-        left = left.saturating_sub(page.len());
     }
     // Object stores know no folders: below a prefix that nobody uses there is nothing, and no error.
     if is_empty && left > 0 && location.scheme() == Scheme::S3 && !location.key().is_empty() {
@@ -67,44 +69,9 @@ async fn one(stores: &Stores, location: &Location, json: bool) -> Result<()> {
     let stat = out::about(stat, "listing", location)?;
     let mut entry = Entry::new(EntryKind::Object, location.name());
     (entry.size, entry.modified, entry.etag) = (Some(stat.size), stat.modified, stat.etag.map(Into::into));
-    entry.more = Some(Box::new(More { target: Some(location.clone()), ..More::default() }));
-    print(&entry, location, json)
-}
-
-fn print(entry: &Entry, container: &Location, json: bool) -> Result<()> {
-    let location = entry.location(container);
-    if json {
-        let kind = match entry.kind {
-            EntryKind::Object => "object",
-            EntryKind::Prefix => "prefix",
-            EntryKind::Bucket => "bucket",
-            EntryKind::Place => "place",
-            EntryKind::Catalog => "catalog",
-            EntryKind::Collection => "collection",
-            EntryKind::Item => "item",
-            EntryKind::Asset => "asset",
-        };
-        let mut object = json!({
-            "kind": kind,
-            "key": if entry.kind == EntryKind::Bucket { location.bucket() } else { location.key() },
-            "name": entry.name,
-            "location": location,
-            "size": entry.size,
-            "modified": entry.modified,
-            "etag": entry.etag,
-        });
-        if let Some(more) = &entry.more {
-            object["media_type"] = json!(more.media_type);
-            object["title"] = json!(more.detail);
-            object["storage_class"] = json!(more.storage_class);
-        }
-        return out::json(&object);
-    }
-    let size = entry.size.map_or_else(|| "-".to_owned(), text::bytes);
-    let time = entry.modified.map_or_else(|| "-".to_owned(), |t| t.format("%Y-%m-%d %H:%M").to_string());
-    let detail = entry.more.as_ref().and_then(|m| m.detail.as_deref()).unwrap_or_default();
-    let line = format!("{size:>10}  {time:<16}  {}  {}", text::clean(&entry.name), text::clean(detail));
-    out::line(line.trim_end())
+    let more = More { target: Some(location.clone()), storage_class: stat.storage_class, ..More::default() };
+    entry.more = Some(Box::new(more));
+    Rows::new(location, json).page(&Block::from(vec![entry]), 1)
 }
 
 /// What the server says of one object.
@@ -145,14 +112,53 @@ pub(super) async fn mb(stores: &Stores, location: &str, json: bool) -> Result<()
     if json { out::json(&json!({ "location": location })) } else { out::line(&text::clean(&location.to_string())) }
 }
 
-/// The bytes of an object, streamed.
-pub(super) async fn cat(stores: &Stores, location: &str) -> Result<()> {
+/// Reads a range as HTTP writes it: `0-99`, `100-`, `-100`.
+pub(super) fn parse_range(text: &str) -> Result<GetRange> {
+    let bad = || {
+        Error::usage(format!("`{}` is not a range of bytes", text::clean(text)))
+            .with_hint("write it as 0-99, 100- or -100")
+    };
+    let number = |part: &str| part.parse::<u64>().map_err(|_| bad());
+    match text.trim().split_once('-').ok_or_else(bad)? {
+        ("", "") => Err(bad()),
+        ("", last) => Ok(GetRange::Suffix(number(last)?)),
+        (first, "") => Ok(GetRange::Offset(number(first)?)),
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            let end = last.checked_add(1).filter(|_| first <= last).ok_or_else(bad)?;
+            Ok(GetRange::Bounded(first..end))
+        }
+    }
+}
+
+/// The bytes of an object, or a range of them, streamed. A range beyond the end holds what there is.
+pub(super) async fn cat(stores: &Stores, location: &str, range: Option<GetRange>) -> Result<()> {
     let location = Location::parse(location)?;
     let handle = stores.open(&location, stores.meter()).await?;
-    let got = handle.object_store().get(&handle.path(location.key())).await;
+    if matches!(range, Some(GetRange::Bounded(ref r)) if r.is_empty()) || matches!(range, Some(GetRange::Suffix(0))) {
+        return Ok(());
+    }
+    let path = handle.path(location.key());
+    let got = handle.object_store().get_opts(&path, GetOptions::new().with_range(range)).await;
     let mut stream = out::about(got.map_err(Error::from), "reading", &location)?.into_stream();
     while let Some(chunk) = stream.next().await {
         out::bytes(&out::about(chunk.map_err(Error::from), "reading", &location)?)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_those_of_http() {
+        let range = |text: &str| parse_range(text).map(|r| r.to_string()).map_err(|err| err.exit_code());
+        assert_eq!(range("0-99").as_deref(), Ok("bytes=0-99"));
+        assert_eq!(range("100-").as_deref(), Ok("bytes=100-"));
+        assert_eq!(range("-100").as_deref(), Ok("bytes=-100"));
+        for text in ["", "-", "5", "9-3", "a-b", "--5", "0-18446744073709551615", "99999999999999999999-"] {
+            assert_eq!(range(text), Err(2), "{text}");
+        }
+    }
 }

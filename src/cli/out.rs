@@ -23,7 +23,7 @@ pub(super) fn json(value: &impl serde::Serialize) -> Result<()> {
 }
 
 /// JSON leaves C1 and bidirectional controls as they are, which a terminal obeys: they are escaped too.
-fn harmless(json: &str) -> Cow<'_, str> {
+pub(super) fn harmless(json: &str) -> Cow<'_, str> {
     let is_hostile = |c: char| matches!(text::clean(c.encode_utf8(&mut [0; 4])), Cow::Owned(_));
     if !json.contains(is_hostile) {
         return Cow::Borrowed(json);

@@ -185,12 +185,12 @@ impl Reader {
         let (mut folders, mut seen) = (Vec::new(), 0);
         while let Some(page) = pages.next().await {
             let page = match page {
-                Ok(page) => page,
+                Ok(page) => page.into_block(),
                 Err(err) => return (folders, Some(err)),
             };
             seen += page.len();
-            for entry in page.iter().filter(|e| e.kind == EntryKind::Prefix) {
-                let name = entry.name.trim_end_matches('/');
+            for entry in page.rows().filter(|e| e.kind() == EntryKind::Prefix) {
+                let name = entry.name().trim_end_matches('/');
                 if !name.is_empty() && name != "." && name != ".." {
                     folders.push(path.iter().cloned().chain([name.to_owned()]).collect());
                 }

@@ -1,7 +1,8 @@
 //! Static STAC catalogs: a document lists the documents and assets that it links.
 
 use crate::catalog::{self, Child, Document, Type};
-use crate::entry::{Entry, EntryKind, More, Pages};
+use crate::entry::{Entry, EntryKind, More};
+use crate::listing::{Block, Page, Pages};
 use crate::location::Location;
 use crate::source::Source;
 use crate::store::Stores;
@@ -39,16 +40,17 @@ fn list(stores: Stores, location: Location) -> Pages {
 fn pages(stores: Stores, document: &Document) -> Pages {
     let children = document.children();
     let assets: Vec<Entry> = document.assets.iter().map(asset).chain(document.items.iter().map(inline)).collect();
-    let assets = futures::stream::iter((!assets.is_empty()).then_some(Ok(assets)));
+    let assets = futures::stream::iter((!assets.is_empty()).then_some(Ok(assets.into())));
     if children.len() > READ_CHILDREN {
-        let pages: Vec<Vec<Entry>> = children.chunks(PAGE).map(|part| part.iter().map(linked).collect()).collect();
+        let pages: Vec<Page> =
+            children.chunks(PAGE).map(|part| part.iter().map(linked).collect::<Block>().into()).collect();
         return futures::stream::iter(pages.into_iter().map(Ok)).chain(assets).boxed();
     }
     futures::stream::iter(children)
         .map(move |child| read(stores.clone(), child))
         .buffered(AT_ONCE)
         .ready_chunks(READ_CHILDREN)
-        .map(Ok)
+        .map(|page| Ok(page.into()))
         .chain(assets)
         .boxed()
 }

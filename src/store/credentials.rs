@@ -39,6 +39,11 @@ pub fn profiles_in(environment: &Environment) -> Vec<Profile> {
     Profiles::load(environment).list()
 }
 
+/// Whether the AWS files hold this profile: other tools read no others.
+pub(super) fn is_aws_profile(environment: &Environment, name: &str) -> bool {
+    Profiles::load(environment).has_aws(name)
+}
+
 /// Everything that a client for one profile needs to know.
 #[derive(Clone, Debug)]
 pub(super) struct Access {
@@ -166,11 +171,13 @@ fn profile_source(environment: &Environment, profiles: &Profiles, name: &str) ->
     if !delegated.iter().any(|key| text(key).is_some()) {
         return None;
     }
+    // A file that is named must be there: of who logs in or takes a role, there is often but one.
+    let there = |variable, name| aws_file(environment, variable, name).filter(|path| path.is_file());
     let mut files = EnvConfigFiles::builder();
-    if let Some(path) = aws_file(environment, "AWS_CONFIG_FILE", "config") {
+    if let Some(path) = there("AWS_CONFIG_FILE", "config") {
         files = files.with_file(EnvConfigFileKind::Config, path);
     }
-    if let Some(path) = aws_file(environment, "AWS_SHARED_CREDENTIALS_FILE", "credentials") {
+    if let Some(path) = there("AWS_SHARED_CREDENTIALS_FILE", "credentials") {
         files = files.with_file(EnvConfigFileKind::Credentials, path);
     }
     Some(Source::Profile(name.to_owned(), files.build()))
@@ -301,12 +308,29 @@ impl Keys {
 
     fn failure(&self, err: CredentialsError) -> Error {
         let text = errors::chain(&err);
-        let error = Error::new(
-            Kind::Denied,
-            format!("the credentials of {} could not be had: {}", self.owner, errors::deepest(&err)),
-        );
-        let sso = text.contains("sso") || text.contains("SSO");
-        error.with_hint(if sso { "log in again: `aws sso login`" } else { ANONYMOUS_HINT }).with_source(err)
+        let said = errors::metadata(&err);
+        let why = match said {
+            // Ceph's STS says no more than that it will not.
+            Some(said) if said.code().is_none() => "the server refused to give any".to_owned(),
+            Some(said) => [said.code(), said.message()].into_iter().flatten().collect::<Vec<_>>().join(": "),
+            None => errors::deepest(&err),
+        };
+        let hint = if text.contains("sso") || text.contains("SSO") {
+            "log in again: `aws sso login`"
+        } else if said.is_some() {
+            "check its role_arn, and whether the token in its web_identity_token_file is still valid"
+        } else if text.contains("No such file") {
+            "check its web_identity_token_file and its credential_process"
+        } else {
+            ANONYMOUS_HINT
+        };
+        let id = said.and_then(|said| said.extra("aws_request_id")).map(str::to_owned);
+        let error = Error::new(Kind::Denied, format!("the credentials of {} could not be had: {why}", self.owner));
+        let error = error.with_hint(hint).with_source(err);
+        match id {
+            Some(id) => error.with_request_id(id),
+            None => error,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::credentials::ANONYMOUS_HINT;
 use crate::error::{Error, Kind};
 use crate::location::{Location, Scheme};
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;
 
 /// The server and bucket that a sentence speaks of.
@@ -72,6 +72,11 @@ pub(super) fn deepest(err: &(dyn StdError + 'static)) -> String {
         err = next;
     }
     err.to_string()
+}
+
+/// What a service of Amazon's kind said, somewhere below an error.
+pub(super) fn metadata<'a>(err: &'a (dyn StdError + 'static)) -> Option<&'a ErrorMetadata> {
+    below(err).find_map(|err| err.downcast_ref())
 }
 
 /// An error of ours somewhere below one of a library, rebuilt; what stores return holds one.
@@ -173,6 +178,8 @@ impl Fault {
                 E::NotModified { .. } => Some(304),
                 E::PermissionDenied { .. } => Some(403),
                 E::Unauthenticated { .. } => Some(401),
+                // What `object_store` says of a range that it has checked itself.
+                _ if fault.message.contains("Wanted range starting at") => Some(416),
                 _ => None,
             };
         }
@@ -226,7 +233,7 @@ pub(super) fn element(text: &str, name: &str) -> Option<String> {
 }
 
 /// Which failure of the network a text of hyper, rustls or the system speaks of.
-fn transport(text: &str) -> Option<&'static str> {
+pub(super) fn transport(text: &str) -> Option<&'static str> {
     let text = text.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
     Some(if has(&["dns error", "failed to lookup", "name or service not known", "no such host"]) {

@@ -3,8 +3,9 @@
 
 use super::local;
 use super::rawkey;
-use crate::entry::{Entry, EntryKind, More, Pages};
+use crate::entry::{Entry, EntryKind, More};
 use crate::error::{Context as _, Error, Result};
+use crate::listing::{Block, Page, Pages};
 use crate::location::{Location, Scheme};
 use futures::stream::{BoxStream, StreamExt};
 use object_store::{ObjectMeta, ObjectStore};
@@ -18,16 +19,16 @@ use tokio::sync::mpsc;
 const PAGE: usize = 1000;
 
 /// Where pages are sent.
-pub(super) struct Sender(mpsc::Sender<Result<Vec<Entry>>>);
+pub(super) struct Sender(mpsc::Sender<Result<Page>>);
 
 impl Sender {
     /// Sends a page; `false` when nobody reads any more.
-    pub(super) async fn send(&self, page: Result<Vec<Entry>>) -> bool {
+    pub(super) async fn send(&self, page: Result<Page>) -> bool {
         self.0.send(page).await.is_ok()
     }
 
     fn send_blocking(&self, page: Result<Vec<Entry>>) -> bool {
-        self.0.blocking_send(page).is_ok()
+        self.0.blocking_send(page.map(Into::into)).is_ok()
     }
 }
 
@@ -170,7 +171,8 @@ pub(super) fn folder_all(base: &Location) -> Pages {
                     entry.modified = Some(local::modified(about));
                     Some(entry)
                 })
-                .collect()),
+                .collect::<Block>()
+                .into()),
             Err((path, err)) => Err(err).context(|| path.display().to_string()),
         })
         .boxed()
@@ -191,7 +193,7 @@ pub(super) fn level(store: Arc<dyn ObjectStore>, base: Location) -> Pages {
             })
             .collect();
         page.extend(found.objects.into_iter().map(|meta| object(scheme, base.key(), meta)));
-        Ok(page)
+        Ok(page.into())
     })
     .boxed()
 }
@@ -204,7 +206,11 @@ pub(super) fn all(store: &Arc<dyn ObjectStore>, base: Location) -> Pages {
         .list((!prefix.as_ref().is_empty()).then_some(&prefix))
         .chunks(PAGE)
         .map(move |chunk| {
-            chunk.into_iter().map(|meta| Ok(object(scheme, base.key(), meta?))).collect::<Result<Vec<Entry>>>()
+            chunk
+                .into_iter()
+                .map(|meta| Ok(object(scheme, base.key(), meta?)))
+                .collect::<Result<Block>>()
+                .map(Page::from)
         })
         .boxed()
 }
@@ -231,9 +237,10 @@ mod tests {
             std::os::unix::fs::symlink(to, dir.path().join(name)).expect(name);
         }
         let base = Location::file(dir.path()).as_container();
-        let shown = |pages: Vec<Result<Vec<Entry>>>| {
-            let mut names: Vec<String> =
-                pages.into_iter().flat_map(|p| p.expect("page")).map(|e| format!("{}:{:?}", e.name, e.size)).collect();
+        let shown = |pages: Vec<Result<Page>>| {
+            let blocks: Vec<Block> = pages.into_iter().map(|p| p.expect("page").into_block()).collect();
+            let rows = blocks.iter().flat_map(Block::rows);
+            let mut names: Vec<String> = rows.map(|row| format!("{}:{:?}", row.name(), row.size())).collect();
             names.sort();
             names
         };
@@ -250,7 +257,7 @@ mod tests {
         let (tx, rx) = tokio::sync::oneshot::channel::<()>();
         let mut pages = feed(move |sender| async move {
             let _held = tx;
-            while sender.send(Ok(Vec::new())).await {}
+            while sender.send(Ok(Block::default().into())).await {}
         });
         assert!(pages.next().await.is_some());
         drop(pages);

@@ -7,7 +7,9 @@
 use super::credentials::{Access, Keys};
 use super::errors::{Doing, Fault, Site};
 use super::metered::Traffic;
-use super::transport::{self, Exchange, Log};
+use super::link::{Origin, Reach};
+use super::log::{Exchange, Log};
+use super::transport;
 use crate::error::{Error, Kind, Result};
 use crate::location::{Scheme, StoreId};
 use crate::meter::Meter;
@@ -61,6 +63,8 @@ pub(super) struct S3 {
     amazon: bool,
     /// Tags of uploads under way: some servers forget them, see `control`.
     tags: Mutex<HashMap<String, BTreeMap<String, String>>>,
+    /// `None` where requests are not signed.
+    keys: Option<Arc<Keys>>,
     log: Log,
 }
 
@@ -102,8 +106,25 @@ impl Account {
             client,
             amazon: self.access.endpoint.is_none(),
             tags: Mutex::default(),
+            keys: self.keys.clone(),
             log: self.log.clone(),
         })
+    }
+
+    /// What a tool outside must know. Whether `~/.aws` holds the profile, its caller knows.
+    pub(super) fn reach(&self) -> Reach {
+        Reach {
+            endpoint: self.access.endpoint.as_ref().map(|e| e.trim_end_matches('/').to_owned()),
+            region: self.access.region.clone(),
+            profile: self.access.profile.clone(),
+            path_style: self.access.path_style(),
+            ca: self.access.ca.clone(),
+            origin: match (&self.keys, &self.access.profile) {
+                (None, _) => Origin::Nobody,
+                (Some(_), Some(_)) => Origin::Profile,
+                (Some(_), None) => Origin::Environment,
+            },
+        }
     }
 
     /// The region that was set; on Amazon, the one that the bucket says it is in.
@@ -193,19 +214,23 @@ struct Tap {
 
 impl Tap {
     fn new(meter: Option<Meter>) -> Self {
-        let seen = Exchange {
-            at: Utc::now(),
-            method: String::new(),
-            address: String::new(),
-            status: None,
-            ms: 0,
-            request_id: None,
-        };
-        Self { meter, seen: Arc::new(Mutex::new(seen)) }
+        Self { meter, seen: Arc::default() }
     }
 
     fn note(&self, f: impl FnOnce(&mut Exchange)) {
         f(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Puts the request into the log. One that was refused before it was sent is none.
+    fn done(&self, log: &Log, ms: u64, fault: Option<&Fault>) {
+        let mut seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        if let (Some(fault), None) = (fault, seen.status) {
+            seen.unanswered(&fault.code, &fault.message);
+        }
+        seen.ms = ms;
+        if !seen.method.is_empty() {
+            log.push(seen);
+        }
     }
 }
 
@@ -228,8 +253,8 @@ impl Intercept for Tap {
     ) -> std::result::Result<(), BoxError> {
         let request = context.request();
         self.note(|seen| {
-            request.method().clone_into(&mut seen.method);
-            seen.address = transport::without_query(request.uri());
+            let sent = request.body().content_length().unwrap_or_default();
+            *seen = Exchange::begin(request.method(), request.uri(), request.headers().get("range"), sent);
         });
         Ok(())
     }
@@ -245,8 +270,11 @@ impl Intercept for Tap {
             meter.received(body.len() as u64);
         }
         self.note(|seen| {
-            seen.status = Some(response.status().as_u16());
-            seen.request_id = response.headers().get("x-amz-request-id").map(str::to_owned);
+            let status = response.status().as_u16();
+            seen.answered(status, |name| response.headers().get(name));
+            if status >= 400 {
+                seen.refused(response.body().bytes().unwrap_or_default());
+            }
         });
         Ok(())
     }
@@ -290,12 +318,10 @@ impl S3 {
             let started = Instant::now();
             let tap = Tap::new(traffic.map(|t| t.meter.clone()));
             let answer = tokio::time::timeout(transport::patience(out), send(tap.clone())).await;
-            tap.note(|seen| {
-                seen.ms = started.elapsed().as_millis() as u64;
-                self.log.push(seen.clone());
-            });
+            let ms = started.elapsed().as_millis() as u64;
             let fault = match answer {
                 Ok(Ok(value)) => {
+                    tap.done(&self.log, ms, None);
                     if let (Some(request), Some(traffic)) = (request, traffic) {
                         traffic.meter.sent(out);
                         request.done();
@@ -305,6 +331,7 @@ impl S3 {
                 Ok(Err(err)) => Fault::of_sdk(&err),
                 Err(_) => Fault { code: "Timeout".to_owned(), ..Fault::default() },
             };
+            tap.done(&self.log, ms, Some(&fault));
             match request {
                 // That nothing is there is an answer, not a failure.
                 Some(request) if fault.status == Some(404) => drop(request.done()),

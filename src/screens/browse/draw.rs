@@ -181,11 +181,18 @@ fn draw_list(pane: &mut Pane, frame: &mut Frame, area: Rect, cx: &Cx, keys: Opti
         draw_nothing(pane, frame, area, cx, facts);
         return;
     }
-    let error_lines = if pane.error.is_some() { 3.min(area.height) } else { 0 };
+    let error_lines = match (&pane.error, &pane.note) {
+        (Some(_), _) => 3.min(area.height),
+        (None, Some(_)) if facts => 2.min(area.height),
+        _ => 0,
+    };
     let [area, errors] = Layout::vertical([Constraint::Min(1), Constraint::Length(error_lines)]).areas(area);
     if let Some(err) = &pane.error {
         let text = format!("the list is not complete: {err}");
         frame.render_widget(Paragraph::new(text).style(theme.style(Role::Bad)).wrap(Wrap { trim: true }), errors);
+    } else if let Some(note) = &pane.note {
+        let text = Paragraph::new(text::clean(note)).style(theme.style(Role::Warn)).wrap(Wrap { trim: true });
+        frame.render_widget(text, errors);
     }
     let top = pane.window(area.height as usize);
     let cursor = pane.cursor();
@@ -272,7 +279,9 @@ fn draw_nothing(pane: &Pane, frame: &mut Frame, area: Rect, cx: &Cx, has_keys: b
         }
         lines
     } else if pane.is_loading() {
-        vec![Line::raw(""), Line::styled("listing…", theme.style(Role::Dim))]
+        let mut lines = vec![Line::raw(""), Line::styled("listing…", theme.style(Role::Dim))];
+        lines.extend(pane.note.as_ref().map(|note| Line::styled(text::clean(note), theme.style(Role::Warn))));
+        lines
     } else {
         let mut lines = vec![Line::raw(""), Line::styled("nothing here", theme.style(Role::Dim))];
         if has_keys {

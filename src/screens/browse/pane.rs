@@ -2,7 +2,7 @@
 
 use crate::entry::Entry;
 use crate::error::Error;
-use crate::listing::{Arrangement, Listing, Row};
+use crate::listing::{Arrangement, Listing, Page, Row};
 use crate::location::Location;
 use crate::screen::Cx;
 use crate::sources;
@@ -22,12 +22,14 @@ pub(super) struct Pane {
     pub(super) location: Location,
     pub(super) listing: Listing,
     pub(super) error: Option<Error>,
+    /// Why nothing comes just now, while more is to come.
+    pub(super) note: Option<String>,
     pub(super) selected: BTreeSet<u32>,
     pub(super) arrangement: Arrangement,
     /// Time to the first page.
     pub(super) first: Option<Duration>,
     started: Instant,
-    feed: Option<Feed<Vec<Entry>>>,
+    feed: Option<Feed<Page>>,
     /// Indices into the listing, in the order shown; `None`: as they came.
     order: Option<Vec<u32>>,
     /// What `order` was made of: the arrangement and how many entries there were.
@@ -52,6 +54,7 @@ impl Pane {
             location,
             listing: Listing::new(),
             error: None,
+            note: None,
             selected: BTreeSet::new(),
             arrangement: Arrangement::default(),
             first: None,
@@ -116,12 +119,14 @@ impl Pane {
             let mut pages = 0;
             while pages < PAGES_A_POLL {
                 match feed.take() {
-                    Some(Ok(page)) => {
+                    Some(Ok(Page::Note(note))) => self.note = Some(note),
+                    Some(Ok(Page::Entries(page))) => {
+                        self.note = None;
                         self.first.get_or_insert_with(|| self.started.elapsed());
                         self.listing.push(page);
                         pages += 1;
                     }
-                    Some(Err(err)) => self.error = Some(err),
+                    Some(Err(err)) => (self.note, self.error) = (None, Some(err)),
                     None => break,
                 }
             }

@@ -3,7 +3,8 @@
 use super::{Failure, S3};
 use crate::error::{Error, Kind, Result};
 use crate::store::UploadMeta;
-use crate::store::errors::Doing;
+use crate::store::errors::{Doing, Fault};
+use crate::store::link::{Link, Method};
 use crate::store::metered::Traffic;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
@@ -14,11 +15,12 @@ use aws_sdk_s3::types::{
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use md5::{Digest as _, Md5};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// MD5 of a body. Large ones are worked on where blocking is allowed.
 async fn digest(body: &Bytes) -> [u8; 16] {
@@ -297,14 +299,35 @@ impl S3 {
         }
     }
 
-    /// A link that reads `key` without credentials until it expires (at most a week).
-    pub(in crate::store) async fn presign_get(&self, key: &str, expires: Duration) -> Result<String> {
-        let config =
-            PresigningConfig::expires_in(expires).map_err(|_| Error::usage("a link is valid for at most a week"))?;
-        let signed = self.client.get_object().bucket(self.bucket()).key(key).presigned(config).await;
-        let signed =
-            signed.map_err(|err| self.site.sentence(&crate::store::errors::Fault::of_sdk(&err), Doing::Read, key))?;
-        Ok(signed.uri().to_owned())
+    /// A link to `key` that works without credentials until it expires; it ends with the credentials it
+    /// was signed with, where those are temporary.
+    pub(in crate::store) async fn presign(&self, method: Method, key: &str, valid: Duration) -> Result<Link> {
+        let limit = || Error::usage("a link is valid for a second to 7 days").with_hint("make a new link when it ends");
+        let start = SystemTime::now();
+        let config = PresigningConfig::builder().start_time(start).expires_in(valid).build().map_err(|_| limit())?;
+        let keys = match &self.keys {
+            Some(keys) => keys.get().await?,
+            None => return Err(Error::new(Kind::Denied, "without credentials no link can be signed")),
+        };
+        let failed = |fault: Fault, doing| self.site.sentence(&fault, doing, key);
+        let signed = match method {
+            Method::Get => {
+                let request = self.client.get_object().bucket(self.bucket()).key(key);
+                request.presigned(config).await.map_err(|err| failed(Fault::of_sdk(&err), Doing::Read))?
+            }
+            Method::Put => {
+                let request = self.client.put_object().bucket(self.bucket()).key(key);
+                request.presigned(config).await.map_err(|err| failed(Fault::of_sdk(&err), Doing::Write))?
+            }
+        };
+        let (wished, credentials_end) = (start + valid, keys.expiry());
+        let expires = credentials_end.map_or(wished, |end| end.min(wished));
+        Ok(Link {
+            url: signed.uri().to_owned(),
+            method,
+            expires: DateTime::<Utc>::from(expires),
+            is_shortened: expires < wished,
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{S3, time};
 use crate::entry::{Entry, EntryKind, More};
 use crate::error::{Error, Kind, Result};
+use crate::listing::Block;
 use crate::location::Location;
 use crate::store::errors::Doing;
 use crate::store::listing::Sender;
@@ -112,7 +113,7 @@ impl S3 {
                 }
             }
             entries.extend(page.objects.into_iter().map(|found| entry(&base, found)));
-            if !sender.send(Ok(entries)).await {
+            if !sender.send(Ok(entries.into())).await {
                 return;
             }
             token = page.next;
@@ -148,8 +149,8 @@ impl S3 {
                     entry.modified = bucket.creation_date().and_then(time);
                     Some(entry)
                 })
-                .collect();
-            if !sender.send(Ok(entries)).await
+                .collect::<Block>();
+            if !sender.send(Ok(entries.into())).await
                 || answer.continuation_token.is_none()
                 || answer.continuation_token == token
             {

@@ -1,0 +1,162 @@
+//! Temporary credentials, from the STS of a real Ceph gateway: they list and read, they are renewed
+//! when they end in the middle of something, and where they cannot be, a sentence says so.
+
+#[path = "support/cli.rs"]
+mod cli;
+#[path = "support/sts.rs"]
+mod sts;
+mod support;
+
+use bytes::Bytes;
+use cli::Program;
+use futures::TryStreamExt as _;
+use secchi::error::{Error, Kind};
+use secchi::location::Location;
+use secchi::store::{Environment, Options, Stores, UploadMeta};
+use std::time::Duration;
+use sts::{Session, Sts};
+use support::Ceph;
+
+/// A bucket with one object.
+async fn bucket(ceph: &Ceph) -> Location {
+    let (stores, root) = ceph.bucket().await;
+    let handle = stores.open(&root, stores.meter()).await.expect("opens");
+    let meta = UploadMeta { metadata: [("depth".to_owned(), "4.2".to_owned())].into(), ..UploadMeta::default() };
+    handle.put_object("a//x", Bytes::from_static(b"odd"), &meta, false).await.expect("writes");
+    handle.put_object("x", Bytes::from_static(b"plain"), &meta, false).await.expect("writes");
+    root
+}
+
+/// Stores that know the home's files only.
+fn stores(sts: &Sts) -> Stores {
+    let environment = Environment::fixed([("HOME", sts.home.path().to_string_lossy())]);
+    Stores::new(Options { environment, ..Options::default() })
+}
+
+fn of_profile(name: &str, root: &Location) -> Location {
+    Location::parse(&format!("s3://{name}@{}/", root.bucket())).expect("a location")
+}
+
+async fn keys(stores: &Stores, at: &Location) -> Result<Vec<String>, Error> {
+    let pages: Vec<_> = stores.list_all(at).try_collect().await?;
+    Ok(pages.into_iter().flatten().map(|entry: secchi::entry::Entry| entry.location(at).key().to_owned()).collect())
+}
+
+/// Lists, asks for and reads both objects: one goes through each of the two clients.
+async fn lists_and_reads(stores: &Stores, root: &Location, who: &str) {
+    assert_eq!(keys(stores, root).await.expect(who), ["a//x", "x"], "{who}");
+    let handle = stores.open(root, stores.meter()).await.expect(who);
+    for (key, body) in [("a//x", "odd"), ("x", "plain")] {
+        let at = root.with_key(key);
+        assert_eq!(handle.stat(&at).await.expect(who).metadata["depth"], "4.2", "{who}");
+        assert_eq!(handle.read_range(&at, 0..body.len() as u64).await.expect(who), body, "{who}");
+    }
+    let buckets = stores.list(&Location::parse(&format!("s3://{who}@")).expect("a location")).try_concat().await;
+    assert!(buckets.expect(who).iter().all(|entry| !entry.name.is_empty()), "{who}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_credentials_list_and_read() {
+    let Some(ceph) = Ceph::find() else { return };
+    let root = bucket(&ceph).await;
+    let sts = Sts::start(&ceph);
+    let (endpoint, role, token) = (&ceph.endpoint, &sts.role, sts.token.display());
+    sts.write(
+        ".aws/credentials",
+        &format!(
+            "[session]\n{}[user]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+            sts.session.lines(),
+            ceph.key,
+            ceph.secret
+        ),
+    );
+    sts.write(
+        ".aws/config",
+        &format!(
+            "[profile session]\nendpoint_url = {endpoint}\n\
+             [profile user]\nendpoint_url = {endpoint}\n\
+             [profile web]\nendpoint_url = {endpoint}\nrole_arn = {role}\nweb_identity_token_file = {token}\n\
+             [profile apart]\nservices = here\nrole_arn = {role}\nweb_identity_token_file = {token}\n\
+             role_session_name = someone\n\
+             [services here]\ns3 =\n  endpoint_url = {endpoint}\nsts =\n  endpoint_url = {endpoint}\n\
+             [profile assumed]\nendpoint_url = {endpoint}\nrole_arn = {role}\nsource_profile = user\n\
+             [profile process]\nendpoint_url = {endpoint}\ncredential_process = /bin/cat {}\n",
+            sts.write("session.json", &sts.session.process("2100-01-01T00:00:00Z")).display()
+        ),
+    );
+    for profile in ["session", "web", "apart", "assumed", "process"] {
+        lists_and_reads(&stores(&sts), &of_profile(profile, &root), profile).await;
+    }
+    // A link signed with them carries their token.
+    let session = stores(&sts).open(&of_profile("session", &root), stores(&sts).meter()).await.expect("opens");
+    let link = session.presign_get("x", Duration::from_mins(1)).await.expect("a link");
+    let link = Location::parse(&link).expect("a location");
+    let web = Stores::new(Options::default());
+    let reader = web.open(&link, web.meter()).await.expect("opens");
+    assert_eq!(reader.read_range(&link, 0..5).await.expect("reads"), "plain");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_takes_them_from_its_environment() {
+    let Some(ceph) = Ceph::find() else { return };
+    let root = bucket(&ceph).await;
+    let sts = Sts::start(&ceph);
+    let object = root.with_key("a//x").to_string();
+    let Session { access_key_id, secret_access_key, session_token, .. } = &sts.session;
+    let with_session = Program::new()
+        .with_keys(&ceph.endpoint, access_key_id, secret_access_key)
+        .with("AWS_SESSION_TOKEN", session_token)
+        .with_secret(session_token);
+    let token = std::fs::read_to_string(&sts.token).expect("the token");
+    let with_role = Program::new()
+        .with("AWS_ENDPOINT_URL", &ceph.endpoint)
+        .with("AWS_ROLE_ARN", &sts.role)
+        .with("AWS_WEB_IDENTITY_TOKEN_FILE", &sts.token.to_string_lossy())
+        .with_secret(&token);
+    let with_two_endpoints = Program::new()
+        .with("AWS_ENDPOINT_URL_S3", &ceph.endpoint)
+        .with("AWS_ENDPOINT_URL_STS", &ceph.endpoint)
+        .with("AWS_ROLE_ARN", &sts.role)
+        .with("AWS_WEB_IDENTITY_TOKEN_FILE", &sts.token.to_string_lossy());
+    for program in [with_session, with_role, with_two_endpoints] {
+        assert_eq!(program.run(&["ls", "-r", "--json", &root.to_string()]).ok().json().len(), 2);
+        assert_eq!(program.run(&["cat", &object]).ok().text(), "odd");
+        assert_eq!(program.run(&["stat", "--json", &object]).ok().object()["metadata"]["depth"], "4.2");
+        program.keeps_secrets();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_and_a_token_that_is_none_are_told() {
+    let Some(ceph) = Ceph::find() else { return };
+    let root = bucket(&ceph).await;
+    let mut sts = Sts::start(&ceph);
+    let (endpoint, role) = (&ceph.endpoint, &sts.role);
+    let forged = sts.write("forged", "eyJhbGciOiJub25lIn0.e30.");
+    sts.write(
+        ".aws/config",
+        &format!(
+            "[profile web]\nendpoint_url = {endpoint}\nrole_arn = {role}\nweb_identity_token_file = {}\n\
+             [profile forged]\nendpoint_url = {endpoint}\nrole_arn = {role}\nweb_identity_token_file = {}\n\
+             [profile nofile]\nendpoint_url = {endpoint}\nrole_arn = {role}\nweb_identity_token_file = /nonexistent\n\
+             [profile norole]\nendpoint_url = {endpoint}\nrole_arn = {role}-no\nweb_identity_token_file = {0}\n",
+            sts.token.display(),
+            forged.display(),
+        ),
+    );
+    for (profile, why, hint) in [
+        ("forged", "the server refused", "token"),
+        ("nofile", "No such file", "web_identity_token_file"),
+        ("norole", "the server refused", "role_arn"),
+    ] {
+        let err = keys(&stores(&sts), &of_profile(profile, &root)).await.expect_err(profile);
+        assert_eq!(err.kind(), Kind::Denied, "{profile}: {err:?}");
+        let text = err.to_string();
+        assert!(text.starts_with(&format!("the credentials of the profile `{profile}` could not be had: ")), "{text}");
+        assert!(text.contains(why) && err.hint().is_some_and(|h| h.contains(hint)), "{err:?}");
+    }
+    sts.refuse();
+    let err = keys(&stores(&sts), &of_profile("web", &root)).await.expect_err("it may not");
+    assert_eq!(err.kind(), Kind::Denied, "{err:?}");
+    assert!(err.to_string().contains("of the profile `web`"), "{err}");
+}
