@@ -83,7 +83,11 @@ actions! {
     SortReverse, "sort-reverse", "Turn the order round";
     Bookmark, "bookmark", "Remember this place, or forget it";
     Yank, "copy", "Copy the address, a URL, a path or a snippet";
-    Facts, "facts", "Facts of the object: metadata, tags, storage class";
+    Facts, "facts", "Facts of the object or bucket: metadata, tags, versions, rules";
+    Versions, "versions", "Versions of all objects here, deleted ones too";
+    EditFacts, "edit", "Edit metadata, tags, content type";
+    Restore, "restore", "Make the old version the current one, by a copy";
+    Undelete, "undelete", "Bring the deleted object back";
     ReadOnly, "read-only", "Allow or forbid writing to this place";
 
     Upload, "upload", "Upload files with metadata";

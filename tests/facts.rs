@@ -76,7 +76,10 @@ async fn what_is_not_changed_is_kept() {
         assert_eq!(seen.tags.len(), 2);
         assert_eq!(seen.detail.content_language.as_deref(), Some("fi"));
         let access = handle.access(&at).await;
-        assert!(access.known().is_some_and(|a| a.grants.iter().any(|g| g.words() == "everyone may read")), "{access:?}");
+        assert!(
+            access.known().is_some_and(|a| a.grants.iter().any(|g| g.words() == "everyone may read")),
+            "{access:?}"
+        );
 
         let mut wish = Change::of(&seen);
         wish.metadata = map(&[("fairease.catalog.mediatype", "COG"), ("with_line", "x")]);
@@ -186,7 +189,10 @@ async fn old_versions_are_seen_restored_and_undeleted() {
         handle.put_object(key, Bytes::from_static(b"name,n\nold,1\n"), &first, false).await.expect("written");
         let acl = client.put_object_acl().bucket(root.bucket()).key(key).acl(ObjectCannedAcl::PublicRead);
         acl.send().await.expect("public");
-        handle.put_object(key, Bytes::from_static(b"name,n\nnew,2\nnew,3\n"), &UploadMeta::default(), false).await.expect("written");
+        handle
+            .put_object(key, Bytes::from_static(b"name,n\nnew,2\nnew,3\n"), &UploadMeta::default(), false)
+            .await
+            .expect("written");
     }
     for key in &keys[..4] {
         let at = root.with_key(*key);
@@ -220,11 +226,15 @@ async fn old_versions_are_seen_restored_and_undeleted() {
         let err = handle.restore(key, &found[1].id, Some("null")).await.expect_err("another is current");
         assert_eq!(err.kind(), Kind::Changed);
         assert!(handle.restore(key, &found[0].id, None).await.is_err(), "it is current already");
-        let now = handle.restore(key, &found[1].id, Some(&found[0].id)).await.unwrap_or_else(|e| panic!("{key:?}: {e:?}"));
+        let now =
+            handle.restore(key, &found[1].id, Some(&found[0].id)).await.unwrap_or_else(|e| panic!("{key:?}: {e:?}"));
         assert_eq!((now.size, &now.metadata, &now.tags), (13, &first.metadata, &first.tags), "{key:?}");
         assert_eq!(now.content_type.as_deref(), Some("text/csv"));
         let access = handle.access(&at).await;
-        assert!(access.known().is_some_and(|a| a.grants.iter().any(|g| g.words() == "everyone may read")), "{access:?}");
+        assert!(
+            access.known().is_some_and(|a| a.grants.iter().any(|g| g.words() == "everyone may read")),
+            "{access:?}"
+        );
         assert_eq!(versions(&stores, &at, false).await.len(), 4, "nothing is gone");
 
         // Deleted twice, and back.
@@ -248,7 +258,9 @@ async fn old_versions_are_seen_restored_and_undeleted() {
         assert_eq!(now.size, 7, "{key:?}");
     }
     let all = versions(&stores, &root.child("d/"), true).await;
-    assert!(all.iter().any(|v| v.location.key() == "d/x.csv.bak") && all.iter().all(|v| v.location.key().starts_with("d/")));
+    assert!(
+        all.iter().any(|v| v.location.key() == "d/x.csv.bak") && all.iter().all(|v| v.location.key().starts_with("d/"))
+    );
     handle.delete("gone").await.expect("a mark over nothing");
     let err = handle.undelete("gone").await.expect_err("nothing is left");
     assert_eq!(err.kind(), Kind::NotFound);
@@ -299,7 +311,9 @@ async fn facts_of_a_bucket_are_told_or_said_to_be_missing() {
     let client = other(&ceph.endpoint, &ceph.key, &ceph.secret);
     let found = facts(&stores, &root).await;
     assert_eq!(found.keys().copied().collect::<Vec<_>>(), Aspect::ALL);
-    for aspect in [Aspect::Policy, Aspect::Lifecycle, Aspect::Cors, Aspect::Tags, Aspect::ObjectLock, Aspect::Notifications] {
+    for aspect in
+        [Aspect::Policy, Aspect::Lifecycle, Aspect::Cors, Aspect::Tags, Aspect::ObjectLock, Aspect::Notifications]
+    {
         assert_eq!(found[&aspect], Fact::NotSet, "{aspect:?}");
     }
     for aspect in [Aspect::Logging, Aspect::Replication, Aspect::Quota] {
@@ -332,8 +346,7 @@ async fn facts_of_a_bucket_are_told_or_said_to_be_missing() {
         .expiration(LifecycleExpiration::builder().days(30).build())
         .build()
         .expect("rule");
-    let lifecycle =
-        aws_sdk_s3::types::BucketLifecycleConfiguration::builder().rules(rule).build().expect("lifecycle");
+    let lifecycle = aws_sdk_s3::types::BucketLifecycleConfiguration::builder().rules(rule).build().expect("lifecycle");
     let put = client.put_bucket_lifecycle_configuration().bucket(bucket).lifecycle_configuration(lifecycle);
     put.send().await.expect("lifecycle");
     let found = facts(&stores, &root).await;

@@ -126,9 +126,19 @@ impl S3 {
 
     /// What the server says of one object, with its tags where it offers them.
     pub(in crate::store) async fn stat(&self, traffic: &Traffic, key: &str, version: Option<&str>) -> Result<Stat> {
+        Ok(self.stat_and_tags(traffic, key, version).await?.0)
+    }
+
+    /// The same, and why there are no tags where there are none.
+    pub(in crate::store) async fn stat_and_tags(
+        &self,
+        traffic: &Traffic,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<(Stat, Fact<BTreeMap<String, String>>)> {
         let (head, tags) = tokio::join!(self.head(traffic, key, version), self.tags(traffic, key, version));
-        let tags = tags.known().cloned().unwrap_or_default();
-        Ok(self.stat_of(key, version, head?, tags))
+        let known = tags.known().cloned().unwrap_or_default();
+        Ok((self.stat_of(key, version, head?, known), tags))
     }
 
     /// The tags of an object.
