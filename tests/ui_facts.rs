@@ -74,8 +74,7 @@ fn steady_word(part: &str, title: bool) -> String {
     let word = part.trim_end_matches([' ', '│']);
     let whole = word.trim_end_matches('…');
     let is_id = whole.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    let digits = whole.chars().any(|c| c.is_ascii_digit());
-    let id = is_id && digits && (matches!(whole.len(), 31 | 32) || (whole.len() == 11 && word.ends_with('…')));
+    let id = is_id && (matches!(whole.len(), 31 | 32) || (whole.len() == 11 && word.ends_with('…')));
     let cut = title && word.contains('…');
     let is_time = |(i, c): (usize, char)| if i % 3 == 2 { c == ':' } else { c.is_ascii_digit() };
     if id || cut {

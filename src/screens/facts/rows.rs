@@ -156,12 +156,12 @@ impl List {
     }
 
     /// Columns of the names of the section that begins with this row: as many as in the others, where
-    /// no name is longer.
+    /// no name is longer; none where nothing has a name.
     fn names(&self, first: usize, width: usize) -> usize {
         let section = self.rows.iter().skip(first).take_while(|r| !r.heading);
         let longest = section.map(|r| text::width(&text::clean(&r.name))).max().unwrap_or(0);
         let most = (width / 3).max(if width < 30 { 6 } else { NAMES });
-        longest.max(NAMES).min(most)
+        if longest == 0 { 0 } else { longest.max(NAMES).min(most) }
     }
 
     fn draw(&mut self, frame: &mut Frame, area: Rect, focus: bool, cx: &Cx) {
@@ -197,10 +197,11 @@ impl List {
             let plain = |role: Role| if is_at { Style::default() } else { Style { bg: None, ..theme.style(role) } };
             let name = text::clean(&row.name);
             let name = text::fit_middle(&name, names).into_owned();
-            let room = width.saturating_sub(names + 4);
+            let gap_after = if names == 0 { 0 } else { 2 };
+            let room = width.saturating_sub(names + gap_after + 2);
             for (n, part) in wrap(&text::clean(&row.value), room).into_iter().enumerate() {
                 let name = if n == 0 { name.as_str() } else { "" };
-                let pad = " ".repeat((names + 2).saturating_sub(text::width(name)));
+                let pad = " ".repeat((names + gap_after).saturating_sub(text::width(name)));
                 let gap = " ".repeat(room.saturating_sub(text::width(&part)));
                 lines.push(
                     Line::from(vec![

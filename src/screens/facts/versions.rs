@@ -21,7 +21,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 /// More are not read: a prefix with more is looked at by parts.
-const MOST: usize = 200_000;
+/// That many take about 25 MB.
+const MOST: usize = 50_000;
 
 /// Which versions are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -338,8 +339,9 @@ impl Screen for Versions {
     }
 
     fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
-        let more = if self.feed.is_some() || self.more { "…" } else { "" };
-        let note = format!("{}  {}{more}", self.shown.words(), text::count(self.rows.len() as u64));
+        let more = if self.feed.is_some() { "…" } else { "" };
+        let first = if self.more { "of the first " } else { "" };
+        let note = format!("{}  {first}{}{more}", self.shown.words(), text::count(self.rows.len() as u64));
         let hints = [
             (Action::Enter, "look"),
             (Action::Restore, "restore"),
