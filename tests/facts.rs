@@ -219,7 +219,13 @@ async fn old_versions_are_seen_restored_and_undeleted() {
         let pinned = stores.open(&old, stores.meter()).await.expect("opens");
         assert_eq!(pinned.read_range(&old, 0..4).await.expect("reads").as_ref(), b"name");
         let path = pinned.path(old.key());
-        assert!(pinned.object_store().put_opts(&path, Bytes::new().into(), Default::default()).await.is_err());
+        assert!(
+            pinned
+                .object_store()
+                .put_opts(&path, Bytes::new().into(), object_store::PutOptions::default())
+                .await
+                .is_err()
+        );
         assert!(object_store::ObjectStoreExt::delete(&*pinned.object_store(), &path).await.is_err());
 
         // Somebody was faster: nothing happens. Else the old one is there again, with all it had.
@@ -324,7 +330,7 @@ async fn facts_of_a_bucket_are_told_or_said_to_be_missing() {
         assert_eq!(found[&aspect], Fact::NotOffered, "{aspect:?}");
     }
     let lines = |found: &BTreeMap<Aspect, Fact<Told>>, a: Aspect| {
-        found[&a].known().map(|t| t.lines.clone()).unwrap_or_else(|| panic!("{a:?}: {:?}", found[&a]))
+        found[&a].known().map_or_else(|| panic!("{a:?}: {:?}", found[&a]), |t| t.lines.clone())
     };
     assert_eq!(lines(&found, Aspect::Region), ["default"]);
     assert_eq!(lines(&found, Aspect::Public), ["not public by its policy"]);

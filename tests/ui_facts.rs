@@ -336,7 +336,7 @@ proptest! {
         width in 20_u16..140,
         height in 3_u16..30,
     ) {
-        let escaped: String = text.chars().map(|c| format!("&#x{:x};", c as u32)).collect();
+        let escaped = text.chars().map(|c| format!("&#x{:x};", c as u32)).collect::<Vec<_>>().concat();
         let body = match shape {
             0 => format!("<Tagging><TagSet><Tag><Key>{escaped}</Key><Value>{escaped}</Value></Tag></TagSet></Tagging>"),
             1 => format!("{{\"Statement\": {}}}", serde_json::Value::from(text.as_str())),
