@@ -88,7 +88,11 @@ actions! {
     ErrorsOnly, "errors-only", "Show only what failed, or all again";
     AddKey, "add-key", "One more key for the action";
     ResetKey, "reset-key", "The keys of the action as shipped";
-    Facts, "facts", "Facts of the object: metadata, tags, storage class";
+    Facts, "facts", "Facts of the object or bucket: metadata, tags, versions, rules";
+    Versions, "versions", "Versions of all objects here, deleted ones too";
+    EditFacts, "edit", "Edit metadata, tags, content type";
+    Restore, "restore", "Make the old version the current one, by a copy";
+    Undelete, "undelete", "Bring the deleted object back";
     ReadOnly, "read-only", "Allow or forbid writing to this place";
 
     Upload, "upload", "Upload files with metadata";

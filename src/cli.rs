@@ -16,6 +16,7 @@ mod out;
 mod presign;
 mod preview;
 mod rows;
+mod stat;
 mod tui;
 mod work;
 
@@ -107,11 +108,8 @@ pub enum Verb {
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
     },
-    /// What the server says of one object: size, times, metadata, tags
-    Stat {
-        /// The object
-        location: String,
-    },
+    /// What is known of an object or a bucket: size, times, metadata, tags, versions, rules
+    Stat(stat::Args),
     /// The bytes of an object
     Cat {
         /// The object
@@ -183,7 +181,7 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
     let _log = global.log.as_deref().map(|file| stores.log_to(file)).transpose()?;
     match verb {
         Verb::Ls { location, recursive, limit } => ls::ls(&stores, &location, recursive, limit, global.json).await,
-        Verb::Stat { location } => ls::stat(&stores, &location, global.json).await,
+        Verb::Stat(args) => stat::run(&stores, args, global.json).await,
         Verb::Cat { location, range, head } => {
             let range = match (range, head) {
                 (Some(range), _) => Some(ls::parse_range(&range)?),

@@ -128,6 +128,12 @@ pub enum Open {
     Browse(Location),
     /// One thing, full screen.
     Preview(Probe),
+    /// What is known of an object, or of one version of it.
+    Facts(Location),
+    /// What is known of the bucket that this lies in.
+    BucketFacts(Location),
+    /// All versions below a prefix.
+    Versions(Location),
     /// The jobs; the cursor on one of them.
     Jobs(Option<JobId>),
     /// The form for uploading to a container.

@@ -1,4 +1,4 @@
-//! `ls`, `stat`, `cat`.
+//! `ls`, `cat`, `mb`.
 
 use super::out;
 use super::rows::Rows;
@@ -72,36 +72,6 @@ async fn one(stores: &Stores, location: &Location, json: bool) -> Result<()> {
     let more = More { target: Some(location.clone()), storage_class: stat.storage_class, ..More::default() };
     entry.more = Some(Box::new(more));
     Rows::new(location, json).page(&Block::from(vec![entry]), 1)
-}
-
-/// What the server says of one object.
-pub(super) async fn stat(stores: &Stores, location: &str, json: bool) -> Result<()> {
-    let location = Location::parse(location)?;
-    let stat = out::about(stores.stat(&location, stores.meter()).await, "asking for", &location)?;
-    if json {
-        return out::json(&stat);
-    }
-    let row = |name: &str, value: &str| out::line(&format!("{name:<14} {}", text::clean(value)));
-    row("location", &stat.location.to_string())?;
-    row("size", &format!("{} ({} bytes)", text::bytes(stat.size), stat.size))?;
-    let facts = [
-        ("modified", stat.modified.map(|t| t.to_rfc3339())),
-        ("content type", stat.content_type.clone()),
-        ("ETag", stat.etag.clone()),
-        ("storage class", stat.storage_class.clone()),
-        ("version", stat.version.clone()),
-    ];
-    for (name, value) in facts {
-        if let Some(value) = value {
-            row(name, &value)?;
-        }
-    }
-    for (title, map) in [("metadata", &stat.metadata), ("tag", &stat.tags)] {
-        for (key, value) in map {
-            row(title, &format!("{key} = {value}"))?;
-        }
-    }
-    Ok(())
 }
 
 /// Makes a bucket.

@@ -12,6 +12,7 @@ use ratatui::text::Line;
 
 mod browse;
 mod log;
+mod facts;
 mod places;
 mod popup;
 mod preview;
@@ -22,6 +23,9 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Places => Box::new(places::Places::open(cx)),
         Open::Browse(location) => Box::new(browse::Browse::open(&location, cx)),
         Open::Preview(probe) => Box::new(preview::Preview::open(probe)),
+        Open::Facts(location) => Box::new(facts::ObjectFacts::open(location, cx)),
+        Open::BucketFacts(location) => Box::new(facts::BucketFacts::open(&location, cx)),
+        Open::Versions(location) => Box::new(facts::Versions::open(&location, cx)),
         Open::Help(contexts) => Box::new(popup::Help::open(contexts)),
         Open::Palette(contexts) => Box::new(popup::Palette::open(contexts, cx)),
         Open::Message { title, lines } => Box::new(popup::Message::open(title, lines)),

@@ -280,6 +280,16 @@ impl StoreHandle {
         }
     }
 
+    /// What the server says of one object, and why there are no tags where there are none.
+    pub async fn stat_and_tags(&self, location: &Location) -> Result<(Stat, Fact<BTreeMap<String, String>>)> {
+        match &self.backend {
+            Backend::S3(s3) if !location.key().is_empty() => {
+                s3.stat_and_tags(&self.traffic, location.key(), location.version()).await
+            }
+            _ => Ok((self.stat(location).await?, Fact::NotOffered)),
+        }
+    }
+
     /// The tags of an object, or why there are none.
     pub async fn tags(&self, location: &Location) -> Fact<BTreeMap<String, String>> {
         match &self.backend {
@@ -293,6 +303,14 @@ impl StoreHandle {
         match &self.backend {
             Backend::S3(s3) => s3.access(&self.traffic, location.key(), location.version()).await,
             _ => Fact::NotOffered,
+        }
+    }
+
+    /// Whether the bucket is there and may be seen.
+    pub async fn check_bucket(&self) -> Result<()> {
+        match &self.backend {
+            Backend::S3(s3) => s3.check_bucket(&self.traffic).await,
+            _ => Ok(()),
         }
     }
 
@@ -323,11 +341,8 @@ mod tests {
     fn access_reads_as_a_sentence_and_the_default_is_known() {
         let everyone = grant("uri", "http://acs.amazonaws.com/groups/global/AllUsers", "READ");
         assert_eq!(everyone.words(), "everyone may read");
-        let mut access = Access {
-            owner: "Test".into(),
-            owner_id: "test".into(),
-            grants: vec![grant("id", "test", "FULL_CONTROL")],
-        };
+        let mut access =
+            Access { owner: "Test".into(), owner_id: "test".into(), grants: vec![grant("id", "test", "FULL_CONTROL")] };
         assert!(access.is_default());
         access.grants.push(everyone);
         assert!(!access.is_default());

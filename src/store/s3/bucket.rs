@@ -3,12 +3,13 @@
 
 use super::ask::Peek;
 use super::{S3, rules, stat};
-use crate::store::errors::element;
-use crate::store::facts::{Aspect, Fact, Told};
+use crate::error::Result;
+use crate::store::errors::{Doing, element};
+use crate::store::facts::{Aspect, Fact, Grant, Told};
 use crate::store::metered::Traffic;
 use crate::text;
 use aws_sdk_s3::types::{
-    BucketVersioningStatus, ObjectLockConfiguration, ObjectLockRetentionMode, ServerSideEncryption,
+    self, BucketVersioningStatus, ObjectLockConfiguration, ObjectLockRetentionMode, ServerSideEncryption,
 };
 use futures::stream::{BoxStream, StreamExt as _};
 use serde_json::{Value, json};
@@ -51,7 +52,10 @@ macro_rules! ask {
 
 impl S3 {
     /// All facts, each as it arrives.
-    pub(in crate::store) fn bucket_facts(self: Arc<Self>, traffic: Traffic) -> BoxStream<'static, (Aspect, Fact<Told>)> {
+    pub(in crate::store) fn bucket_facts(
+        self: Arc<Self>,
+        traffic: Traffic,
+    ) -> BoxStream<'static, (Aspect, Fact<Told>)> {
         // One HEAD tells two of them.
         let rest = Aspect::ALL.iter().copied().filter(|a| !matches!(a, Aspect::Content | Aspect::Quota));
         let asked = std::iter::once(None).chain(rest.map(Some));
@@ -76,7 +80,8 @@ impl S3 {
         match aspect {
             Aspect::Region => ask!(s3, traffic, get_bucket_location, ["LocationConstraint"], |a| {
                 // Amazon says nothing of its first region.
-                let region = a.location_constraint().map(|c| c.as_str()).filter(|r| !r.is_empty());
+                let region =
+                    a.location_constraint().map(types::BucketLocationConstraint::as_str).filter(|r| !r.is_empty());
                 let region = region.unwrap_or("us-east-1").to_owned();
                 Fact::Known(told(region.clone(), json!(region)))
             }),
@@ -88,7 +93,7 @@ impl S3 {
                 let access = stat::access(a.owner, a.grants);
                 let mut lines = vec![access.owner.clone()];
                 if !access.is_default() {
-                    lines.extend(access.grants.iter().map(|g| g.words()));
+                    lines.extend(access.grants.iter().map(Grant::words));
                 }
                 Fact::Known(Told { lines, value: json!(access) })
             }),
@@ -109,7 +114,8 @@ impl S3 {
             }
             Aspect::Encryption => {
                 ask!(s3, traffic, get_bucket_encryption, ["ServerSideEncryptionConfiguration"], |a| {
-                    let rules = a.server_side_encryption_configuration().map(|c| c.rules()).unwrap_or_default();
+                    let config = a.server_side_encryption_configuration();
+                    let rules = config.map(types::ServerSideEncryptionConfiguration::rules).unwrap_or_default();
                     let defaults = rules.iter().filter_map(|r| r.apply_server_side_encryption_by_default());
                     list(defaults.map(|d| {
                         let words = match d.sse_algorithm() {
@@ -146,8 +152,8 @@ impl S3 {
                     let queues = a.queue_configurations().iter();
                     let queues = queues.map(|q| rules::notification("queue", q.id(), q.queue_arn(), q.events()));
                     let functions = a.lambda_function_configurations().iter();
-                    let functions = functions
-                        .map(|f| rules::notification("function", f.id(), f.lambda_function_arn(), f.events()));
+                    let functions =
+                        functions.map(|f| rules::notification("function", f.id(), f.lambda_function_arn(), f.events()));
                     list(topics.chain(queues).chain(functions))
                 })
             }
@@ -168,7 +174,8 @@ impl S3 {
             }),
             Aspect::Replication => ask!(s3, traffic, get_bucket_replication, ["ReplicationConfiguration"], |a| {
                 // Ceph sends one without rules and with an empty role where there is none.
-                let rules = a.replication_configuration().map(|c| c.rules()).unwrap_or_default();
+                let config = a.replication_configuration();
+                let rules = config.map(types::ReplicationConfiguration::rules).unwrap_or_default();
                 list(rules.iter().map(|r| {
                     let to = r.destination().map_or("?", |d| d.bucket());
                     let id = r.id().map(|id| format!("{id}: ")).unwrap_or_default();
@@ -178,6 +185,20 @@ impl S3 {
         }
     }
 
+    /// Whether it is there and may be seen.
+    pub(in crate::store) async fn check_bucket(&self, traffic: &Traffic) -> Result<()> {
+        let answer = self.call(Some(traffic), 0, |tap| {
+            self.client.head_bucket().bucket(self.bucket()).customize().interceptor(tap).send()
+        });
+        answer.await.map(drop).map_err(|mut failure| {
+            // The answer to a HEAD has no body that would say it.
+            if failure.fault.status == Some(404) {
+                "NoSuchBucket".clone_into(&mut failure.fault.code);
+            }
+            self.sentence(&failure, Doing::Read, "")
+        })
+    }
+
     /// What Ceph tells of a bucket in the headers of a HEAD: nobody else does.
     async fn counts(&self, traffic: &Traffic) -> Vec<(Aspect, Fact<Told>)> {
         let peek = Peek::default();
@@ -185,8 +206,11 @@ impl S3 {
             let request = self.client.head_bucket().bucket(self.bucket());
             request.customize().interceptor(tap).interceptor(peek.clone()).send()
         });
-        if let Err(failure) = answer.await {
-            let why = self.sentence(&failure, crate::store::errors::Doing::Read, "").to_string();
+        if let Err(mut failure) = answer.await {
+            if failure.fault.status == Some(404) {
+                "NoSuchBucket".clone_into(&mut failure.fault.code);
+            }
+            let why = self.sentence(&failure, Doing::Read, "").to_string();
             return vec![(Aspect::Content, Fact::Failed(why)), (Aspect::Quota, Fact::NotOffered)];
         }
         let headers = peek.seen().headers;
@@ -195,7 +219,8 @@ impl S3 {
             (Some(objects), Some(bytes)) => {
                 let (objects, bytes) = (objects.max(0).unsigned_abs(), bytes.max(0).unsigned_abs());
                 let s = if objects == 1 { "" } else { "s" };
-                let line = format!("{} object{s}, {}; old versions count too", text::count(objects), text::bytes(bytes));
+                let line =
+                    format!("{} object{s}, {}; old versions count too", text::count(objects), text::bytes(bytes));
                 Fact::Known(told(line, json!({ "objects": objects, "bytes": bytes })))
             }
             _ => Fact::NotOffered,
@@ -219,7 +244,7 @@ impl S3 {
         });
         let (status, block) = tokio::join!(status, block);
         let body = peek.seen().body;
-        let status = status.map(|s| s.policy_status().and_then(|s| s.is_public()).unwrap_or_default());
+        let status = status.map(|s| s.policy_status().and_then(types::PolicyStatus::is_public).unwrap_or_default());
         let well = match &block {
             Ok(_) => true,
             Err(failure) => matches!(failure.fault.status, Some(200..300)),
@@ -248,13 +273,15 @@ fn quota(number: impl Fn(&str) -> Option<i64>) -> Fact<Told> {
     let mut value = serde_json::Map::new();
     let mut any = false;
     for (name, title) in [("bucket", "this bucket"), ("user", "all buckets of the owner")] {
-        let (size, objects) = (number(&format!("x-rgw-quota-{name}-size")), number(&format!("x-rgw-quota-{name}-objects")));
+        let (size, objects) =
+            (number(&format!("x-rgw-quota-{name}-size")), number(&format!("x-rgw-quota-{name}-objects")));
         any |= size.is_some() || objects.is_some();
         let limit = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
-        let parts: Vec<String> = [limit(size).map(text::bytes), limit(objects).map(|n| format!("{} objects", text::count(n)))]
-            .into_iter()
-            .flatten()
-            .collect();
+        let parts: Vec<String> =
+            [limit(size).map(text::bytes), limit(objects).map(|n| format!("{} objects", text::count(n)))]
+                .into_iter()
+                .flatten()
+                .collect();
         if !parts.is_empty() {
             lines.push(format!("{title}: {}", parts.join(", ")));
             value.insert(name.to_owned(), json!({ "bytes": limit(size), "objects": limit(objects) }));
@@ -281,8 +308,8 @@ fn object_lock(lock: &ObjectLockConfiguration) -> Told {
         }
         None => "on: objects can be locked".to_owned(),
     };
-    let days = default.and_then(|d| d.days());
-    let years = default.and_then(|d| d.years());
+    let days = default.and_then(types::DefaultRetention::days);
+    let years = default.and_then(types::DefaultRetention::years);
     let mode = default.and_then(|d| d.mode()).map(ObjectLockRetentionMode::as_str);
     told(words, json!({ "mode": mode, "days": days, "years": years }))
 }

@@ -20,6 +20,7 @@ use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::{MetadataDirective, ObjectLockMode, StorageClass, TaggingDirective};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 /// The largest object that a server copies in one request.
 const LARGEST: u64 = 5 << 30;
@@ -64,7 +65,7 @@ impl Copying<'_> {
         for grant in self.access.filter(|a| !a.is_default()).into_iter().flat_map(|a| &a.grants) {
             let list = headers.entry(grant.permission.as_str()).or_default();
             let comma = if list.is_empty() { "" } else { ", " };
-            list.push_str(&format!("{comma}{}=\"{}\"", grant.kind, grant.grantee.replace('"', "")));
+            let _ = write!(list, "{comma}{}=\"{}\"", grant.kind, grant.grantee.replace('"', ""));
         }
         headers
     }
@@ -242,8 +243,11 @@ impl S3 {
         if differs.is_empty() {
             return Ok(());
         }
-        Err(Error::new(Kind::Failed, format!("{host} took the change, and keeps something else: {}", differs.join(", ")))
-            .with_hint("reload it to see what it has now"))
+        Err(Error::new(
+            Kind::Failed,
+            format!("{host} took the change, and keeps something else: {}", differs.join(", ")),
+        )
+        .with_hint("reload it to see what it has now"))
     }
 }
 

@@ -1,8 +1,11 @@
 //! The rules of a bucket in words: lifecycle, CORS, notifications.
 
 use super::time;
-use aws_sdk_s3::types::{self, CorsRule, LifecycleRule};
+use aws_sdk_s3::types::{
+    self, CorsRule, LifecycleRule, LifecycleRuleAndOperator as And, LifecycleRuleFilter as Filter,
+};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 fn days(n: i32) -> String {
     if n == 1 { "1 day".to_owned() } else { format!("{n} days") }
@@ -24,20 +27,20 @@ fn subject(rule: &LifecycleRule) -> String {
     #[allow(deprecated)] // older buckets have it here
     let own = rule.prefix();
     let prefix = and.and_then(|a| a.prefix()).or(filter.and_then(|f| f.prefix())).or(own).unwrap_or_default();
-    let tags = and.map(|a| a.tags()).unwrap_or_default().iter().chain(filter.and_then(|f| f.tag()));
+    let tags = and.map(And::tags).unwrap_or_default().iter().chain(filter.and_then(|f| f.tag()));
     let tags: Vec<String> = tags.map(|t| format!("{}={}", t.key(), t.value())).collect();
-    let above = and.and_then(|a| a.object_size_greater_than()).or(filter.and_then(|f| f.object_size_greater_than()));
-    let below = and.and_then(|a| a.object_size_less_than()).or(filter.and_then(|f| f.object_size_less_than()));
+    let above = and.and_then(And::object_size_greater_than).or(filter.and_then(Filter::object_size_greater_than));
+    let below = and.and_then(And::object_size_less_than).or(filter.and_then(Filter::object_size_less_than));
     let size = |n: i64| crate::text::bytes(n.max(0).unsigned_abs());
     let mut out = if prefix.is_empty() { "all objects".to_owned() } else { format!("objects below \"{prefix}\"") };
     if !tags.is_empty() {
-        out.push_str(&format!(" with the tag {}", tags.join(" and ")));
+        let _ = write!(out, " with the tag {}", tags.join(" and "));
     }
     if let Some(n) = above {
-        out.push_str(&format!(" above {}", size(n)));
+        let _ = write!(out, " above {}", size(n));
     }
     if let Some(n) = below {
-        out.push_str(&format!(" below {}", size(n)));
+        let _ = write!(out, " below {}", size(n));
     }
     out
 }
@@ -65,7 +68,8 @@ fn clauses(rule: &LifecycleRule) -> Vec<String> {
         let kept = end.newer_noncurrent_versions().map(|n| format!(", the newest {n} stay")).unwrap_or_default();
         out.push(format!("old versions are deleted {}{kept}", when(end.noncurrent_days(), None)));
     }
-    if let Some(n) = rule.abort_incomplete_multipart_upload().and_then(|a| a.days_after_initiation()) {
+    let abort = rule.abort_incomplete_multipart_upload();
+    if let Some(n) = abort.and_then(types::AbortIncompleteMultipartUpload::days_after_initiation) {
         out.push(format!("uploads not completed go after {}", days(n)));
     }
     out
@@ -79,7 +83,10 @@ pub(super) fn lifecycle(rule: &LifecycleRule) -> (String, Value) {
     let words = if does.is_empty() { "nothing happens".to_owned() } else { does.join("; ") };
     let off = if on { "" } else { " (switched off)" };
     let id = rule.id().filter(|id| !id.is_empty()).map(|id| format!("{id}{off}: "));
-    let line = format!("{}{subject}: {words}", id.unwrap_or_else(|| if on { String::new() } else { format!("{}: ", off.trim()) }));
+    let line = format!(
+        "{}{subject}: {words}",
+        id.unwrap_or_else(|| if on { String::new() } else { format!("{}: ", off.trim()) })
+    );
     (line, json!({ "id": rule.id(), "enabled": on, "about": subject, "does": does }))
 }
 
@@ -89,11 +96,11 @@ pub(super) fn cors(rule: &CorsRule) -> (String, Value) {
     let mut line = format!("{methods} from {}", rule.allowed_origins().join(", "));
     for (what, list) in [("headers", rule.allowed_headers()), ("shows", rule.expose_headers())] {
         if !list.is_empty() {
-            line.push_str(&format!("; {what} {}", list.join(", ")));
+            let _ = write!(line, "; {what} {}", list.join(", "));
         }
     }
     if let Some(seconds) = rule.max_age_seconds() {
-        line.push_str(&format!("; remembered for {seconds} s"));
+        let _ = write!(line, "; remembered for {seconds} s");
     }
     let value = json!({
         "id": rule.id(),
@@ -131,7 +138,9 @@ mod tests {
             .transitions(Transition::builder().days(3).storage_class(TransitionStorageClass::Glacier).build())
             .expiration(LifecycleExpiration::builder().days(30).build())
             .noncurrent_version_expiration(NoncurrentVersionExpiration::builder().noncurrent_days(1).build())
-            .abort_incomplete_multipart_upload(AbortIncompleteMultipartUpload::builder().days_after_initiation(7).build())
+            .abort_incomplete_multipart_upload(
+                AbortIncompleteMultipartUpload::builder().days_after_initiation(7).build(),
+            )
             .build()
             .expect("a rule");
         assert_eq!(

@@ -29,7 +29,7 @@ struct Page {
 }
 
 impl S3 {
-    fn version(&self, base: &Location, entry: ObjectVersion, encoded: bool) -> Option<Version> {
+    fn version(base: &Location, entry: ObjectVersion, encoded: bool) -> Option<Version> {
         let id = entry.version_id.unwrap_or_else(|| "null".to_owned());
         Some(Version {
             location: base.with_key(decoded(entry.key.as_deref()?, encoded)).with_version(Some(&id)),
@@ -85,7 +85,7 @@ impl S3 {
         let truncated = answer.is_truncated().unwrap_or_default();
         let (key_marker, id_marker) = (answer.next_key_marker, answer.next_version_id_marker);
         let versions = answer.versions.unwrap_or_default().into_iter();
-        let mut versions: Vec<Version> = versions.filter_map(|v| self.version(base, v, encoded)).collect();
+        let mut versions: Vec<Version> = versions.filter_map(|v| Self::version(base, v, encoded)).collect();
         let marks = answer.delete_markers.unwrap_or_default().into_iter();
         versions.extend(marks.filter_map(|m| Self::mark(base, m, encoded)));
         // Stable: what was written within one second stays in the order of the server.
