@@ -68,7 +68,9 @@ enum Kind {
 fn kind(location: &Location, media_type: Option<&str>) -> Kind {
     let media = media_type.unwrap_or_default().to_ascii_lowercase();
     let extension = match location.extension() {
-        e if e.is_empty() => location.name().trim_end_matches('/').rsplit_once('.').map_or("", |(_, e)| e).to_lowercase(),
+        e if e.is_empty() => {
+            location.name().trim_end_matches('/').rsplit_once('.').map_or("", |(_, e)| e).to_lowercase()
+        }
         e => e,
     };
     let is_web = matches!(location.scheme(), Scheme::Http | Scheme::Https);
@@ -172,8 +174,7 @@ fn of_one(menu: &mut Menu, one: &Location, kind: Kind, reach: &Reach, can_sign: 
 
 /// The command line of secchi that shows a thing.
 fn secchi(location: &Location, kind: Kind) -> String {
-    let is_list = location.is_container() && kind != Kind::Zarr
-        || matches!(kind, Kind::StacCatalog | Kind::StacApi);
+    let is_list = location.is_container() && kind != Kind::Zarr || matches!(kind, Kind::StacCatalog | Kind::StacApi);
     text::command_line(&[if is_list { "ls" } else { "preview" }.to_owned(), location.to_string()])
 }
 
@@ -191,7 +192,8 @@ pub fn note(locations: &[Location], reach: &Reach) -> Option<String> {
     }
     Some(match reach.origin {
         Origin::Program => {
-            "The demo's keys live in this program alone: elsewhere only its signed links work, while it runs.".to_owned()
+            "The demo's keys live in this program alone: elsewhere only its signed links work, while it runs."
+                .to_owned()
         }
         Origin::S3cfg => format!(
             "The keys of {} are in a file of s3cmd: other tools need them as [{}] in ~/.aws/credentials.",

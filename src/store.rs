@@ -232,9 +232,10 @@ impl Stores {
             return Ok(Reach::default());
         }
         let mut reach = self.account(id)?.reach();
-        let is_given = id.profile.as_ref().is_some_and(|name| {
-            self.0.given.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
-        });
+        let is_given = id
+            .profile
+            .as_ref()
+            .is_some_and(|name| self.0.given.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name));
         if is_given {
             (reach.origin, reach.profile) = (Origin::Program, id.profile.clone());
         } else if let Some(profile) = &reach.profile

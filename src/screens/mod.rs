@@ -23,6 +23,7 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Preview(probe) => Box::new(preview::Preview::open(probe)),
         Open::Help(contexts) => Box::new(popup::Help::open(contexts)),
         Open::Palette(contexts) => Box::new(popup::Palette::open(contexts, cx)),
+        Open::Basket => Box::new(browse::BasketList::default()),
         Open::Message { title, lines } => Box::new(popup::Message::open(title, lines)),
         Open::GoTo => Box::new(popup::GoTo::open()),
         Open::CopyMenu { location, .. } => Box::new(popup::CopyMenu::open(&location, cx)),

@@ -147,7 +147,8 @@ pub(super) fn hdf(location: &Location, reach: &Reach) -> Option<String> {
     }
     let args = with_storage(location, reach, &["\"rb\""]);
     // fsspec takes the options themselves, not a dictionary of them.
-    let args: Vec<String> = args.iter().map(|a| a.strip_prefix("storage_options=").map_or(a.clone(), |o| format!("**{o}"))).collect();
+    let args: Vec<String> =
+        args.iter().map(|a| a.strip_prefix("storage_options=").map_or(a.clone(), |o| format!("**{o}"))).collect();
     readable(location).then(|| {
         format!(
             "import fsspec\nimport xarray\n\n{}\nds = xarray.open_dataset(file, engine=\"h5netcdf\")",
@@ -194,8 +195,11 @@ pub(super) fn raster(location: &Location, reach: &Reach) -> Option<String> {
 
 /// How `pystac` reads from S3: it does not by itself.
 fn stac_io(reach: &Reach) -> String {
-    let unsigned =
-        if reach.origin == Origin::Nobody { "from botocore import UNSIGNED\nfrom botocore.config import Config\n" } else { "" };
+    let unsigned = if reach.origin == Origin::Nobody {
+        "from botocore import UNSIGNED\nfrom botocore.config import Config\n"
+    } else {
+        ""
+    };
     format!(
         "import boto3\nimport pystac\n{unsigned}from pystac.stac_io import DefaultStacIO\n\n\n\
          class S3(DefaultStacIO):\n    client = {}\n\n    \
@@ -251,7 +255,8 @@ pub(super) fn client(location: &Location) -> Option<String> {
     let address = location.to_string();
     let (root, rest) = address.split_once("/collections")?;
     let collection = rest.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default();
-    let collections = if collection.is_empty() { String::new() } else { format!("collections=[{}], ", quoted(collection)) };
+    let collections =
+        if collection.is_empty() { String::new() } else { format!("collections=[{}], ", quoted(collection)) };
     Some(format!(
         "import pystac_client\n\nclient = pystac_client.Client.open({})\nitems = client.search({collections}max_items=10).item_collection()",
         quoted(root)

@@ -77,8 +77,22 @@ mod tests {
             any::<String>(),
             proptest::collection::vec(
                 prop_oneof![
-                    Just('\''), Just('"'), Just('\\'), Just('\n'), Just('$'), Just('`'), Just('\u{1b}'), Just('\u{9b}'),
-                    Just('\u{202e}'), Just('é'), Just('湖'), Just('7'), Just('n'), Just('*'), Just('!'), any::<char>()
+                    Just('\''),
+                    Just('"'),
+                    Just('\\'),
+                    Just('\n'),
+                    Just('$'),
+                    Just('`'),
+                    Just('\u{1b}'),
+                    Just('\u{9b}'),
+                    Just('\u{202e}'),
+                    Just('é'),
+                    Just('湖'),
+                    Just('7'),
+                    Just('n'),
+                    Just('*'),
+                    Just('!'),
+                    any::<char>()
                 ],
                 0..20
             )
@@ -111,7 +125,8 @@ mod tests {
     fn round_trip(values: &[String]) {
         let python_list = format!("[{}]", values.iter().map(|v| python(v)).collect::<Vec<_>>().join(", "));
         no_control(&python_list);
-        let script = "import ast, sys\nfor s in ast.literal_eval(sys.argv[1]): sys.stdout.buffer.write(s.encode() + b'\\0')";
+        let script =
+            "import ast, sys\nfor s in ast.literal_eval(sys.argv[1]): sys.stdout.buffer.write(s.encode() + b'\\0')";
         let expected: Vec<u8> = values.iter().flat_map(|v| v.bytes().chain([0])).collect();
         if let Some(read) = run("python3", &["-c", script, &python_list]) {
             assert_eq!(String::from_utf8_lossy(&read), String::from_utf8_lossy(&expected));

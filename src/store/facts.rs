@@ -323,11 +323,8 @@ mod tests {
     fn access_reads_as_a_sentence_and_the_default_is_known() {
         let everyone = grant("uri", "http://acs.amazonaws.com/groups/global/AllUsers", "READ");
         assert_eq!(everyone.words(), "everyone may read");
-        let mut access = Access {
-            owner: "Test".into(),
-            owner_id: "test".into(),
-            grants: vec![grant("id", "test", "FULL_CONTROL")],
-        };
+        let mut access =
+            Access { owner: "Test".into(), owner_id: "test".into(), grants: vec![grant("id", "test", "FULL_CONTROL")] };
         assert!(access.is_default());
         access.grants.push(everyone);
         assert!(!access.is_default());

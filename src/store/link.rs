@@ -181,9 +181,11 @@ mod tests {
     #[test]
     fn urls_are_those_of_the_place() {
         let loc = |s: &str| Location::parse(s).expect(s);
-        let ceph =
-            Reach { endpoint: Some("http://h:7480".into()), path_style: true, ..Reach::default() };
-        assert_eq!(ceph.url(&loc("s3://p@b/a//b c/../é?#%+")).as_deref(), Some("http://h:7480/b/a//b%20c/../%C3%A9%3F%23%25%2B"));
+        let ceph = Reach { endpoint: Some("http://h:7480".into()), path_style: true, ..Reach::default() };
+        assert_eq!(
+            ceph.url(&loc("s3://p@b/a//b c/../é?#%+")).as_deref(),
+            Some("http://h:7480/b/a//b%20c/../%C3%A9%3F%23%25%2B")
+        );
         let amazon = Reach { region: Some("eu-north-1".into()), ..Reach::default() };
         assert_eq!(amazon.url(&loc("s3://b/k")).as_deref(), Some("https://b.s3.eu-north-1.amazonaws.com/k"));
         assert_eq!(amazon.url(&loc("s3://a.b/k")).as_deref(), Some("https://s3.eu-north-1.amazonaws.com/a.b/k"));

@@ -212,10 +212,12 @@ impl Log {
         {
             sink.lost += 1;
         }
-        lock(&self.0.watchers).retain(|watcher| watcher.upgrade().is_some_and(|waker| {
-            waker.wake();
-            true
-        }));
+        lock(&self.0.watchers).retain(|watcher| {
+            watcher.upgrade().is_some_and(|waker| {
+                waker.wake();
+                true
+            })
+        });
     }
 
     pub(super) fn snapshot(&self) -> Vec<Arc<Exchange>> {

@@ -6,9 +6,9 @@
 
 use super::credentials::{Access, Keys};
 use super::errors::{Doing, Fault, Site};
-use super::metered::Traffic;
 use super::link::{Origin, Reach};
 use super::log::{Exchange, Log};
+use super::metered::Traffic;
 use super::transport;
 use crate::error::{Error, Kind, Result};
 use crate::location::{Scheme, StoreId};

@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn the_root_of_an_answer_is_found() {
-        let listing = "<?xml version=\"1.0\"?>\n<ListBucketResult xmlns=\"http://x/\"><Name>b</Name></ListBucketResult>";
+        let listing =
+            "<?xml version=\"1.0\"?>\n<ListBucketResult xmlns=\"http://x/\"><Name>b</Name></ListBucketResult>";
         assert_eq!(root(listing), Some("ListBucketResult"));
         assert_eq!(root("<!-- a --><s3:Tagging/>"), Some("Tagging"));
         for text in ["", "hello", "<", "<?xml", "{}", "< a"] {

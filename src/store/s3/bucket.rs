@@ -51,7 +51,10 @@ macro_rules! ask {
 
 impl S3 {
     /// All facts, each as it arrives.
-    pub(in crate::store) fn bucket_facts(self: Arc<Self>, traffic: Traffic) -> BoxStream<'static, (Aspect, Fact<Told>)> {
+    pub(in crate::store) fn bucket_facts(
+        self: Arc<Self>,
+        traffic: Traffic,
+    ) -> BoxStream<'static, (Aspect, Fact<Told>)> {
         // One HEAD tells two of them.
         let rest = Aspect::ALL.iter().copied().filter(|a| !matches!(a, Aspect::Content | Aspect::Quota));
         let asked = std::iter::once(None).chain(rest.map(Some));
@@ -146,8 +149,8 @@ impl S3 {
                     let queues = a.queue_configurations().iter();
                     let queues = queues.map(|q| rules::notification("queue", q.id(), q.queue_arn(), q.events()));
                     let functions = a.lambda_function_configurations().iter();
-                    let functions = functions
-                        .map(|f| rules::notification("function", f.id(), f.lambda_function_arn(), f.events()));
+                    let functions =
+                        functions.map(|f| rules::notification("function", f.id(), f.lambda_function_arn(), f.events()));
                     list(topics.chain(queues).chain(functions))
                 })
             }
@@ -195,7 +198,8 @@ impl S3 {
             (Some(objects), Some(bytes)) => {
                 let (objects, bytes) = (objects.max(0).unsigned_abs(), bytes.max(0).unsigned_abs());
                 let s = if objects == 1 { "" } else { "s" };
-                let line = format!("{} object{s}, {}; old versions count too", text::count(objects), text::bytes(bytes));
+                let line =
+                    format!("{} object{s}, {}; old versions count too", text::count(objects), text::bytes(bytes));
                 Fact::Known(told(line, json!({ "objects": objects, "bytes": bytes })))
             }
             _ => Fact::NotOffered,
@@ -248,13 +252,15 @@ fn quota(number: impl Fn(&str) -> Option<i64>) -> Fact<Told> {
     let mut value = serde_json::Map::new();
     let mut any = false;
     for (name, title) in [("bucket", "this bucket"), ("user", "all buckets of the owner")] {
-        let (size, objects) = (number(&format!("x-rgw-quota-{name}-size")), number(&format!("x-rgw-quota-{name}-objects")));
+        let (size, objects) =
+            (number(&format!("x-rgw-quota-{name}-size")), number(&format!("x-rgw-quota-{name}-objects")));
         any |= size.is_some() || objects.is_some();
         let limit = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
-        let parts: Vec<String> = [limit(size).map(text::bytes), limit(objects).map(|n| format!("{} objects", text::count(n)))]
-            .into_iter()
-            .flatten()
-            .collect();
+        let parts: Vec<String> =
+            [limit(size).map(text::bytes), limit(objects).map(|n| format!("{} objects", text::count(n)))]
+                .into_iter()
+                .flatten()
+                .collect();
         if !parts.is_empty() {
             lines.push(format!("{title}: {}", parts.join(", ")));
             value.insert(name.to_owned(), json!({ "bytes": limit(size), "objects": limit(objects) }));

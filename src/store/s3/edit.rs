@@ -241,8 +241,11 @@ impl S3 {
         if differs.is_empty() {
             return Ok(());
         }
-        Err(Error::new(Kind::Failed, format!("{host} took the change, and keeps something else: {}", differs.join(", ")))
-            .with_hint("reload it to see what it has now"))
+        Err(Error::new(
+            Kind::Failed,
+            format!("{host} took the change, and keeps something else: {}", differs.join(", ")),
+        )
+        .with_hint("reload it to see what it has now"))
     }
 }
 

@@ -79,7 +79,10 @@ pub(super) fn lifecycle(rule: &LifecycleRule) -> (String, Value) {
     let words = if does.is_empty() { "nothing happens".to_owned() } else { does.join("; ") };
     let off = if on { "" } else { " (switched off)" };
     let id = rule.id().filter(|id| !id.is_empty()).map(|id| format!("{id}{off}: "));
-    let line = format!("{}{subject}: {words}", id.unwrap_or_else(|| if on { String::new() } else { format!("{}: ", off.trim()) }));
+    let line = format!(
+        "{}{subject}: {words}",
+        id.unwrap_or_else(|| if on { String::new() } else { format!("{}: ", off.trim()) })
+    );
     (line, json!({ "id": rule.id(), "enabled": on, "about": subject, "does": does }))
 }
 
@@ -131,7 +134,9 @@ mod tests {
             .transitions(Transition::builder().days(3).storage_class(TransitionStorageClass::Glacier).build())
             .expiration(LifecycleExpiration::builder().days(30).build())
             .noncurrent_version_expiration(NoncurrentVersionExpiration::builder().noncurrent_days(1).build())
-            .abort_incomplete_multipart_upload(AbortIncompleteMultipartUpload::builder().days_after_initiation(7).build())
+            .abort_incomplete_multipart_upload(
+                AbortIncompleteMultipartUpload::builder().days_after_initiation(7).build(),
+            )
             .build()
             .expect("a rule");
         assert_eq!(
