@@ -195,7 +195,7 @@ mod tests {
         let found = Emphasis::new(None, "b3tif").find("S2_B03.tif");
         assert_eq!(found, [3..4, 5..6, 7..10]);
         let needle = Needle::new("tif", false);
-        assert_eq!(Emphasis::new(Some(&needle), "").find("S2.TIF"), [3..6]);
+        assert_eq!(Emphasis::new(Some(&needle), "").find("S2.TIF").pop(), Some(3..6));
         assert!(Emphasis::none().find("x").is_empty());
     }
 }
