@@ -5,6 +5,7 @@
 //! 130 cancelled.
 #![allow(clippy::doc_markdown)] // these comments are what --help prints
 
+use crate::config::{Config, Folders};
 use crate::error::{Error, Result};
 use crate::store::{Options, Stores};
 use clap::{Args, Parser, Subcommand};
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 mod ls;
 mod out;
+mod places;
 mod preview;
 mod tui;
 mod work;
@@ -123,6 +125,9 @@ pub enum Verb {
     /// What ran, runs, and can be resumed
     #[command(subcommand)]
     Jobs(work::JobsVerb),
+    /// Places: list them, or check whether one works
+    #[command(subcommand)]
+    Places(places::Verb),
     /// Make a bucket
     Mb {
         /// s3://bucket/
@@ -163,8 +168,21 @@ pub async fn run(cli: Cli) -> Result<u8> {
     }
 }
 
+/// The configuration. A computer without a home folder has none.
+fn config(global: &Global) -> Result<Config> {
+    match (&global.config, Folders::find()) {
+        (Some(file), _) => Config::load(file),
+        (None, Ok(folders)) => Config::load(&folders.config.join("config.toml")),
+        (None, Err(_)) => Ok(Config::default()),
+    }
+}
+
 async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
-    let stores = Stores::new(global.store_options());
+    let config = config(global)?;
+    let mut options = global.store_options();
+    options.concurrency = options.concurrency.or(config.concurrency);
+    options.places = config.places;
+    let stores = Stores::new(options);
     match verb {
         Verb::Ls { location, recursive, limit } => ls::ls(&stores, &location, recursive, limit, global.json).await,
         Verb::Stat { location } => ls::stat(&stores, &location, global.json).await,
@@ -175,6 +193,7 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         Verb::Bench(verb) => work::bench(stores, verb, global.json).await,
         Verb::Jobs(verb) => work::manage(stores, verb, global.json).await,
         Verb::Mb { location } => ls::mb(&stores, &location, global.json).await,
+        Verb::Places(verb) => places::run(&stores, verb, global.json).await,
         Verb::Demo { .. } => Err(Error::usage("the demo is started by the program itself")),
     }
 }

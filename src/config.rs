@@ -6,6 +6,16 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+mod edit;
+mod keys;
+mod place;
+mod templates;
+
+pub use edit::{remove_place, save_place};
+pub use keys::{NewKeys, save_keys};
+pub use place::{Addressing, Place};
+pub use templates::{Ready, Shipped, Template};
+
 /// The configuration file. Every field may be missing.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -14,16 +24,18 @@ pub struct Config {
     pub theme: Option<String>,
     /// `auto`, `kitty`, `sixel`, `iterm2`, `halfblocks`, `none`.
     pub graphics: Option<String>,
-    /// Addresses offered on the Places screen, by name.
-    pub places: BTreeMap<String, String>,
+    /// Places by name: an address alone, or a table with all that a [`Place`] knows.
+    pub places: BTreeMap<String, Place>,
     /// Metadata templates of the upload form: a name, then keys and values.
     pub metadata_templates: BTreeMap<String, BTreeMap<String, String>>,
     /// Jobs that run at once.
     pub jobs: Option<usize>,
     /// Requests under way at once.
     pub concurrency: Option<usize>,
+    /// The file that it was read from; where changes of places are written.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
-
 /// The folders of secchi.
 #[derive(Clone, Debug)]
 pub struct Folders {
@@ -91,12 +103,22 @@ impl Config {
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(err) => return Err(Error::from(err)).context(|| path.display().to_string()),
         };
-        Self::from_toml(&text).context(|| path.display().to_string())
+        let mut config = Self::from_toml(&text).context(|| path.display().to_string())?;
+        config.file = Some(path.to_owned());
+        Ok(config)
+    }
+
+    /// The file that changes are written to.
+    pub fn file(&self, folders: &Folders) -> PathBuf {
+        self.file.clone().unwrap_or_else(|| folders.config.join("config.toml"))
     }
 
     /// Reads the text of a configuration file; the shipped metadata template is always there.
     pub fn from_toml(text: &str) -> Result<Self> {
         let mut config: Self = toml::from_str(text).map_err(|e| Error::usage(e.message()))?;
+        for (name, place) in &config.places {
+            place.check(name)?;
+        }
         config
             .metadata_templates
             .entry("FAIR-EASE COG".to_owned())

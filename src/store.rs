@@ -2,7 +2,8 @@
 //!
 //! | file of `store/` | what it knows |
 //! |---|---|
-//! | `environment`, `profiles`, `credentials` | who asks, and where |
+//! | `environment`, `profiles`, `places`, `credentials` | who asks, and where |
+//! | `check`, `s3/check` | whether a place works: who am I, which buckets, how far |
 //! | `transport` | the two HTTP stacks, the log of requests |
 //! | `s3`, `s3/` | S3: bytes by `object_store`, everything else by the AWS SDK |
 //! | `local`, `memory`, `http` | the disk, this process, web servers |
@@ -11,6 +12,7 @@
 //! | `errors` | sentences |
 //! | `listing`, `upload` | pages; puts and parts |
 
+use crate::config::Place;
 use crate::entry::{Pages, Stat};
 use crate::error::{Error, Kind, Result};
 use crate::location::{Location, Scheme, StoreId};
@@ -18,13 +20,14 @@ use crate::meter::Meter;
 use bytes::Bytes;
 use errors::Site;
 use futures::stream::StreamExt as _;
-use metered::{Metered, Traffic};
+use metered::{Lock, Metered, Traffic};
 use object_store::path::Path;
 use object_store::{Attribute, GetOptions, ObjectStore, ObjectStoreExt as _};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
+mod check;
 pub mod credentials;
 mod environment;
 mod errors;
@@ -35,13 +38,15 @@ mod local;
 mod memory;
 mod metered;
 mod other;
+mod places;
 mod profiles;
 mod rawkey;
 mod s3;
 mod transport;
 mod upload;
 
-pub use credentials::Profile;
+pub use check::{Finding, Topic};
+pub use credentials::{Origin, Profile};
 pub use environment::Environment;
 pub use errors::cause;
 pub use transport::Exchange;
@@ -69,6 +74,8 @@ pub struct Options {
     pub read_only: bool,
     /// Requests under way at once, for all stores together; `None`: a modest default.
     pub concurrency: Option<usize>,
+    /// Places of the configuration, by name.
+    pub places: BTreeMap<String, Place>,
     /// Where variables and the home folder are read; the process's unless a test says otherwise.
     pub environment: Environment,
 }
@@ -85,6 +92,10 @@ struct Inner {
     /// The store behind `memory://`.
     memory: Arc<memory::Memory>,
     given: Mutex<BTreeMap<String, Given>>,
+    /// What the configuration says now: it may be edited.
+    places: Mutex<Arc<BTreeMap<String, Place>>>,
+    /// Read-only places that the user has unlocked in this session.
+    unlocked: Mutex<BTreeSet<StoreId>>,
     /// By profile: connections and credentials are shared by all its buckets.
     accounts: Mutex<HashMap<Option<String>, Arc<s3::Account>>>,
     opened: Mutex<HashMap<StoreId, Opened>>,
@@ -135,7 +146,7 @@ pub struct StoreHandle {
     site: Arc<Site>,
     id: StoreId,
     traffic: Traffic,
-    read_only: bool,
+    lock: Lock,
 }
 
 /// The first bytes of an object, with what their response told.
@@ -154,6 +165,8 @@ impl Stores {
     pub fn new(options: Options) -> Self {
         let places = options.concurrency.unwrap_or(CONCURRENCY).clamp(1, Semaphore::MAX_PERMITS);
         Self(Arc::new(Inner {
+            places: Mutex::new(Arc::new(options.places.clone())),
+            unlocked: Mutex::default(),
             options,
             meter: Meter::new(),
             gate: Arc::new(Semaphore::new(places)),
@@ -177,8 +190,10 @@ impl Stores {
             name: name.clone(),
             endpoint: Some(g.endpoint.clone()),
             region: Some(g.region.clone()),
+            origin: Origin::Program,
+            credentials: "its own".to_owned(),
         });
-        ours.chain(credentials::profiles_in(&self.0.options.environment)).collect()
+        ours.chain(places::profiles(&self.options_now())).collect()
     }
 
     /// Makes `s3://name@bucket/` lead to this server: the demo's.
@@ -209,10 +224,10 @@ impl Stores {
             kept.entry(id.clone()).or_insert(opened).clone()
         };
         let traffic = Traffic { meter: meter.clone(), gate: self.0.gate.clone() };
-        let read_only = self.0.options.read_only;
+        let lock = self.lock_now(id);
         let Opened { store, backend, site } = opened;
-        let store = Arc::new(Metered::new(store, traffic.clone(), site.clone(), read_only));
-        Ok(StoreHandle { store, backend, site, id: id.clone(), traffic, read_only })
+        let store = Arc::new(Metered::new(store, traffic.clone(), site.clone(), lock));
+        Ok(StoreHandle { store, backend, site, id: id.clone(), traffic, lock })
     }
 
     async fn connect(&self, id: &StoreId) -> Result<Opened> {
@@ -246,7 +261,7 @@ impl Stores {
                 Opened { store: Arc::new(web), backend: Backend::Other, site: site(&id.authority) }
             }
             Scheme::Gs | Scheme::Az => {
-                let store = other::open(&self.0.options, id, &self.0.log)?;
+                let store = other::open(&self.options_now(), id, &self.0.log)?;
                 Opened { store, backend: Backend::Other, site: site(id.scheme.as_str()) }
             }
         })
@@ -262,7 +277,7 @@ impl Stores {
             named.and_then(|name| self.0.given.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned());
         let access = match given {
             Some(given) => credentials::Access::given(&given),
-            None => credentials::access(&self.0.options, named)?,
+            None => credentials::access(&self.options_now(), named)?,
         };
         let account = Arc::new(s3::Account::new(access, &self.0.log)?);
         accounts.insert(id.profile.clone(), account.clone());

@@ -36,6 +36,7 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     let named_theme = global.theme.as_deref().or(config.theme.as_deref()).map(Theme::named).transpose()?;
     let mut options = global.store_options();
     options.concurrency = options.concurrency.or(config.concurrency);
+    options.places.clone_from(&config.places);
     let open = match &start {
         Start::Demo | Start::At(None) => Open::Places,
         Start::At(Some(text)) => {
@@ -70,6 +71,7 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
         recents: memory.recents,
         bookmarks: memory.bookmarks,
         writable: BTreeSet::new(),
+        locked: BTreeSet::new(),
         demo: None,
         clipboard: None,
         confirmed_quit: false,

@@ -29,6 +29,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+mod check;
 pub(super) mod control;
 pub(super) mod keys;
 pub(super) mod pages;
@@ -73,19 +74,7 @@ impl Account {
         }
         let bucket = id.authority.as_str();
         let region = self.region(bucket).await?;
-        let host = match &self.access.endpoint {
-            Some(endpoint) => host_of(endpoint),
-            None => format!("s3.{region}.amazonaws.com"),
-        };
-        let site = Arc::new(Site {
-            scheme: Scheme::S3,
-            bucket: bucket.to_owned(),
-            host,
-            region: region.clone(),
-            profile: id.profile.clone(),
-            owner: self.access.profile.clone(),
-            anonymous: self.keys.is_none(),
-        });
+        let site = Arc::new(self.site(id, &region));
         // A dot in the bucket's name does not fit the certificate for `*.s3.amazonaws.com`.
         let path_style = self.access.path_style() || bucket.contains('.');
         let data = if bucket.is_empty() { None } else { Some(self.data(bucket, &region, path_style)?) };
@@ -98,6 +87,24 @@ impl Account {
             tags: Mutex::default(),
             log: self.log.clone(),
         })
+    }
+
+    /// What sentences about `id` speak of.
+    fn site(&self, id: &StoreId, region: &str) -> Site {
+        Site {
+            scheme: Scheme::S3,
+            bucket: id.authority.clone(),
+            host: host_of(&self.endpoint(region)),
+            region: region.to_owned(),
+            profile: id.profile.clone(),
+            owner: self.access.profile.clone(),
+            anonymous: self.keys.is_none(),
+        }
+    }
+
+    /// The endpoint that was set, else Amazon's.
+    fn endpoint(&self, region: &str) -> String {
+        self.access.endpoint.clone().unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"))
     }
 
     /// The region that was set; on Amazon, the one that the bucket says it is in.

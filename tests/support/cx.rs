@@ -35,6 +35,7 @@ pub fn with_stores(folder: &std::path::Path, stores: Stores) -> Cx {
         recents: Vec::new(),
         bookmarks: Vec::new(),
         writable: std::collections::BTreeSet::new(),
+        locked: std::collections::BTreeSet::new(),
         demo: None,
         clipboard: None,
         confirmed_quit: false,

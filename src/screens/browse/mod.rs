@@ -172,7 +172,7 @@ impl Browse {
     }
 
     fn is_writable(&self, cx: &Cx) -> bool {
-        !cx.stores.options().read_only && cx.writable.contains(self.pane.location.store())
+        cx.is_writable(self.pane.location.store())
     }
 
     fn arrange(&mut self, change: impl FnOnce(&mut Arrangement), cx: &Cx) {
@@ -192,10 +192,11 @@ impl Browse {
         let id = self.pane.location.store().clone();
         if cx.stores.options().read_only {
             cx.toast("everything is read-only: the program was started with --read-only");
-        } else if cx.writable.remove(&id) {
+        } else if cx.is_writable(&id) {
+            cx.set_writable(&id, false);
             cx.toast("read-only again");
         } else {
-            cx.writable.insert(id);
+            cx.set_writable(&id, true);
             cx.toast("writing is allowed here until you leave or press the key again");
         }
     }
