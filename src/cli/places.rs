@@ -72,7 +72,10 @@ fn ls(stores: &Stores, json: bool) -> Result<()> {
 }
 
 fn line(name: &str, kind: &str, location: &Location, endpoint: &str, credentials: &str) -> Result<()> {
-    let row = format!("{name:<16}  {kind:<5}  {location:<28}  {endpoint:<32}  {credentials}", location = location.to_string());
+    let row = format!(
+        "{name:<16}  {kind:<5}  {location:<28}  {endpoint:<32}  {credentials}",
+        location = location.to_string()
+    );
     out::line(text::clean(&row).trim_end())
 }
 

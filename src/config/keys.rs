@@ -130,7 +130,11 @@ mod tests {
         assert!(text.starts_with(before) && text.ends_with("aws_session_token = T\r\n"), "{text:?}");
         let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
         assert_eq!((mode(&file), mode(file.parent().expect("a folder"))), (0o600, 0o700));
-        assert_eq!(std::fs::read_dir(file.parent().expect("a folder")).expect("read").count(), 1, "nothing is left over");
+        assert_eq!(
+            std::fs::read_dir(file.parent().expect("a folder")).expect("read").count(),
+            1,
+            "nothing is left over"
+        );
         let again = save_keys(&file, "lab", &keys(), false).expect_err("there already");
         assert_eq!(again.kind(), Kind::Exists);
         assert!(!format!("{:?}{again:?}", keys()).contains("S/e="));

@@ -196,16 +196,14 @@ fn check_endpoint(endpoint: &str) -> Result<()> {
     let (scheme, host) = endpoint.split_once("://").unwrap_or(("https", endpoint));
     let host = host.trim_end_matches('/');
     if !matches!(scheme, "http" | "https") || host.is_empty() || host.contains([' ', '@', '?', '#']) {
-        return Err(
-            Error::usage(format!("`{endpoint}` is no endpoint")).with_hint("write it as https://host or http://host:port")
-        );
+        return Err(Error::usage(format!("`{endpoint}` is no endpoint"))
+            .with_hint("write it as https://host or http://host:port"));
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::Config;
 
     fn places(text: &str) -> Config {

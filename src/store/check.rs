@@ -275,7 +275,11 @@ pub(super) async fn knock(stores: &Stores, http: &HttpClient, url: &str, site: &
 /// `ahead`: seconds by which the server's clock is ahead of ours. Its header counts whole seconds.
 fn tell_clock(ahead: i64, site: &Site, report: &Report) {
     let direction = if ahead > 0 { "behind" } else { "ahead of" };
-    let by = text::duration(Duration::from_secs(ahead.unsigned_abs()));
+    let by = match ahead.unsigned_abs() {
+        seconds if seconds < 120 => format!("{seconds} s"),
+        seconds if seconds < 7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    };
     let data = json!({ "server_ahead_s": ahead });
     match ahead.abs() {
         0..=2 => report.with(Topic::Clock, "agrees with the server's", data),

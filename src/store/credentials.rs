@@ -4,8 +4,8 @@
 use super::environment::Environment;
 use super::errors;
 use super::places;
-use super::profiles::{Profiles, aws_file};
 pub use super::profiles::{Origin, Profile};
+use super::profiles::{Profiles, aws_file};
 use crate::config::{Addressing, Place};
 use crate::error::{Error, Kind, Result};
 use crate::store::Options;

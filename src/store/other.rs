@@ -185,7 +185,8 @@ mod tests {
             assert!(unsigned(&set, "az://open@c/"), "{}", variable.0);
             open(&set, &id("az://lake@c/"), &Log::default()).expect(variable.0);
         }
-        let set = options(&[("GOOGLE_SERVICE_ACCOUNT_KEY", "{}")], "[places.g]\naddress = \"gs://b/\"\nanonymous = true\n");
+        let set =
+            options(&[("GOOGLE_SERVICE_ACCOUNT_KEY", "{}")], "[places.g]\naddress = \"gs://b/\"\nanonymous = true\n");
         let skips = |options: &Options, text: &str| {
             google(options, &id(text)).get_config_value(&GoogleConfigKey::SkipSignature).as_deref() == Some("true")
         };

@@ -116,7 +116,7 @@ mod tests {
             ("AWS_ENDPOINT_URL", "http://elsewhere:1".to_owned()),
         ]);
         let places = Config::from_toml(config).expect(config).places;
-        (dir, Options { environment, places, ..Options::default() })
+        (dir, Options { places, environment, ..Options::default() })
     }
 
     const KEYS: (&str, &str) =

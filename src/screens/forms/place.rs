@@ -36,6 +36,7 @@ pub(in crate::screens) struct PlaceForm {
     profiles: Vec<String>,
     /// Where keys are written; `None` without a home folder.
     credentials: Option<PathBuf>,
+    home: Option<PathBuf>,
     /// Esc was pressed once on a form with something in it.
     leaving: bool,
     height: u16,
@@ -51,9 +52,10 @@ impl PlaceForm {
             .map(|p| p.name)
             .collect();
         let credentials = credentials::credentials_file(&cx.stores.options().environment);
+        let home = cx.stores.options().environment.home();
         let submit = if draft.former.is_some() { "Save and check" } else { "Add and check" };
         let form = Form::new(submit, fields(&draft, scheme, &profiles));
-        let mut screen = Self { draft, scheme, form, profiles, credentials, leaving: false, height: 0 };
+        let mut screen = Self { draft, scheme, form, profiles, credentials, home, leaving: false, height: 0 };
         screen.fill();
         screen.follow();
         screen
@@ -77,16 +79,22 @@ impl PlaceForm {
             self.form.set_choice("access", usize::from(place.anonymous));
         }
         self.form.set_choice("profile", at.unwrap_or(0));
-        self.form.set_choice("addressing", match place.addressing {
-            None => 0,
-            Some(Addressing::Path) => 1,
-            Some(Addressing::Virtual) => 2,
-        });
-        self.form.set_choice("lock", match place.read_only {
-            None => 0,
-            Some(true) => 1,
-            Some(false) => 2,
-        });
+        self.form.set_choice(
+            "addressing",
+            match place.addressing {
+                None => 0,
+                Some(Addressing::Path) => 1,
+                Some(Addressing::Virtual) => 2,
+            },
+        );
+        self.form.set_choice(
+            "lock",
+            match place.read_only {
+                None => 0,
+                Some(true) => 1,
+                Some(false) => 2,
+            },
+        );
         if !self.draft.needs.is_empty() {
             self.form.set_note("name", Some(format!("needs {}", self.draft.needs)));
         }
@@ -109,7 +117,10 @@ impl PlaceForm {
         let name = self.form.text("name").trim().to_owned();
         let note = match access {
             TYPED => {
-                let file = self.credentials.as_ref().map_or_else(|| "~/.aws/credentials".into(), |f| short(f));
+                let file = self
+                    .credentials
+                    .as_ref()
+                    .map_or_else(|| "~/.aws/credentials".into(), |f| short(f, self.home.as_deref()));
                 let verb = if self.replaces(&name) { "replace those of" } else { "are added as" };
                 Some(format!("the keys {verb} the profile `{name}` in {file} (mode 600); nowhere else"))
             }
@@ -144,13 +155,14 @@ impl PlaceForm {
         place.endpoint = self.trimmed("endpoint");
         place.region = self.trimmed("region");
         place.ca_bundle = self.trimmed("ca").map(PathBuf::from);
-        place.addressing = [None, Some(Addressing::Path), Some(Addressing::Virtual)][self.form.choice("addressing").min(2)];
+        place.addressing =
+            [None, Some(Addressing::Path), Some(Addressing::Virtual)][self.form.choice("addressing").min(2)];
         place.read_only = [None, Some(true), Some(false)][self.form.choice("lock").min(2)];
         place.address = self.address(&name);
         let mut keys = None;
         if self.is_s3() {
             match self.form.choice("access") {
-                TYPED => keys = self.typed_keys(),
+                TYPED => keys = Some(self.typed_keys()),
                 PROFILE => self.chosen_profile(&name, &mut place),
                 ANONYMOUS => place.anonymous = true,
                 _ => {}
@@ -198,7 +210,7 @@ impl PlaceForm {
         (!rest.is_empty()).then(|| format!("{scheme}://{rest}"))
     }
 
-    fn typed_keys(&mut self) -> Option<NewKeys> {
+    fn typed_keys(&mut self) -> NewKeys {
         let trimmed = |text: &str| text.trim().to_owned();
         let keys = NewKeys {
             id: trimmed(self.form.text("key")),
@@ -213,7 +225,7 @@ impl PlaceForm {
                 self.form.set_error(id, words);
             }
         }
-        Some(keys)
+        keys
     }
 
     fn chosen_profile(&mut self, name: &str, place: &mut Place) {
@@ -265,9 +277,8 @@ fn said(err: &Error, name: &str) -> String {
 }
 
 /// A path below the home folder as a person writes it.
-fn short(path: &Path) -> String {
-    let home = directories::BaseDirs::new().map(|d| d.home_dir().to_path_buf());
-    match home.and_then(|home| path.strip_prefix(home).ok().map(Path::to_path_buf)) {
+fn short(path: &Path, home: Option<&Path>) -> String {
+    match home.and_then(|home| path.strip_prefix(home).ok()) {
         Some(rest) => format!("~/{}", rest.display()),
         None => path.display().to_string(),
     }
@@ -278,8 +289,8 @@ fn fields(draft: &PlaceDraft, scheme: Scheme, profiles: &[String]) -> Vec<Field>
     let said = |text: &Option<String>| text.clone().unwrap_or_default();
     let name = Field::text("name", "name", &draft.name, "a short name")
         .help("It stands before a bucket, here and for commands: s3://NAME@bucket/key");
-    let note = Field::text("note", "note", &said(&place.note), "anything worth remembering")
-        .help("Shown beside the place");
+    let note =
+        Field::text("note", "note", &said(&place.note), "anything worth remembering").help("Shown beside the place");
     let lock = Field::choice("lock", "writing", LOCK)
         .help("locked: R in a list unlocks it for a session; for commands too: put, convert and mb refuse as well; ← → choose");
     let start = place.address.as_deref().unwrap_or_default();
@@ -365,6 +376,8 @@ impl Screen for PlaceForm {
         if action == Action::Back {
             if self.form.is_touched() && !self.leaving {
                 self.leaving = true;
+                let key = cx.keymap.label(&["form"], Action::Back);
+                cx.toast(format!("{key} again leaves it unsaved"));
                 return Flow::Done;
             }
             return Flow::Close;
@@ -415,11 +428,7 @@ impl Screen for PlaceForm {
         };
         let body = boxed(&title, popup, framed, buf, cx);
         let key = |action| cx.keymap.label(&["form"], action);
-        let hint = if self.leaving {
-            format!("{} again leaves it; what was typed is lost", key(Action::Back))
-        } else {
-            format!("{} next  {} save  {} leave", key(Action::NextPane), key(Action::Submit), key(Action::Back))
-        };
+        let hint = format!("{} next  {} save  {} leave", key(Action::NextPane), key(Action::Submit), key(Action::Back));
         self.form.draw(body, buf, &look, &hint);
     }
 }

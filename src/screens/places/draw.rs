@@ -91,10 +91,8 @@ impl Places {
     fn title_line(&self, frame: &mut Frame, area: Rect, cx: &Cx) {
         let theme = &cx.theme;
         let question = if area.width < 50 { "" } else { "   how deep can you see into a bucket?" };
-        let mut spans = vec![
-            Span::styled("  ◐ secchi", theme.style(Role::Title)),
-            Span::styled(question, theme.style(Role::Dim)),
-        ];
+        let mut spans =
+            vec![Span::styled("  ◐ secchi", theme.style(Role::Title)), Span::styled(question, theme.style(Role::Dim))];
         if let Some(filter) = &self.filter {
             spans.truncate(1);
             let (before, after) = filter.split();
@@ -138,8 +136,9 @@ impl Places {
         } else if !self.is_set_up && self.filter.is_none() {
             let key = cx.keymap.label(&["places"], Action::AddPlace);
             let go = cx.keymap.label(&["global"], Action::GoTo);
-            let words =
-                format!("  Nothing is set up yet: {key} adds an endpoint, {go} takes an address. ~/.aws and ~/.s3cfg are read.");
+            let words = format!(
+                "  Nothing is set up yet: {key} adds an endpoint, {go} takes an address. ~/.aws and ~/.s3cfg are read."
+            );
             let mut first: Vec<(Option<usize>, Line)> = wrap(&words, usize::from(area.width.saturating_sub(3)))
                 .into_iter()
                 .map(|words| (None, Line::styled(format!("  {}", words.trim()), theme.style(Role::Dim))))
@@ -169,9 +168,8 @@ impl Places {
         };
         let (lock, lock_role) = match lock {
             Some(true) => ("● rw ", Role::Warn),
-            Some(false) => ("○ ro ", Role::Good),
             None if matches!(entry.what, What::Add) => ("  +  ", Role::Accent),
-            None => ("○ ro ", Role::Good),
+            Some(false) | None => ("○ ro ", Role::Good),
         };
         let name = shown(&entry.name, names);
         let pad = " ".repeat(names + 2 - width(&name));
@@ -216,12 +214,12 @@ impl Places {
             lines.extend(self.sheet_lines(columns, cx));
             lines.push(Line::raw(""));
         }
-        lines.extend(self.keys(entry, columns, cx));
+        lines.extend(Self::keys(entry, columns, cx));
         lines
     }
 
     /// The keys that mean something here, in lines.
-    fn keys<'a>(&self, entry: &Entry, columns: usize, cx: &Cx) -> Vec<Line<'a>> {
+    fn keys<'a>(entry: &Entry, columns: usize, cx: &Cx) -> Vec<Line<'a>> {
         let mut hints = vec![(Action::Enter, "open")];
         if entry.location().is_some() {
             let edit = if entry.group == Group::Places { "edit" } else { "make it a place" };

@@ -100,17 +100,18 @@ pub(super) fn collect(cx: &Cx) -> (Vec<Line>, bool) {
     (lines, is_set_up)
 }
 
-/// The lines that match, best first within their groups; all without a pattern.
+/// The lines whose name matches fuzzily, or that hold the words elsewhere; all without a pattern.
 pub(super) fn matching(lines: &[Line], pattern: &str) -> Vec<usize> {
     if pattern.is_empty() {
         return (0..lines.len()).collect();
     }
     let mut matcher = Matcher::new(Fuzzy::DEFAULT);
+    let words = pattern.to_lowercase();
     let pattern = Pattern::parse(pattern, CaseMatching::Ignore, Normalization::Smart);
     let mut buffer = Vec::new();
     let mut fits = |line: &Line| {
-        let words = format!("{} {}", line.name, line.detail);
-        pattern.score(Utf32Str::new(&words, &mut buffer), &mut matcher).is_some()
+        pattern.score(Utf32Str::new(&line.name, &mut buffer), &mut matcher).is_some()
+            || line.detail.to_lowercase().contains(&words)
     };
     lines.iter().enumerate().filter(|(_, line)| fits(line)).map(|(i, _)| i).collect()
 }
@@ -186,13 +187,7 @@ fn folders() -> Vec<Line> {
     let lines = known.into_iter().filter_map(|(name, path)| {
         let at = Location::file(&path?).as_container();
         let facts = vec![("address", at.to_string())];
-        Some(Line {
-            group: Group::Folders,
-            name: name.to_owned(),
-            detail: at.to_string(),
-            what: What::At(at),
-            facts,
-        })
+        Some(Line { group: Group::Folders, name: name.to_owned(), detail: at.to_string(), what: What::At(at), facts })
     });
     lines.collect()
 }
@@ -203,7 +198,13 @@ fn demo_line() -> Line {
         ("address", format!("s3://{}@", demo::PROFILE)),
         ("needs", "nothing: it runs inside this program and ends with it".to_owned()),
     ];
-    Line { group: Group::Demo, name: "A lake of samples".to_owned(), detail: detail.to_owned(), what: What::Demo, facts }
+    Line {
+        group: Group::Demo,
+        name: "A lake of samples".to_owned(),
+        detail: detail.to_owned(),
+        what: What::Demo,
+        facts,
+    }
 }
 
 fn add_line() -> Line {

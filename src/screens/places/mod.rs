@@ -125,7 +125,12 @@ impl Places {
         let draft = match self.here() {
             Some(line) if line.group == Group::Places => {
                 let place = cx.config.places.get(&line.name).cloned().unwrap_or_default();
-                Some(PlaceDraft { former: Some(line.name.clone()), name: line.name.clone(), place, needs: String::new() })
+                Some(PlaceDraft {
+                    former: Some(line.name.clone()),
+                    name: line.name.clone(),
+                    place,
+                    needs: String::new(),
+                })
             }
             Some(line) if matches!(line.group, Group::Aws | Group::S3cfg) => Some(PlaceDraft {
                 former: None,

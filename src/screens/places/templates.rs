@@ -18,7 +18,7 @@ const NEEDS: u16 = 4;
 
 /// The popup.
 pub(in crate::screens) struct Templates {
-    templates: Vec<Template>,
+    list: Vec<Template>,
     cursor: usize,
     top: usize,
     /// Names that are taken.
@@ -27,9 +27,9 @@ pub(in crate::screens) struct Templates {
 
 impl Templates {
     pub(in crate::screens) fn open(cx: &Cx) -> Self {
-        let templates = Shipped::load().map(|s| s.templates).unwrap_or_default();
+        let list = Shipped::load().map(|s| s.templates).unwrap_or_default();
         let taken = cx.config.places.keys().cloned().collect();
-        Self { templates, cursor: 0, top: 0, taken }
+        Self { list, cursor: 0, top: 0, taken }
     }
 
     /// The proposed name, with a number where it is taken.
@@ -53,7 +53,7 @@ impl Screen for Templates {
     }
 
     fn update(&mut self, action: Action, _cx: &mut Cx) -> Flow {
-        let last = self.templates.len().saturating_sub(1);
+        let last = self.list.len().saturating_sub(1);
         self.cursor = match action {
             Action::Up => self.cursor.checked_sub(1).unwrap_or(last),
             Action::Down if self.cursor == last => 0,
@@ -63,7 +63,7 @@ impl Screen for Templates {
             Action::Top => 0,
             Action::Bottom => last,
             Action::Enter | Action::Right => {
-                let Some(template) = self.templates.get(self.cursor) else { return Flow::Close };
+                let Some(template) = self.list.get(self.cursor) else { return Flow::Close };
                 let draft = PlaceDraft {
                     former: None,
                     name: self.name(&template.name),
@@ -80,35 +80,35 @@ impl Screen for Templates {
 
     fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
         let theme = &cx.theme;
-        let height = self.templates.len() as u16 + NEEDS + 3;
+        let height = self.list.len() as u16 + NEEDS + 3;
         let inner = framed(frame, area, 100, height, "Add a place: which kind?", cx);
         let below = if inner.height > 2 * NEEDS { NEEDS + 1 } else { 0 };
-        let list = Rect { height: inner.height - below, ..inner };
-        let shown_lines = usize::from(list.height);
+        let rows = Rect { height: inner.height - below, ..inner };
+        let shown_lines = usize::from(rows.height);
         self.top = self.top.min(self.cursor).max((self.cursor + 1).saturating_sub(shown_lines));
-        let names = self.templates.iter().map(|t| text::width(&t.title)).max().unwrap_or(0);
-        for (n, template) in self.templates.iter().enumerate().skip(self.top).take(shown_lines) {
+        let names = self.list.iter().map(|t| text::width(&t.title)).max().unwrap_or(0);
+        for (n, template) in self.list.iter().enumerate().skip(self.top).take(shown_lines) {
             let at = n == self.cursor;
             let mark = if at { "▸ " } else { "  " };
             let pad = " ".repeat(names + 2 - text::width(&template.title));
-            let room = usize::from(list.width).saturating_sub(names + 4);
+            let room = usize::from(rows.width).saturating_sub(names + 4);
             let dim = if at { Style::default() } else { theme.style(Role::Dim) };
-            let name = shown(&template.title, usize::from(list.width).saturating_sub(2));
+            let name = shown(&template.title, usize::from(rows.width).saturating_sub(2));
             let mut spans = vec![Span::raw(mark), Span::raw(name), Span::raw(pad)];
             if room > 12 {
                 spans.push(Span::styled(text::fit(&template.about, room).into_owned(), dim));
             }
             let style = if at { theme.style(Role::Cursor) } else { Style::default() };
-            let area = Rect { y: list.y + (n - self.top) as u16, height: 1, ..list };
+            let area = Rect { y: rows.y + (n - self.top) as u16, height: 1, ..rows };
             frame.render_widget(Paragraph::new(Line::from(spans)).style(style), area);
         }
-        if let Some(template) = self.templates.get(self.cursor).filter(|_| below > 0) {
+        if let Some(template) = self.list.get(self.cursor).filter(|_| below > 0) {
             let endpoint = template.endpoint.as_deref().filter(|e| !e.is_empty()).unwrap_or_default();
             let lines = vec![
                 Line::styled(endpoint.to_owned(), theme.style(Role::Accent)),
                 Line::from(vec![Span::styled("needs ", theme.style(Role::Dim)), Span::raw(template.needs.clone())]),
             ];
-            let area = Rect { y: list.bottom() + 1, height: NEEDS, ..inner };
+            let area = Rect { y: rows.bottom() + 1, height: NEEDS, ..inner };
             frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: true }), area);
         }
     }

@@ -166,5 +166,6 @@ impl S3 {
 
 /// Refused for what one may do, and not for who one is.
 fn is_forbidden(fault: &Fault) -> bool {
-    matches!(fault.code.as_str(), "AccessDenied" | "AllAccessDisabled") || fault.code.is_empty() && fault.status == Some(403)
+    matches!(fault.code.as_str(), "AccessDenied" | "AllAccessDisabled")
+        || fault.code.is_empty() && fault.status == Some(403)
 }

@@ -494,8 +494,17 @@ mod tests {
         assert_eq!((form.secret("secret"), form.text("secret")), ("s3cr3t", ""));
         let style = ratatui::style::Style::default();
         let look = Look {
-            text: style, dim: style, faint: style, focus: style, field: style, cursor: style, accent: style,
-            container: style, bad: style, good: style, unicode: true,
+            text: style,
+            dim: style,
+            faint: style,
+            focus: style,
+            field: style,
+            cursor: style,
+            accent: style,
+            container: style,
+            bad: style,
+            good: style,
+            unicode: true,
         };
         let area = ratatui::layout::Rect::new(0, 0, 40, 12);
         let drawn = |form: &mut Form| {
