@@ -261,8 +261,10 @@ impl Stores {
                 Opened { store: Arc::new(web), backend: Backend::Other, site: site(&id.authority) }
             }
             Scheme::Gs | Scheme::Az => {
-                let store = other::open(&self.options_now(), id, &self.0.log)?;
-                Opened { store, backend: Backend::Other, site: site(id.scheme.as_str()) }
+                let options = self.options_now();
+                let store = other::open(&options, id, &self.0.log)?;
+                let endpoint = other::endpoint(&options, id)?;
+                Opened { store, backend: Backend::Other, site: site(s3::host_of(&endpoint)) }
             }
         })
     }

@@ -147,7 +147,7 @@ impl Stores {
 
     /// Knocks at what is not S3; tells whether it answers.
     async fn knock_at(&self, location: &Location, url: &str, report: &Report) -> bool {
-        let host = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or(url).to_owned();
+        let host = super::s3::host_of(url).to_owned();
         let site = Site {
             scheme: location.scheme(),
             bucket: location.bucket().to_owned(),

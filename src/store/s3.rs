@@ -94,7 +94,7 @@ impl Account {
         Site {
             scheme: Scheme::S3,
             bucket: id.authority.clone(),
-            host: host_of(&self.endpoint(region)),
+            host: host_of(&self.endpoint(region)).to_owned(),
             region: region.to_owned(),
             profile: id.profile.clone(),
             owner: self.access.profile.clone(),
@@ -167,9 +167,9 @@ impl Account {
 }
 
 /// `host:port` of an endpoint.
-fn host_of(endpoint: &str) -> String {
+pub(super) fn host_of(endpoint: &str) -> &str {
     let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest).to_owned()
+    rest.split('/').next().unwrap_or(rest)
 }
 
 /// The SDK wants to own its provider.
