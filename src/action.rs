@@ -109,6 +109,11 @@ actions! {
     Undelete, "undelete", "Bring the deleted object back";
     ReadOnly, "read-only", "Allow or forbid writing to this place";
 
+    AddPlace, "add-place", "Add a place: choose a template, fill in a form";
+    EditPlace, "edit-place", "Edit the place: endpoint, keys, lock, note";
+    RemovePlace, "remove-place", "Forget the place, bookmark or recent one";
+    CheckPlace, "check-place", "Check the place: who am I, which buckets, round-trip time";
+
     Upload, "upload", "Upload files with metadata";
     Convert, "convert", "Convert to another format";
     Benchmark, "benchmark", "Benchmark formats and storages";

@@ -5,6 +5,7 @@
 //! 130 cancelled.
 #![allow(clippy::doc_markdown)] // these comments are what --help prints
 
+use crate::config::{Config, Folders};
 use crate::error::{Error, Result};
 use crate::store::{Options, Stores};
 use clap::{Args, Parser, Subcommand};
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 mod du;
 mod ls;
 mod out;
+mod places;
 mod presign;
 mod preview;
 mod rows;
@@ -138,6 +140,9 @@ pub enum Verb {
     /// What ran, runs, and can be resumed
     #[command(subcommand)]
     Jobs(work::JobsVerb),
+    /// Places: list them, or check whether one works
+    #[command(subcommand)]
+    Places(places::Verb),
     /// Make a bucket
     Mb {
         /// s3://bucket/
@@ -178,8 +183,21 @@ pub async fn run(cli: Cli) -> Result<u8> {
     }
 }
 
+/// The configuration. A computer without a home folder has none.
+fn config(global: &Global) -> Result<Config> {
+    match (&global.config, Folders::find()) {
+        (Some(file), _) => Config::load(file),
+        (None, Ok(folders)) => Config::load(&folders.config.join("config.toml")),
+        (None, Err(_)) => Ok(Config::default()),
+    }
+}
+
 async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
-    let stores = Stores::new(global.store_options());
+    let config = config(global)?;
+    let mut options = global.store_options();
+    options.concurrency = options.concurrency.or(config.concurrency);
+    options.places = config.places;
+    let stores = Stores::new(options);
     // Written to its end when it is dropped.
     let _log = global.log.as_deref().map(|file| stores.log_to(file)).transpose()?;
     match verb {
@@ -200,6 +218,7 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         Verb::Bench(verb) => work::bench(stores, verb, global.json).await,
         Verb::Jobs(verb) => work::manage(stores, verb, global.json).await,
         Verb::Mb { location } => ls::mb(&stores, &location, global.json).await,
+        Verb::Places(verb) => places::run(&stores, verb, global.json).await,
         Verb::Demo { .. } => Err(Error::usage("the demo is started by the program itself")),
     }
 }

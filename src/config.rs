@@ -6,7 +6,16 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+mod edit;
+mod keys;
 pub mod lines;
+mod place;
+mod templates;
+
+pub use edit::{remove_place, save_place};
+pub use keys::{NewKeys, save_keys};
+pub use place::{Addressing, Place};
+pub use templates::{Ready, Shipped, Template};
 
 /// The configuration file. Every field may be missing.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -18,19 +27,18 @@ pub struct Config {
     pub graphics: Option<String>,
     /// Whether the mouse is used; the terminal's own selecting then needs Shift.
     pub mouse: bool,
-    /// Addresses offered on the Places screen, by name.
-    pub places: BTreeMap<String, String>,
+    /// Places by name: an address alone, or a table with all that a [`Place`] knows.
+    pub places: BTreeMap<String, Place>,
     /// Metadata templates of the upload form: a name, then keys and values.
     pub metadata_templates: BTreeMap<String, BTreeMap<String, String>>,
     /// Jobs that run at once.
     pub jobs: Option<usize>,
     /// Requests under way at once.
     pub concurrency: Option<usize>,
-    /// The file it was read from; empty where it was not.
+    /// The file that it was read from; where changes of places are written.
     #[serde(skip)]
-    pub file: PathBuf,
+    pub file: Option<PathBuf>,
 }
-
 /// The folders of secchi.
 #[derive(Clone, Debug)]
 pub struct Folders {
@@ -98,8 +106,14 @@ impl Config {
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(err) => return Err(Error::from(err)).context(|| path.display().to_string()),
         };
-        let config = Self::from_toml(&text).context(|| path.display().to_string())?;
-        Ok(Self { file: path.to_path_buf(), ..config })
+        let mut config = Self::from_toml(&text).context(|| path.display().to_string())?;
+        config.file = Some(path.to_owned());
+        Ok(config)
+    }
+
+    /// The file that changes are written to.
+    pub fn file(&self, folders: &Folders) -> PathBuf {
+        self.file.clone().unwrap_or_else(|| folders.config.join("config.toml"))
     }
 
     /// Writes one line of a file of the user's: what `change` makes of its text, which may be empty.
@@ -128,6 +142,9 @@ impl Config {
     /// Reads the text of a configuration file; the shipped metadata template is always there.
     pub fn from_toml(text: &str) -> Result<Self> {
         let mut config: Self = toml::from_str(text).map_err(|e| Error::usage(e.message()))?;
+        for (name, place) in &config.places {
+            place.check(name)?;
+        }
         config
             .metadata_templates
             .entry("FAIR-EASE COG".to_owned())

@@ -35,6 +35,7 @@
 //! | a kind of job | `jobs/x.rs` and one line; the form that opens it |
 //! | a screen | `screens/x.rs`, a variant of [`screen::Open`], an arm, a section of `assets/keymap.toml` |
 //! | an action | one line in [`action`] and one in `assets/keymap.toml` |
+//! | a template of a place, open data | a table in `assets/places.toml` |
 //! | a theme | `themes/x.toml` and one line in [`theme`] |
 //!
 //! # The loop

@@ -6,7 +6,8 @@
 //! | `s3://allas@bucket/key` | the same with the profile `allas` |
 //! | `s3://bucket/key?versionId=ID` | one version of an object |
 //! | `s3://` or `s3://allas@` | the buckets of an account |
-//! | `gs://bucket/key`, `az://container/key` | Google and Azure |
+//! | `gs://bucket/key`, `az://account@container/key` | Google and Azure |
+//! | `abfss://container@account.dfs.core.windows.net/key` | Azure, as Hadoop writes it |
 //! | `https://host/path` | a web server |
 //! | `memory:///key` | a store in this process, for tests |
 //! | `file:///path`, `/path`, `./path`, `~/path` | the local disk |
@@ -127,6 +128,10 @@ impl Location {
         }
         let (authority, key) = rest.split_once('/').unwrap_or((rest, ""));
         let (profile, authority) = match authority.rsplit_once('@') {
+            // Hadoop writes them the other way round.
+            Some((container, host)) if scheme == Scheme::Az && host.contains('.') => {
+                (Some(host.split('.').next().unwrap_or(host).to_owned()), container)
+            }
             Some((profile, host)) if !matches!(scheme, Scheme::Http | Scheme::Https) => {
                 (Some(profile.to_owned()), host)
             }

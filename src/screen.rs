@@ -3,7 +3,7 @@
 
 use crate::action::Action;
 use crate::basket::Basket;
-use crate::config::{Config, Folders};
+use crate::config::{Config, Folders, Place};
 use crate::demo::{self, Demo};
 use crate::du::Sizes;
 use crate::error::{Error, Result};
@@ -51,7 +51,8 @@ pub struct Cx {
     pub recents: Vec<Location>,
     /// Places to come back to.
     pub bookmarks: Vec<Location>,
-    /// Stores that may be written to: what is not here is read-only until the user says so.
+    /// Stores that the user has allowed to write to in this session
+    /// (for what a place itself allows, see [`Cx::is_writable`]).
     pub writable: BTreeSet<StoreId>,
     /// What is selected, in all folders and tabs.
     pub basket: Basket,
@@ -61,6 +62,8 @@ pub struct Cx {
     pub mouse: bool,
     /// Where things that can be clicked were drawn.
     pub hits: Hits,
+    /// Stores that the user has locked in this session, although their place may be written to.
+    pub locked: BTreeSet<StoreId>,
     /// The embedded demo, once it was opened.
     pub demo: Option<Demo>,
     /// Text to be put on the clipboard by the loop.
@@ -106,6 +109,46 @@ impl Cx {
         Ok(location)
     }
 
+    /// Whether a store may be written to from the screen: the program's start goes before the session's
+    /// switch, of the bucket and then of its whole place, and that before what the place itself says.
+    /// Commands know the first and the last alone.
+    pub fn is_writable(&self, id: &StoreId) -> bool {
+        if self.stores.options().read_only {
+            return false;
+        }
+        let account = account_of(id);
+        for id in [id, &account] {
+            if self.locked.contains(id) {
+                return false;
+            }
+            if self.writable.contains(id) {
+                return true;
+            }
+        }
+        self.stores.lock(id) == Some(false)
+    }
+
+    /// Allows or forbids writing to a store for this session. An id without a bucket stands for all of
+    /// its place.
+    pub fn set_writable(&mut self, id: &StoreId, on: bool) {
+        if id.authority.is_empty() {
+            let whole = |other: &StoreId| account_of(other) != *id;
+            self.writable.retain(whole);
+            self.locked.retain(whole);
+        }
+        let (to, from) =
+            if on { (&mut self.writable, &mut self.locked) } else { (&mut self.locked, &mut self.writable) };
+        from.remove(id);
+        to.insert(id.clone());
+        self.stores.unlock(id, on);
+    }
+
+    /// A configuration that was edited: its places are known from now on.
+    pub fn set_config(&mut self, config: Config) {
+        self.stores.set_places(config.places.clone());
+        self.config = Arc::new(config);
+    }
+
     /// Shows a message.
     pub fn toast(&mut self, text: impl Into<String>) {
         self.toasts.push(Toast { text: text.into(), bad: false, since: Instant::now() });
@@ -116,6 +159,24 @@ impl Cx {
         let hint = error.hint().map(|h| format!(" — {h}")).unwrap_or_default();
         self.toasts.push(Toast { text: format!("{error}{hint}"), bad: true, since: Instant::now() });
     }
+}
+
+/// The account that a bucket belongs to.
+fn account_of(id: &StoreId) -> StoreId {
+    StoreId { authority: String::new(), ..id.clone() }
+}
+
+/// What a form for a place begins with.
+#[derive(Clone, Debug, Default)]
+pub struct PlaceDraft {
+    /// Its name in the configuration, where it stands there already.
+    pub former: Option<String>,
+    /// The name proposed.
+    pub name: String,
+    /// As far as it is known.
+    pub place: Place,
+    /// What a user must have, and where it is got.
+    pub needs: String,
 }
 
 /// What became of an action.
@@ -206,6 +267,10 @@ pub enum Open {
     Log,
     /// Leave although jobs run?
     ConfirmQuit,
+    /// Templates to add a place from.
+    PlaceTemplates,
+    /// The form for adding or editing a place.
+    PlaceForm(Box<PlaceDraft>),
 }
 
 /// One full-screen view or popup. All methods run on the loop's task and never wait.

@@ -3,7 +3,7 @@
 //! only the signed links do, and those are made when the user asks.
 
 use crate::location::{Location, Scheme};
-use crate::store::{Method, Origin, Reach};
+use crate::store::{Keyring, Method, Reach};
 use crate::text;
 
 mod python;
@@ -111,7 +111,7 @@ pub fn offers(locations: &[Location], media_type: Option<&str>, reach: &Reach) -
         menu.lines('u', "https URL", |l| reach.url(l));
     }
     let is_object = locations.iter().all(|l| l.scheme() == Scheme::S3 && !l.is_container());
-    let can_sign = is_object && reach.origin != Origin::Nobody;
+    let can_sign = is_object && reach.origin != Keyring::Nobody;
     if can_sign {
         menu.link('r', "link to read", Language::Plain, Method::Get, false);
         if locations.len() == 1 {
@@ -191,11 +191,11 @@ pub fn note(locations: &[Location], reach: &Reach) -> Option<String> {
         return None;
     }
     Some(match reach.origin {
-        Origin::Program => {
+        Keyring::Program => {
             "The demo's keys live in this program alone: elsewhere only its signed links work, while it runs."
                 .to_owned()
         }
-        Origin::S3cfg => format!(
+        Keyring::S3cfg => format!(
             "The keys of {} are in a file of s3cmd: other tools need them as [{}] in ~/.aws/credentials.",
             text::clean(profile),
             text::clean(profile)

@@ -2,7 +2,8 @@
 //!
 //! | file of `store/` | what it knows |
 //! |---|---|
-//! | `environment`, `profiles`, `credentials` | who asks, and where |
+//! | `environment`, `profiles`, `places`, `credentials` | who asks, and where |
+//! | `check`, `s3/check` | whether a place works: who am I, which buckets, how far |
 //! | `transport` | the two HTTP stacks |
 //! | `log`, `redact` | the log of requests; addresses without secrets |
 //! | `link` | URLs and signed links for others |
@@ -14,6 +15,7 @@
 //! | `listing`, `upload` | pages; puts and parts |
 //! | `facts` | versions, changes to what is kept beside the bytes, facts of buckets |
 
+use crate::config::Place;
 use crate::entry::{Detail, Stat};
 use crate::error::{Error, Kind, Result};
 use crate::listing::Pages;
@@ -23,13 +25,14 @@ use crate::task::Waker;
 use bytes::Bytes;
 use errors::Site;
 use futures::stream::StreamExt as _;
-use metered::{Metered, Traffic};
+use metered::{Lock, Metered, Traffic};
 use object_store::path::Path;
 use object_store::{Attribute, GetOptions, ObjectStore, ObjectStoreExt as _};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
+mod check;
 pub mod credentials;
 mod environment;
 mod errors;
@@ -43,6 +46,7 @@ mod log;
 mod memory;
 mod metered;
 mod other;
+mod places;
 mod profiles;
 mod rawkey;
 mod redact;
@@ -50,11 +54,12 @@ mod s3;
 mod transport;
 mod upload;
 
-pub use credentials::Profile;
+pub use check::{Finding, Topic};
+pub use credentials::{Origin, Profile};
 pub use environment::Environment;
 pub use errors::cause;
 pub use facts::{Access, Aspect, Change, Fact, Grant, Told};
-pub use link::{LONGEST_LINK, Link, Method, Origin, Reach, parse_expiry};
+pub use link::{Keyring, LONGEST_LINK, Link, Method, Reach, parse_expiry};
 pub use log::{Exchange, LogFile, LogWatch};
 pub use redact::address as redacted;
 pub use upload::UploadMeta;
@@ -81,6 +86,8 @@ pub struct Options {
     pub read_only: bool,
     /// Requests under way at once, for all stores together; `None`: a modest default.
     pub concurrency: Option<usize>,
+    /// Places of the configuration, by name.
+    pub places: BTreeMap<String, Place>,
     /// Where variables and the home folder are read; the process's unless a test says otherwise.
     pub environment: Environment,
 }
@@ -97,6 +104,10 @@ struct Inner {
     /// The store behind `memory://`.
     memory: Arc<memory::Memory>,
     given: Mutex<BTreeMap<String, Given>>,
+    /// What the configuration says now: it may be edited.
+    places: Mutex<Arc<BTreeMap<String, Place>>>,
+    /// Read-only places that the user has unlocked in this session.
+    unlocked: Mutex<BTreeSet<StoreId>>,
     /// By profile: connections and credentials are shared by all its buckets.
     accounts: Mutex<HashMap<Option<String>, Arc<s3::Account>>>,
     opened: Mutex<HashMap<StoreId, Opened>>,
@@ -147,7 +158,7 @@ pub struct StoreHandle {
     site: Arc<Site>,
     id: StoreId,
     traffic: Traffic,
-    read_only: bool,
+    lock: Lock,
     /// Key and version of the location that it was opened for, where that names a version.
     pinned: Option<(String, String)>,
 }
@@ -168,6 +179,8 @@ impl Stores {
     pub fn new(options: Options) -> Self {
         let places = options.concurrency.unwrap_or(CONCURRENCY).clamp(1, Semaphore::MAX_PERMITS);
         Self(Arc::new(Inner {
+            places: Mutex::new(Arc::new(options.places.clone())),
+            unlocked: Mutex::default(),
             options,
             meter: Meter::new(),
             gate: Arc::new(Semaphore::new(places)),
@@ -191,8 +204,10 @@ impl Stores {
             name: name.clone(),
             endpoint: Some(g.endpoint.clone()),
             region: Some(g.region.clone()),
+            origin: Origin::Program,
+            credentials: "its own".to_owned(),
         });
-        ours.chain(credentials::profiles_in(&self.0.options.environment)).collect()
+        ours.chain(places::profiles(&self.options_now())).collect()
     }
 
     /// Makes `s3://name@bucket/` lead to this server: the demo's.
@@ -237,12 +252,12 @@ impl Stores {
             .as_ref()
             .is_some_and(|name| self.0.given.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name));
         if is_given {
-            (reach.origin, reach.profile) = (Origin::Program, id.profile.clone());
+            (reach.origin, reach.profile) = (Keyring::Program, id.profile.clone());
         } else if let Some(profile) = &reach.profile
-            && reach.origin == Origin::Profile
+            && reach.origin == Keyring::Profile
             && !credentials::is_aws_profile(&self.0.options.environment, profile)
         {
-            reach.origin = Origin::S3cfg;
+            reach.origin = Keyring::S3cfg;
         }
         let opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
         if let Some(opened) = opened.filter(|o| !o.site.region.is_empty()) {
@@ -265,11 +280,11 @@ impl Stores {
             kept.entry(id.clone()).or_insert(opened).clone()
         };
         let traffic = Traffic { meter: meter.clone(), gate: self.0.gate.clone() };
-        let read_only = self.0.options.read_only;
+        let lock = self.lock_now(id);
         let Opened { store, backend, site } = opened;
-        let store = Arc::new(Metered::new(store, traffic.clone(), site.clone(), read_only));
+        let store = Arc::new(Metered::new(store, traffic.clone(), site.clone(), lock));
         let pinned = location.version().map(|version| (location.key().to_owned(), version.to_owned()));
-        Ok(StoreHandle { store, backend, site, id: id.clone(), traffic, read_only, pinned })
+        Ok(StoreHandle { store, backend, site, id: id.clone(), traffic, lock, pinned })
     }
 
     async fn connect(&self, id: &StoreId) -> Result<Opened> {
@@ -304,8 +319,10 @@ impl Stores {
                 Opened { store: Arc::new(web), backend: Backend::Other, site: site(&id.authority) }
             }
             Scheme::Gs | Scheme::Az => {
-                let store = other::open(&self.0.options, id, &self.0.log)?;
-                Opened { store, backend: Backend::Other, site: site(id.scheme.as_str()) }
+                let options = self.options_now();
+                let store = other::open(&options, id, &self.0.log)?;
+                let endpoint = other::endpoint(&options, id)?;
+                Opened { store, backend: Backend::Other, site: site(s3::host_of(&endpoint)) }
             }
         })
     }
@@ -320,7 +337,7 @@ impl Stores {
             named.and_then(|name| self.0.given.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned());
         let access = match given {
             Some(given) => credentials::Access::given(&given),
-            None => credentials::access(&self.0.options, named)?,
+            None => credentials::access(&self.options_now(), named)?,
         };
         let account = Arc::new(s3::Account::new(access, &self.0.log)?);
         accounts.insert(id.profile.clone(), account.clone());

@@ -39,6 +39,7 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     let named_theme = named_theme.map(|name| Theme::find(name, &folders.config.join("themes"))).transpose()?;
     let mut options = global.store_options();
     options.concurrency = options.concurrency.or(config.concurrency);
+    options.places.clone_from(&config.places);
     let open = match &start {
         Start::Demo | Start::At(None) => Open::Places,
         Start::At(Some(text)) => {
@@ -79,6 +80,7 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
         basket: Basket::default(),
         sizes: Sizes::default(),
         hits: Hits::default(),
+        locked: BTreeSet::new(),
         demo: None,
         clipboard: None,
         clipboard_works: caps.clipboard.is_sure(),

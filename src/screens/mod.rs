@@ -11,8 +11,8 @@ use crate::screen::{Cx, Open, Screen};
 use ratatui::text::Line;
 
 mod browse;
-mod log;
 mod facts;
+mod log;
 mod places;
 mod popup;
 mod preview;
@@ -44,6 +44,8 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::UploadForm { destination } => Box::new(forms::UploadPlan::screen(&destination, cx)),
         Open::ConvertForm { source } => Box::new(forms::ConvertPlan::screen(&source, cx)),
         Open::BenchForm { candidates } => Box::new(forms::BenchPlan::screen(&candidates, cx)),
+        Open::PlaceTemplates => Box::new(places::Templates::open(cx)),
+        Open::PlaceForm(draft) => Box::new(forms::PlaceForm::open(*draft, cx)),
         Open::BenchDashboard(id) => Box::new(bench::Dashboard::new(id, cx)),
     }
 }

@@ -3,11 +3,11 @@
 use super::plain;
 use super::quote::python as quoted;
 use crate::location::{Location, Scheme};
-use crate::store::{Origin, Reach};
+use crate::store::{Keyring, Reach};
 
 /// The profile to be named, where other tools find it.
 pub(super) fn profile(reach: &Reach) -> Option<&str> {
-    matches!(reach.origin, Origin::Profile | Origin::S3cfg).then_some(reach.profile.as_deref()).flatten()
+    matches!(reach.origin, Keyring::Profile | Keyring::S3cfg).then_some(reach.profile.as_deref()).flatten()
 }
 
 /// `name=value, name=value`, long ones a line each.
@@ -27,7 +27,7 @@ fn s3fs(location: &Location, reach: &Reach) -> Option<String> {
         return None;
     }
     let mut parts = Vec::new();
-    if reach.origin == Origin::Nobody {
+    if reach.origin == Keyring::Nobody {
         parts.push("\"anon\": True".to_owned());
     }
     if let Some(profile) = profile(reach) {
@@ -73,7 +73,7 @@ fn boto3_client(reach: &Reach) -> String {
     if let Some(ca) = &reach.ca {
         args.push(format!("verify={}", quoted(&ca.to_string_lossy())));
     }
-    if reach.origin == Origin::Nobody {
+    if reach.origin == Keyring::Nobody {
         args.push("config=Config(signature_version=UNSIGNED)".to_owned());
     }
     format!("boto3.Session({session}).client({})", args.join(", "))
@@ -100,7 +100,7 @@ pub(super) fn parquet(location: &Location, reach: &Reach, geo: bool) -> Option<S
         return Some(format!("{import}\n\n{}", reader(&quoted(&path))));
     }
     let mut args = Vec::new();
-    if reach.origin == Origin::Nobody {
+    if reach.origin == Keyring::Nobody {
         args.push("anonymous=True".to_owned());
     }
     if let Some((host, is_tls)) = reach.host() {
@@ -165,7 +165,7 @@ pub(super) fn raster(location: &Location, reach: &Reach) -> Option<String> {
         return Some(format!("import rasterio\n\nwith rasterio.open({path}) as src:\n    print(src.profile)"));
     }
     let mut session = Vec::new();
-    if reach.origin == Origin::Nobody {
+    if reach.origin == Keyring::Nobody {
         session.push("aws_unsigned=True".to_owned());
     }
     if let Some(profile) = profile(reach) {
@@ -195,7 +195,7 @@ pub(super) fn raster(location: &Location, reach: &Reach) -> Option<String> {
 
 /// How `pystac` reads from S3: it does not by itself.
 fn stac_io(reach: &Reach) -> String {
-    let unsigned = if reach.origin == Origin::Nobody {
+    let unsigned = if reach.origin == Keyring::Nobody {
         "from botocore import UNSIGNED\nfrom botocore.config import Config\n"
     } else {
         ""
@@ -239,7 +239,7 @@ pub(super) fn odc(location: &Location, reach: &Reach) -> Option<String> {
                 settings.push("AWS_HTTPS=\"NO\"".to_owned());
             }
         }
-        if reach.origin == Origin::Nobody {
+        if reach.origin == Keyring::Nobody {
             settings.push("aws_unsigned=True".to_owned());
         }
     }

@@ -4,7 +4,7 @@ use super::plain;
 use super::python::profile;
 use super::quote::shell;
 use crate::location::{Location, Scheme};
-use crate::store::{Method, Origin, Reach};
+use crate::store::{Keyring, Method, Reach};
 
 /// The path under which GDAL knows it. <https://gdal.org/en/stable/user/virtual_file_systems.html>
 pub(super) fn gdal_path(location: &Location) -> Option<String> {
@@ -25,7 +25,7 @@ pub(super) fn gdalinfo(location: &Location, reach: &Reach, is_zarr: bool) -> Opt
     let path = gdal_path(location)?;
     let mut words = Vec::new();
     if location.scheme() == Scheme::S3 {
-        if reach.origin == Origin::Nobody {
+        if reach.origin == Keyring::Nobody {
             words.push("AWS_NO_SIGN_REQUEST=YES".to_owned());
         }
         if let Some(profile) = profile(reach) {
@@ -86,7 +86,7 @@ pub(super) fn aws(location: &Location, reach: &Reach) -> Option<String> {
     if is_folder {
         words.push("--recursive".to_owned());
     }
-    if reach.origin == Origin::Nobody {
+    if reach.origin == Keyring::Nobody {
         words.push("--no-sign-request".to_owned());
     }
     if let Some(profile) = profile(reach) {
@@ -112,7 +112,7 @@ pub(super) fn rclone(location: &Location, reach: &Reach) -> Option<String> {
     }
     let value = |v: &str| format!("\"{}\"", v.replace('"', "\"\""));
     let mut remote = format!(":s3,provider={}", if reach.endpoint.is_some() { "Other" } else { "AWS" });
-    if reach.origin != Origin::Nobody {
+    if reach.origin != Keyring::Nobody {
         remote.push_str(",env_auth=true");
     }
     if let Some(profile) = profile(reach) {

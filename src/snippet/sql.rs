@@ -3,7 +3,7 @@
 use super::plain;
 use super::quote::{sql, sql_path};
 use crate::location::{Location, Scheme};
-use crate::store::{Origin, Reach};
+use crate::store::{Keyring, Reach};
 
 /// Reads a file with `function`; on S3 with a secret that names a profile and holds no key.
 pub(super) fn select(function: &str, location: &Location, reach: &Reach) -> String {
@@ -23,7 +23,7 @@ pub(super) fn select(function: &str, location: &Location, reach: &Reach) -> Stri
 fn secret(reach: &Reach) -> String {
     let mut lines = vec!["INSTALL httpfs; LOAD httpfs;".to_owned()];
     let mut parts = vec!["TYPE s3".to_owned()];
-    if reach.origin != Origin::Nobody {
+    if reach.origin != Keyring::Nobody {
         lines.push("INSTALL aws; LOAD aws;".to_owned());
         parts.push("PROVIDER credential_chain".to_owned());
         if let Some(profile) = super::python::profile(reach) {

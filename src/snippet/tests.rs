@@ -14,7 +14,7 @@ fn ceph() -> Reach {
         profile: Some("allas".into()),
         path_style: true,
         ca: None,
-        origin: Origin::Profile,
+        origin: Keyring::Profile,
     }
 }
 
@@ -29,11 +29,11 @@ fn reaches() -> Vec<Reach> {
             profile: Some("a\"b'c\\".into()),
             ..ceph()
         },
-        Reach { profile: Some("default".into()), region: None, origin: Origin::Profile, ..Reach::default() },
-        Reach { origin: Origin::Environment, ..Reach::default() },
+        Reach { profile: Some("default".into()), region: None, origin: Keyring::Profile, ..Reach::default() },
+        Reach { origin: Keyring::Environment, ..Reach::default() },
         Reach { region: Some("us-west-2".into()), ..Reach::default() },
-        Reach { origin: Origin::Program, profile: Some("demo".into()), ..ceph() },
-        Reach { origin: Origin::S3cfg, ..ceph() },
+        Reach { origin: Keyring::Program, profile: Some("demo".into()), ..ceph() },
+        Reach { origin: Keyring::S3cfg, ..ceph() },
     ]
 }
 

@@ -3,8 +3,10 @@
 
 use super::environment::Environment;
 use super::errors;
-pub use super::profiles::Profile;
+use super::places;
+pub use super::profiles::{Origin, Profile};
 use super::profiles::{Profiles, aws_file};
+use crate::config::{Addressing, Place};
 use crate::error::{Error, Kind, Result};
 use crate::store::Options;
 use async_trait::async_trait;
@@ -18,7 +20,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_s3::config::{Region, SharedHttpClient};
 use object_store::aws::AwsCredential;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -110,7 +112,9 @@ pub(super) fn access(options: &Options, named: Option<&str>) -> Result<Access> {
     let environment = &options.environment;
     let profiles = Profiles::load(environment);
     let explicit = named.or(options.profile.as_deref()).map(str::to_owned);
+    let place = explicit.as_deref().and_then(|name| places::named(options, &profiles, name));
     let mut access = match &explicit {
+        Some(name) if let Some(place) = &place => place_access(environment, &profiles, name, place)?,
         Some(name) if profiles.has_aws(name) => aws_access(environment, &profiles, name, true),
         Some(name) => s3cfg_access(&profiles, name).ok_or_else(|| unknown_profile(name, &profiles))?,
         None => default_access(environment, &profiles)?,
@@ -121,8 +125,11 @@ pub(super) fn access(options: &Options, named: Option<&str>) -> Result<Access> {
     access.path_style = options.path_style.or(access.path_style);
     if options.no_sign_request {
         access.source = None;
-    } else if access.source.is_none() {
-        return Err(no_credentials(explicit.as_deref(), &profiles));
+    } else if access.source.is_none() && !place.as_ref().is_some_and(|p| p.anonymous) {
+        return Err(match (&place, explicit.as_deref()) {
+            (Some(place), Some(name)) if place.profile.is_none() && !profiles.has(name) => places::no_keys(name),
+            (place, name) => no_credentials(place.as_ref().and_then(|p| p.profile.as_deref()).or(name), &profiles),
+        });
     }
     Ok(access)
 }
@@ -185,6 +192,40 @@ fn profile_source(environment: &Environment, profiles: &Profiles, name: &str) ->
         files = files.with_file(EnvConfigFileKind::Credentials, path);
     }
     Some(Source::Profile(name.to_owned(), files.build()))
+}
+
+/// A place of the user: its own words go before those of the profile whose credentials it uses.
+fn place_access(environment: &Environment, profiles: &Profiles, name: &str, place: &Place) -> Result<Access> {
+    let blank = || Access { profile: None, endpoint: None, region: None, path_style: None, ca: None, source: None };
+    let used = place.profile.as_deref().or_else(|| profiles.has(name).then_some(name));
+    let mut access = match used {
+        _ if place.anonymous => blank(),
+        Some(used) if profiles.has_aws(used) => aws_access(environment, profiles, used, true),
+        Some(used) => s3cfg_access(profiles, used).ok_or_else(|| unknown_profile(used, profiles))?,
+        // Only the credentials: an endpoint of the environment is another place.
+        None => {
+            let default = default_access(environment, profiles)?;
+            Access { profile: default.profile, ca: default.ca, source: default.source, ..blank() }
+        }
+    };
+    access.endpoint = place.endpoint.clone().or(access.endpoint);
+    access.region = place.region.clone().or(access.region);
+    access.path_style = place.addressing.map(|a| a == Addressing::Path).or(access.path_style);
+    access.ca = place.ca_bundle.as_deref().map(|p| home_path(environment, p)).or(access.ca);
+    Ok(access)
+}
+
+/// A path of a file of settings: `~/` is the home folder.
+fn home_path(environment: &Environment, path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), environment.home()) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
+    }
+}
+
+/// Where keys that the user types are written: `~/.aws/credentials`, or the file that the variable names.
+pub fn credentials_file(environment: &Environment) -> Option<PathBuf> {
+    aws_file(environment, "AWS_SHARED_CREDENTIALS_FILE", "credentials")
 }
 
 fn s3cfg_access(profiles: &Profiles, name: &str) -> Option<Access> {

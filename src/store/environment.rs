@@ -25,6 +25,18 @@ impl Environment {
         value.filter(|v| !v.is_empty())
     }
 
+    /// All variables whose names begin so, with values that are not empty.
+    pub(crate) fn beginning_with(&self, prefix: &str) -> Vec<(String, String)> {
+        let fits = |(name, value): &(String, String)| name.starts_with(prefix) && !value.is_empty();
+        match &self.0 {
+            Some(fixed) => fixed.iter().map(|(k, v)| (k.clone(), v.clone())).filter(fits).collect(),
+            None => std::env::vars_os()
+                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+                .filter(fits)
+                .collect(),
+        }
+    }
+
     /// Whether it is the process's own, which libraries that read it themselves see too.
     pub(crate) fn is_process(&self) -> bool {
         self.0.is_none()

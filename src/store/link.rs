@@ -95,7 +95,7 @@ pub fn parse_expiry(text: &str) -> Result<Duration> {
 
 /// Where the credentials of a place are, as tools outside must find them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Origin {
+pub enum Keyring {
     /// A profile of `~/.aws`.
     Profile,
     /// A file of s3cmd, which no other tool reads.
@@ -123,7 +123,7 @@ pub struct Reach {
     /// PEM file of certificates to trust.
     pub ca: Option<PathBuf>,
     /// Where the credentials are.
-    pub origin: Origin,
+    pub origin: Keyring,
 }
 
 impl Reach {

@@ -49,12 +49,12 @@ pub(super) struct Metered {
     inner: Arc<dyn ObjectStore>,
     traffic: Traffic,
     site: Arc<Site>,
-    read_only: bool,
+    lock: Lock,
 }
 
 impl Metered {
-    pub(super) fn new(inner: Arc<dyn ObjectStore>, traffic: Traffic, site: Arc<Site>, read_only: bool) -> Self {
-        Self { inner, traffic, site, read_only }
+    pub(super) fn new(inner: Arc<dyn ObjectStore>, traffic: Traffic, site: Arc<Site>, lock: Lock) -> Self {
+        Self { inner, traffic, site, lock }
     }
 
     fn key(&self, path: &Path) -> String {
@@ -66,7 +66,7 @@ impl Metered {
     }
 
     fn writable(&self, path: &Path) -> Result<()> {
-        if self.read_only { Err(not_supported(read_only(&self.site.address(&self.key(path))))) } else { Ok(()) }
+        self.lock.check(|| self.site.address(&self.key(path))).map_err(not_supported)
     }
 
     async fn counted<T>(
@@ -170,9 +170,32 @@ fn answered<T>(request: Request, result: Result<T>) -> Result<(T, Request)> {
 }
 
 /// The sentence of read-only mode.
-pub(super) fn read_only(address: &str) -> Error {
-    Error::new(Kind::Denied, format!("{address} is not written to: secchi was started read-only"))
-        .with_hint("start it without --read-only")
+/// Whether a store may be written to, and who says that it may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// It may.
+    Open,
+    /// The program was started read-only.
+    Program,
+    /// Its place in the configuration is read-only.
+    Place,
+}
+
+impl Lock {
+    /// The sentence for a write to what `address` gives, where it is refused.
+    pub(super) fn check(self, address: impl FnOnce() -> String) -> std::result::Result<(), Error> {
+        let refused = |why: &str, hint: &str| {
+            Err(Error::new(Kind::Denied, format!("{} is not written to: {why}", address())).with_hint(hint))
+        };
+        match self {
+            Self::Open => Ok(()),
+            Self::Program => refused("secchi was started read-only", "start it without --read-only"),
+            Self::Place => refused(
+                "its place is read-only",
+                "take out read_only of the place in config.toml, or unlock it on the screen",
+            ),
+        }
+    }
 }
 
 pub(super) fn not_supported(err: Error) -> object_store::Error {
@@ -331,9 +354,8 @@ impl ObjectStore for Metered {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        if self.read_only {
-            let address = self.site.address("");
-            return futures::stream::once(async move { Err(not_supported(read_only(&address))) }).boxed();
+        if let Err(err) = self.lock.check(|| self.site.address("")) {
+            return futures::stream::once(async move { Err(not_supported(err)) }).boxed();
         }
         let (traffic, site) = (self.traffic.clone(), self.site.clone());
         self.inner

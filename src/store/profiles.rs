@@ -12,6 +12,20 @@ use std::path::{Path, PathBuf};
 /// A file of settings is small; anything larger is something else.
 const LARGEST: u64 = 1 << 20;
 
+/// Who has set a profile up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The program itself: the demo.
+    Program,
+    /// `[places]` of `config.toml`.
+    Place,
+    /// `~/.aws/config` or `~/.aws/credentials`.
+    Aws,
+    /// A file of s3cmd.
+    S3cfg,
+}
+
 /// A named access that the user has set up: what the start screen shows. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Profile {
@@ -21,6 +35,10 @@ pub struct Profile {
     pub endpoint: Option<String>,
     /// Its region.
     pub region: Option<String>,
+    /// Who has set it up.
+    pub origin: Origin,
+    /// Where its credentials come from, in words; never what they are.
+    pub credentials: String,
 }
 
 /// Keys of a profile in lower case; nested ones as `s3.addressing_style`.
@@ -99,13 +117,43 @@ impl Profiles {
             name: name.clone(),
             endpoint: self.endpoint(name),
             region: self.aws(name, "region").map(str::to_owned),
+            origin: Origin::Aws,
+            credentials: self.credentials(name),
         });
         let s3cfg = self.s3cfg.iter().filter(|(name, _)| !self.aws.contains_key(*name)).map(|(name, s)| Profile {
             name: name.clone(),
             endpoint: s3cfg_endpoint(s),
             region: s3cfg_region(s),
+            origin: Origin::S3cfg,
+            credentials: self.credentials(name),
         });
         aws.chain(s3cfg).collect()
+    }
+
+    /// Where the credentials of a profile come from, in words.
+    pub(super) fn credentials(&self, name: &str) -> String {
+        let has = |key: &str| self.aws(name, key).is_some();
+        let id = |key: Option<&str>| key.map(|id| format!(" {}", masked(id))).unwrap_or_default();
+        if let Some(s3cfg) = self.s3cfg.get(name).filter(|_| !self.has_aws(name)) {
+            return format!("key{} of ~/.{name}", id(s3cfg.get("access_key").map(String::as_str)));
+        }
+        if has("role_arn") {
+            "a role (role_arn)".to_owned()
+        } else if has("aws_access_key_id") && has("aws_secret_access_key") {
+            let kind = if has("aws_session_token") { "temporary key" } else { "key" };
+            format!("{kind}{} of profile {name}", id(self.aws(name, "aws_access_key_id")))
+        } else if has("sso_session") || has("sso_start_url") || has("login_session") {
+            "single sign-on".to_owned()
+        } else if has("credential_process") {
+            "a process (credential_process)".to_owned()
+        } else {
+            "none".to_owned()
+        }
+    }
+
+    /// Whether any file holds it.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.has_aws(name) || self.s3cfg.contains_key(name)
     }
 
     /// Whether the AWS files hold it.
@@ -167,6 +215,14 @@ fn s3cfg_endpoint(section: &Section) -> Option<String> {
 /// s3cmd writes `US` for Amazon's first region, and for servers that have none.
 fn s3cfg_region(section: &Section) -> Option<String> {
     section.get("bucket_location").filter(|r| !r.is_empty() && *r != "US").cloned()
+}
+
+/// The name of a key as it is shown: enough to know it again, not all of it.
+pub(super) fn masked(id: &str) -> String {
+    let chars: Vec<char> = id.chars().collect();
+    let head: String = chars.iter().take(if chars.len() < 12 { 2 } else { 4 }).collect();
+    let tail: String = chars.iter().skip(chars.len().saturating_sub(2).max(4)).collect();
+    if chars.len() < 12 { format!("{head}…") } else { format!("{head}…{tail}") }
 }
 
 /// Where an AWS file is: the variable's word, else `~/.aws/NAME`.
@@ -282,6 +338,12 @@ mod tests {
                 "s3cfg-local http://127.0.0.1:7480 ",
             ]
         );
+        let sources: Vec<String> = profiles.list().into_iter().map(|p| p.credentials).collect();
+        assert_eq!(
+            sources,
+            ["key K… of profile allas", "none", "none", "none", "key A… of ~/.s3cfg", "key A… of ~/.s3cfg-local"]
+        );
+        assert_eq!(masked("AKIAIOSFODNN7EXAMPLE"), "AKIA…LE");
         assert_eq!(profiles.aws("allas", "s3.addressing_style"), Some("path"));
         assert_eq!(profiles.aws("allas", "aws_secret_access_key"), Some("S=#/x"));
         assert!(!format!("{profiles:?}").contains("S=#"));

@@ -6,7 +6,7 @@
 
 use super::credentials::{Access, Keys};
 use super::errors::{Doing, Fault, Site};
-use super::link::{Origin, Reach};
+use super::link::{Keyring, Reach};
 use super::log::{Exchange, Log};
 use super::metered::Traffic;
 use super::transport;
@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 mod ask;
 mod blank;
 mod bucket;
+mod check;
 pub(super) mod control;
 mod edit;
 pub(super) mod keys;
@@ -85,20 +86,8 @@ impl Account {
         };
         let bucket = id.authority.as_str();
         let region = self.region(bucket).await?;
-        let host = match &self.access.endpoint {
-            Some(endpoint) => host_of(endpoint),
-            None => format!("s3.{region}.amazonaws.com"),
-        };
-        let site = Arc::new(Site {
-            scheme: Scheme::S3,
-            bucket: bucket.to_owned(),
-            host,
-            region: region.clone(),
-            profile: id.profile.clone(),
-            owner: self.access.profile.clone(),
-            anonymous: keys.is_none(),
-            temporary: keys.is_some_and(|keys| keys.session_token().is_some()),
-        });
+        let temporary = keys.is_some_and(|keys| keys.session_token().is_some());
+        let site = Arc::new(self.site(id, &region, temporary));
         // A dot in the bucket's name does not fit the certificate for `*.s3.amazonaws.com`.
         let path_style = self.access.path_style() || bucket.contains('.');
         let data = if bucket.is_empty() { None } else { Some(self.data(bucket, &region, path_style)?) };
@@ -123,11 +112,30 @@ impl Account {
             path_style: self.access.path_style(),
             ca: self.access.ca.clone(),
             origin: match (&self.keys, &self.access.profile) {
-                (None, _) => Origin::Nobody,
-                (Some(_), Some(_)) => Origin::Profile,
-                (Some(_), None) => Origin::Environment,
+                (None, _) => Keyring::Nobody,
+                (Some(_), Some(_)) => Keyring::Profile,
+                (Some(_), None) => Keyring::Environment,
             },
         }
+    }
+
+    /// What sentences about `id` speak of.
+    fn site(&self, id: &StoreId, region: &str, temporary: bool) -> Site {
+        Site {
+            scheme: Scheme::S3,
+            bucket: id.authority.clone(),
+            host: host_of(&self.endpoint(region)).to_owned(),
+            region: region.to_owned(),
+            profile: id.profile.clone(),
+            owner: self.access.profile.clone(),
+            anonymous: self.keys.is_none(),
+            temporary,
+        }
+    }
+
+    /// The endpoint that was set, else Amazon's.
+    fn endpoint(&self, region: &str) -> String {
+        self.access.endpoint.clone().unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"))
     }
 
     /// The region that was set; on Amazon, the one that the bucket says it is in.
@@ -191,9 +199,9 @@ impl Account {
 }
 
 /// `host:port` of an endpoint.
-fn host_of(endpoint: &str) -> String {
+pub(super) fn host_of(endpoint: &str) -> &str {
     let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest).to_owned()
+    rest.split('/').next().unwrap_or(rest)
 }
 
 /// The SDK wants to own its provider.

@@ -1,6 +1,5 @@
 //! Writing: one put or several parts, with everything a server keeps beside the bytes.
 
-use super::metered::read_only;
 use super::{Backend, Link, Method, StoreHandle, local, memory, rawkey};
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
@@ -25,7 +24,7 @@ pub struct UploadMeta {
 
 impl StoreHandle {
     pub(super) fn writable(&self, key: &str) -> Result<()> {
-        if self.read_only { Err(read_only(&self.site.address(key))) } else { Ok(()) }
+        self.lock.check(|| self.site.address(key))
     }
 
     fn no_parts(&self) -> Error {

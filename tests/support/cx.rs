@@ -39,6 +39,7 @@ pub fn with_stores(folder: &std::path::Path, stores: Stores) -> Cx {
         sizes: secchi::du::Sizes::default(),
         mouse: false,
         hits: secchi::screen::Hits::default(),
+        locked: std::collections::BTreeSet::new(),
         demo: None,
         clipboard: None,
         clipboard_works: false,

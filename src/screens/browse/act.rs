@@ -98,7 +98,7 @@ impl Browse {
     }
 
     pub(super) fn is_writable(&self, cx: &Cx) -> bool {
-        !cx.stores.options().read_only && cx.writable.contains(self.pane.location.store())
+        cx.is_writable(self.pane.location.store())
     }
 
     pub(super) fn toggle_read_only(&self, cx: &mut Cx) {
@@ -106,10 +106,11 @@ impl Browse {
         let place = self.pane.location.with_key("").to_string();
         if cx.stores.options().read_only {
             cx.toast("everything is read-only: the program was started with --read-only");
-        } else if cx.writable.remove(&id) {
+        } else if cx.is_writable(&id) {
+            cx.set_writable(&id, false);
             cx.toast(format!("{place} is read-only again: nothing can be changed there"));
         } else {
-            cx.writable.insert(id);
+            cx.set_writable(&id, true);
             cx.toast(format!("{place} can be written to until you leave or press the key again"));
         }
     }

@@ -41,17 +41,18 @@ const CONTEXTS: &[&str] = &["facts", "list", "global"];
 
 /// Whether a place may be written to.
 fn is_writable(at: &Location, cx: &Cx) -> bool {
-    !cx.stores.options().read_only && cx.writable.contains(at.store())
+    cx.is_writable(at.store())
 }
 
 /// Allows or forbids writing.
 fn toggle_read_only(at: &Location, cx: &mut Cx) {
     if cx.stores.options().read_only {
         cx.toast("everything is read-only: the program was started with --read-only");
-    } else if cx.writable.remove(at.store()) {
+    } else if cx.is_writable(at.store()) {
+        cx.set_writable(at.store(), false);
         cx.toast("read-only again");
     } else {
-        cx.writable.insert(at.store().clone());
+        cx.set_writable(at.store(), true);
         cx.toast("writing is allowed here until you leave or press the key again");
     }
 }

@@ -1,17 +1,20 @@
 //! Forms that start jobs: upload, convert, benchmark. A [`Plan`] knows its fields and makes the
-//! spec of the job; all the rest is common and here.
+//! spec of the job; all the rest is common and here. The form of a place starts none, and stands apart.
 
 mod bench;
 mod convert;
 mod local;
+mod place;
 mod upload;
 
 pub use bench::BenchPlan;
 pub use convert::ConvertPlan;
+pub(super) use place::PlaceForm;
 pub use upload::UploadPlan;
 
 use crate::action::Action;
 use crate::job::{JobId, JobSpec};
+use crate::location::{Location, Scheme};
 use crate::screen::{Cx, Flow, Screen};
 use crate::task::{Pending, poll_slot};
 use crate::text::{self, clean};
@@ -117,6 +120,11 @@ impl<P: Plan> FormScreen<P> {
             self.look_up(cx);
             return Flow::Done;
         };
+        if let Some((field, why)) = locked(&spec, cx) {
+            self.form.set_error(field, why);
+            self.form.focus_error();
+            return Flow::Done;
+        }
         let started = crate::jobs::from_spec(spec).and_then(|job| {
             let (title, command) = (job.title(), job.command());
             cx.jobs.start(job).map(|id| (id, title, command))
@@ -229,32 +237,13 @@ impl<P: Plan> Screen for FormScreen<P> {
             Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height / 8).min(spare / 2), width, height };
         Clear.render(popup, buf);
         buf.set_style(popup, cx.theme.style(Role::Text));
-        let body = self.frame(popup, framed, buf, cx);
+        let body = boxed(&self.plan.title(&self.form), popup, framed, buf, cx);
         let hint = self.hint(cx);
         self.form.draw(body, buf, &look, &hint);
     }
 }
 
 impl<P: Plan> FormScreen<P> {
-    /// Border and title; returns what is inside.
-    fn frame(&self, area: Rect, framed: bool, buf: &mut Buffer, cx: &Cx) -> Rect {
-        let title = clean(&self.plan.title(&self.form)).into_owned();
-        let title = text::fit_middle(&title, usize::from(area.width.saturating_sub(8))).into_owned();
-        if !framed {
-            buf.set_stringn(area.x + 1, area.y, title, usize::from(area.width), cx.theme.style(Role::Title));
-            let used = area.height.min(1);
-            return Rect { y: area.y + used, height: area.height - used, ..area };
-        }
-        let kind = if cx.unicode { BorderType::Rounded } else { BorderType::Plain };
-        let mut block = Block::bordered().border_type(kind).border_style(cx.theme.style(Role::Focus));
-        if !cx.unicode {
-            block = block.border_set(ASCII_BORDER);
-        }
-        block.render(area, buf);
-        buf.set_string(area.x + 2, area.y, format!(" {title} "), cx.theme.style(Role::Title));
-        Rect { x: area.x + 2, y: area.y + 2, width: area.width - 4, height: area.height - 3 }
-    }
-
     fn hint(&self, cx: &Cx) -> String {
         let key = |action| cx.keymap.label(self.contexts(), action);
         if self.leaving {
@@ -262,6 +251,44 @@ impl<P: Plan> FormScreen<P> {
         }
         format!("{} next  {} do it  {} leave", key(Action::NextPane), key(Action::Submit), key(Action::Back))
     }
+}
+
+/// The field whose store a job would write to although it is locked, and the sentence about it. What
+/// lies on the local disk is its owner's.
+fn locked(spec: &JobSpec, cx: &Cx) -> Option<(&'static str, String)> {
+    ["destination", "out"].into_iter().find_map(|field| {
+        let to = Location::parse(spec.params.get(field)?.as_str()?).ok()?;
+        let ours = matches!(to.scheme(), Scheme::File | Scheme::Memory);
+        (!ours && !cx.is_writable(to.store())).then(|| {
+            let key = cx.keymap.label(&["browse"], Action::ReadOnly);
+            (field, format!("{} is locked: {key} in its list, or on Places, allows writing to it", place_of(&to)))
+        })
+    })
+}
+
+/// The bucket, as a person names it.
+fn place_of(location: &Location) -> String {
+    let whole = location.with_key("").to_string();
+    whole.trim_end_matches('/').to_owned()
+}
+
+/// Border and title; returns what is inside.
+fn boxed(title: &str, area: Rect, framed: bool, buf: &mut Buffer, cx: &Cx) -> Rect {
+    let title = clean(title).into_owned();
+    let title = text::fit_middle(&title, usize::from(area.width.saturating_sub(8))).into_owned();
+    if !framed {
+        buf.set_stringn(area.x + 1, area.y, title, usize::from(area.width), cx.theme.style(Role::Title));
+        let used = area.height.min(1);
+        return Rect { y: area.y + used, height: area.height - used, ..area };
+    }
+    let kind = if cx.unicode { BorderType::Rounded } else { BorderType::Plain };
+    let mut block = Block::bordered().border_type(kind).border_style(cx.theme.style(Role::Focus));
+    if !cx.unicode {
+        block = block.border_set(ASCII_BORDER);
+    }
+    block.render(area, buf);
+    buf.set_string(area.x + 2, area.y, format!(" {title} "), cx.theme.style(Role::Title));
+    Rect { x: area.x + 2, y: area.y + 2, width: area.width - 4, height: area.height - 3 }
 }
 
 const ASCII_BORDER: ratatui::symbols::border::Set = ratatui::symbols::border::Set {

@@ -38,10 +38,7 @@ impl Themes {
     fn keep(&mut self, cx: &mut Cx) -> Flow {
         let Some((name, Ok(theme))) = self.all.get(self.cursor.at) else { return Flow::Done };
         cx.theme = theme.clone();
-        let file = cx.config.file.clone();
-        if file.as_os_str().is_empty() {
-            return Flow::Close;
-        }
+        let file = cx.config.file(&cx.folders);
         let name = toml::Value::String(name.clone()).to_string();
         self.saving = Some(Pending::spawn(&cx.waker, async move {
             let write = move || Config::rewrite(&file, |text| lines::set(text, None, "theme", Some(&name)));
@@ -84,7 +81,7 @@ impl Screen for Themes {
     fn poll(&mut self, cx: &mut Cx) {
         match poll_slot(&mut self.saving) {
             Some(Ok(())) => {
-                cx.toast(format!("theme {}: remembered in {}", cx.theme.name(), cx.config.file.display()));
+                cx.toast(format!("theme {}: remembered in {}", cx.theme.name(), cx.config.file(&cx.folders).display()));
                 self.is_over = true;
             }
             Some(Err(err)) => {

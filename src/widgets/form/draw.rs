@@ -72,11 +72,11 @@ impl Form {
 
     fn lay_out(&self, columns: u16, look: &Look) -> Vec<Row> {
         let columns = usize::from(columns);
-        let longest = self.fields.iter().map(|f| width(&f.label)).max().unwrap_or(0);
+        let longest = self.fields.iter().filter(|f| !f.hidden).map(|f| width(&f.label)).max().unwrap_or(0);
         let label = longest.min(columns / 3);
         let value = columns.saturating_sub(label + 5);
         let mut canvas = Canvas { look, label, value, rows: Vec::new() };
-        for (i, field) in self.fields.iter().enumerate() {
+        for (i, field) in self.fields.iter().enumerate().filter(|(_, f)| !f.hidden) {
             let focused = self.focus == Focus::Field(i);
             canvas.field(field, focused);
         }
@@ -185,6 +185,10 @@ impl Canvas<'_> {
         match &field.kind {
             Kind::Text { input, placeholder } => {
                 let value = self.input(input, placeholder, focused, self.value);
+                self.push(label, focused, focused, value);
+            }
+            Kind::Secret { input, placeholder } => {
+                let value = self.input(&dots(input, look.unicode), placeholder, focused, self.value);
                 self.push(label, focused, focused, value);
             }
             Kind::Choice { items, at } => {
@@ -410,6 +414,17 @@ impl Canvas<'_> {
             self.push("", true, false, vec![Span::styled(words, look.dim)]);
         }
     }
+}
+
+/// A dot for each character, the cursor where it is.
+fn dots(input: &Input, unicode: bool) -> Input {
+    let dot = if unicode { "•" } else { "*" };
+    let (before, after) = input.split();
+    let mut shown = Input::new(dot.repeat(before.chars().count() + after.chars().count()));
+    for _ in after.chars() {
+        shown.apply(&crate::widgets::input::Edit::Left);
+    }
+    shown
 }
 
 /// The end of `text` that fits `columns`, with an ellipsis in front where something is cut.

@@ -13,6 +13,13 @@ pub enum Kind {
         /// Stands there while nothing was typed.
         placeholder: String,
     },
+    /// A line that is never shown: a key.
+    Secret {
+        /// What was typed.
+        input: Input,
+        /// Stands there while nothing was typed.
+        placeholder: String,
+    },
     /// One of a few.
     Choice {
         /// Their words.
@@ -49,16 +56,23 @@ pub struct Field {
     pub error: Option<String>,
     /// Something worth knowing about it, beside the value while nothing is wrong.
     pub note: Option<String>,
+    /// It does not matter as the other fields are: not drawn, and passed over.
+    pub hidden: bool,
 }
 
 impl Field {
     fn new(id: &'static str, label: &str, kind: Kind) -> Self {
-        Self { id, label: label.to_owned(), help: String::new(), kind, error: None, note: None }
+        Self { id, label: label.to_owned(), help: String::new(), kind, error: None, note: None, hidden: false }
     }
 
     /// A line of text.
     pub fn text(id: &'static str, label: &str, value: &str, placeholder: &str) -> Self {
         Self::new(id, label, Kind::Text { input: Input::new(value), placeholder: placeholder.to_owned() })
+    }
+
+    /// A line that is never shown.
+    pub fn secret(id: &'static str, label: &str, placeholder: &str) -> Self {
+        Self::new(id, label, Kind::Secret { input: Input::default(), placeholder: placeholder.to_owned() })
     }
 
     /// One of a few.
@@ -94,6 +108,6 @@ impl Field {
     }
 
     pub(super) fn takes_focus(&self) -> bool {
-        !matches!(self.kind, Kind::Info(_))
+        !self.hidden && !matches!(self.kind, Kind::Info(_))
     }
 }

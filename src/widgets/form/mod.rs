@@ -211,7 +211,7 @@ impl Form {
                 return false;
             }
             Focus::Field(_) => match self.focused_mut().map(|f| &mut f.kind) {
-                Some(Kind::Text { input, .. }) => input.apply(edit),
+                Some(Kind::Text { input, .. } | Kind::Secret { input, .. }) => input.apply(edit),
                 Some(Kind::Choice { items, at }) => edit_choice(items, at, edit),
                 Some(Kind::Toggle { on, .. }) => match edit {
                     Edit::Left | Edit::Right => flip(on),
@@ -300,6 +300,28 @@ impl Form {
             Some(Kind::Text { input, .. }) => *input = Input::new(text),
             Some(Kind::Paths(paths)) => paths.set_typed(text),
             _ => {}
+        }
+    }
+
+    /// What was typed into a secret line; [`Form::text`] never gives it.
+    pub fn secret(&self, id: &str) -> &str {
+        match self.field(id).map(|f| &f.kind) {
+            Some(Kind::Secret { input, .. }) => input.text(),
+            _ => "",
+        }
+    }
+
+    /// Takes the choice of this index.
+    pub fn set_choice(&mut self, id: &str, to: usize) {
+        if let Some(Kind::Choice { items, at }) = self.field_mut(id).map(|f| &mut f.kind) {
+            *at = to.min(items.len().saturating_sub(1));
+        }
+    }
+
+    /// Shows a field, or hides it.
+    pub fn show(&mut self, id: &str, shown: bool) {
+        if let Some(field) = self.field_mut(id) {
+            field.hidden = !shown;
         }
     }
 
@@ -455,6 +477,51 @@ mod tests {
         assert_eq!(form.focused_id(), Some("name"), "round again, past what is only to be read");
         form.prev();
         assert_eq!(form.focus(), Focus::Cancel);
+    }
+
+    #[test]
+    fn a_secret_is_drawn_as_dots_and_a_hidden_field_is_passed_over() {
+        let mut form = Form::new(
+            "Save",
+            vec![
+                Field::text("name", "name", "", ""),
+                Field::secret("secret", "secret key", "typed or pasted"),
+                Field::text("more", "more", "", ""),
+            ],
+        );
+        form.next();
+        typed(&mut form, "s3cr3t");
+        assert_eq!((form.secret("secret"), form.text("secret")), ("s3cr3t", ""));
+        let style = ratatui::style::Style::default();
+        let look = Look {
+            text: style,
+            dim: style,
+            faint: style,
+            focus: style,
+            field: style,
+            cursor: style,
+            accent: style,
+            container: style,
+            bad: style,
+            good: style,
+            unicode: true,
+        };
+        let area = ratatui::layout::Rect::new(0, 0, 40, 12);
+        let drawn = |form: &mut Form| {
+            let mut buf = ratatui::buffer::Buffer::empty(area);
+            form.draw(area, &mut buf, &look, "");
+            buf.content().iter().map(ratatui::buffer::Cell::symbol).collect::<String>()
+        };
+        let focused = drawn(&mut form);
+        assert!(focused.contains("••••••") && !focused.contains("s3cr3t"), "{focused}");
+        form.next();
+        assert!(!drawn(&mut form).contains("s3cr3t"));
+        form.show("more", false);
+        form.show("secret", false);
+        form.focus_on("name");
+        form.next();
+        assert_eq!(form.focus(), Focus::Submit);
+        assert!(!drawn(&mut form).contains("secret key"));
     }
 
     #[test]
