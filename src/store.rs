@@ -70,6 +70,8 @@ pub struct Options {
     pub read_only: bool,
     /// Requests under way at once, for all stores together; `None`: a modest default.
     pub concurrency: Option<usize>,
+    /// A listing whose answer stops for so long is asked for again; `None`: ten seconds.
+    pub silence: Option<std::time::Duration>,
     /// Where variables and the home folder are read; the process's unless a test says otherwise.
     pub environment: Environment,
 }
@@ -265,7 +267,12 @@ impl Stores {
             Some(given) => credentials::Access::given(&given),
             None => credentials::access(&self.0.options, named)?,
         };
-        let account = Arc::new(s3::Account::new(access, &self.0.log)?);
+        let again: credentials::Again = {
+            let (options, named) = (self.0.options.clone(), id.profile.clone());
+            Box::new(move || credentials::access(&options, named.as_deref()).ok()?.source)
+        };
+        let patience = s3::Patience::new(self.0.options.silence);
+        let account = Arc::new(s3::Account::new(access, again, patience, &self.0.log)?);
         accounts.insert(id.profile.clone(), account.clone());
         Ok(account)
     }
@@ -363,7 +370,7 @@ impl StoreHandle {
                             let err = Error::usage("all objects of all buckets are not listed: name a bucket");
                             sender.send(Err(err)).await;
                         }
-                        (false, _) => s3.send_pages(traffic, base, deep, sender).await,
+                        (false, _) => s3::pages::send(s3, traffic, base, deep, sender).await,
                     }
                 })
             }

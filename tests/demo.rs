@@ -10,6 +10,7 @@ use object_store::{Attribute, ObjectStore, ObjectStoreExt as _};
 use secchi::catalog::{self, Type};
 use secchi::demo::{self, Demo};
 use secchi::entry::EntryKind;
+use secchi::listing::Page;
 use secchi::location::Location;
 use secchi::meter::Meter;
 use secchi::preview::{Ask, Preview, Probe};
@@ -195,8 +196,8 @@ async fn the_catalog_lists_and_previews(demo: &Demo) {
     let list = async |location: &Location| {
         let source = secchi::sources::of(location).expect("a source");
         assert_eq!(source.name, "stac");
-        let pages: Vec<_> = (source.list)(stores.clone(), location.clone()).try_collect().await.expect("pages");
-        pages.concat()
+        let pages: Vec<Page> = (source.list)(stores.clone(), location.clone()).try_collect().await.expect("pages");
+        pages.into_iter().flat_map(|page| page.into_block().to_entries()).collect::<Vec<_>>()
     };
     let collections = list(&root).await;
     assert_eq!(

@@ -102,6 +102,16 @@ impl S3s {
         Self { endpoint, folder, task }
     }
 
+    /// Its folder: what lies in it are buckets.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.endpoint.rsplit(':').next().and_then(|p| p.parse().ok()).expect("a port")
+    }
+
     /// Options that reach it.
     pub fn options(&self) -> Options {
         s3_options(&self.endpoint, "key", "secret")
