@@ -15,8 +15,9 @@ use std::sync::Arc;
 
 mod arrange;
 mod block;
+mod filter;
 
-pub use arrange::{Arrangement, SortBy};
+pub use arrange::{Arrangement, Sieve, SortBy};
 pub use block::{Block, Row};
 
 /// What a listing delivers.
@@ -110,8 +111,14 @@ impl Listing {
 
     /// The `i`th entry. Panics beyond the end, as a slice does.
     pub fn row(&self, i: usize) -> Row<'_> {
+        let (block, i) = self.place(i);
+        block.row(i)
+    }
+
+    /// The block that holds the `i`th entry, and its place there.
+    fn place(&self, i: usize) -> (&Block, usize) {
         let at = self.starts.partition_point(|s| *s as usize <= i) - 1;
-        self.blocks[at].row(i - self.starts[at] as usize)
+        (&self.blocks[at], i - self.starts[at] as usize)
     }
 
     /// The `i`th entry, if there is one.

@@ -1,4 +1,5 @@
 //! An S3 server that knows one thing, the listing of a bucket of many keys, and misbehaves as it is told.
+#![allow(unreachable_pub, reason = "part of a test")]
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};

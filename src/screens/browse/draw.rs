@@ -188,7 +188,8 @@ fn draw_list(pane: &mut Pane, frame: &mut Frame, area: Rect, cx: &Cx, keys: Opti
     };
     let [area, errors] = Layout::vertical([Constraint::Min(1), Constraint::Length(error_lines)]).areas(area);
     if let Some(err) = &pane.error {
-        let text = format!("the list is not complete: {err}");
+        let key = cx.keymap.label(&["browse", "global"], Action::Refresh);
+        let text = format!("the list is not complete: {err}; {key} reads it again");
         frame.render_widget(Paragraph::new(text).style(theme.style(Role::Bad)).wrap(Wrap { trim: true }), errors);
     } else if let Some(note) = &pane.note {
         let text = Paragraph::new(text::clean(note)).style(theme.style(Role::Warn)).wrap(Wrap { trim: true });

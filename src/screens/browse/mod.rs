@@ -6,6 +6,7 @@
 //!  2024/           │  MTD_MSIL1C.xml           44.1 KiB │ ▀▄▀▄
 //! ```
 
+mod arranging;
 mod draw;
 mod pane;
 

@@ -1,13 +1,16 @@
 //! One list: its entries as they stream in, how they are arranged, and the cursor in it.
 
+use super::arranging::Arranging;
 use crate::entry::Entry;
 use crate::error::Error;
-use crate::listing::{Arrangement, Listing, Page, Row};
+use crate::listing::{Arrangement, Listing, MOST, Page, Row, Sieve};
 use crate::location::Location;
 use crate::screen::Cx;
 use crate::sources;
-use crate::task::{Feed, Pending, poll_slot};
+use crate::task::Feed;
+use crate::text;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Entries that are arranged at once; more are arranged on another thread.
@@ -34,7 +37,9 @@ pub(super) struct Pane {
     order: Option<Vec<u32>>,
     /// What `order` was made of: the arrangement and how many entries there were.
     arranged: (Arrangement, usize),
-    arranging: Option<Pending<(Arrangement, usize, Vec<u32>)>>,
+    arranging: Option<Arranging>,
+    /// What the next, longer filter may start from.
+    sieve: Option<Arc<Sieve>>,
     cursor: usize,
     top: usize,
     /// Where a range selection began, in the order shown.
@@ -63,11 +68,12 @@ impl Pane {
             order: None,
             arranged: (Arrangement::default(), 0),
             arranging: None,
+            sieve: None,
             cursor: 0,
             top: 0,
             range: None,
             wanted,
-            limit,
+            limit: limit.min(MOST),
             next: None,
         };
         match sources::of(&pane.location) {
@@ -133,12 +139,24 @@ impl Pane {
             if pages == PAGES_A_POLL {
                 cx.waker.wake();
             }
-            if feed.is_done() || self.listing.len() >= self.limit {
+            let is_full = self.listing.len() >= self.limit;
+            if feed.is_done() || is_full {
                 self.feed = None;
+                self.note = (is_full && self.limit == MOST).then(|| {
+                    format!(
+                        "only the first {} entries are shown: go to a folder below, or use `secchi ls`",
+                        text::count(MOST as u64)
+                    )
+                });
             }
         }
-        if let Some(Ok((arrangement, len, order))) = poll_slot(&mut self.arranging) {
-            self.set_order(Some(order), (arrangement, len));
+        while let Some(outcome) = self.arranging.as_mut().and_then(Arranging::take) {
+            let mut len = 0;
+            if let Some(whole) = outcome.whole {
+                (len, self.sieve) = whole;
+                self.arranging = None;
+            }
+            self.set_order(Some(outcome.order), (outcome.arrangement, len));
         }
         self.arrange(cx);
         if self.wanted.is_some() && (self.listing.len() != before || self.feed.is_none()) {
@@ -173,7 +191,7 @@ impl Pane {
 
     fn arrange(&mut self, cx: &Cx) {
         if self.arrangement.is_plain(&self.listing) {
-            self.arranging = None;
+            (self.arranging, self.sieve) = (None, None);
             if self.order.is_some() {
                 self.set_order(None, (self.arrangement.clone(), self.listing.len()));
             }
@@ -188,15 +206,7 @@ impl Pane {
             self.set_order(Some(order), goal);
             return;
         }
-        let (listing, arrangement) = (self.listing.clone(), goal.0);
-        self.arranging = Some(Pending::spawn(&cx.waker, async move {
-            tokio::task::spawn_blocking(move || {
-                let order = arrangement.apply(&listing);
-                (arrangement, listing.len(), order)
-            })
-            .await
-            .map_err(|err| Error::new(crate::error::Kind::Failed, "sorting failed").with_source(err))
-        }));
+        self.arranging = Some(Arranging::start(goal.0, self.listing.clone(), self.sieve.clone(), &cx.waker));
     }
 
     fn set_order(&mut self, order: Option<Vec<u32>>, made_of: (Arrangement, usize)) {
