@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `environment`, `profiles`, `credentials` | who asks, and where |
 //! | `transport` | the two HTTP stacks, the log of requests |
-//! | `s3`, `s3/` | S3: bytes by `object_store`, everything else by the AWS SDK |
+//! | `s3`, `s3/` | S3: bytes by `object_store`, listings by ourselves, everything else by the AWS SDK |
 //! | `local`, `memory`, `http` | the disk, this process, web servers |
 //! | `metered` | the decorator that counts, limits, refuses and explains |
 //! | `rawkey` | keys that `object_store` cannot spell |

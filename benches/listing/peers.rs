@@ -83,7 +83,7 @@ fn run(program: &str, args: &[&str], home: &Path) -> Option<Run> {
     let reader = std::thread::spawn(move || {
         let (mut buffer, mut lines) = (vec![0; 1 << 20], 0);
         while let Ok(n @ 1..) = out.read(&mut buffer) {
-            lines += buffer[..n].iter().filter(|b| **b == b'\n').count();
+            lines += memchr::memchr_iter(b'\n', &buffer[..n]).count();
         }
         lines
     });

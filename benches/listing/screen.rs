@@ -140,15 +140,15 @@ fn shows(program: &Program, typed: &str) -> bool {
 
 /// How many names the filter should let through: words of letters in order, `^` for the beginning.
 fn matching(names: &[String], filter: &str) -> usize {
-    let has = |name: &str, word: &str| match word.strip_prefix('^') {
-        Some(start) => name.starts_with(start),
-        None => {
-            let mut letters = word.chars().peekable();
-            for c in name.chars() {
-                letters.next_if_eq(&c);
-            }
-            letters.peek().is_none()
+    let has = |name: &str, word: &str| {
+        if let Some(start) = word.strip_prefix('^') {
+            return name.starts_with(start);
         }
+        let mut letters = word.chars().peekable();
+        for c in name.chars() {
+            letters.next_if_eq(&c);
+        }
+        letters.peek().is_none()
     };
     names.iter().filter(|name| filter.split(' ').all(|word| has(name, word))).count()
 }

@@ -292,9 +292,9 @@ fn look_into(
     let (names, ends) = block.names();
     let mut from = if start == 0 { 0 } else { ends[start - 1] as usize };
     for (i, to) in ends.iter().enumerate().take(end).skip(start) {
-        let name = &names.as_bytes()[from..*to as usize];
+        let rank = filter.rank_ascii(names.as_bytes(), from, *to as usize);
         from = *to as usize;
-        if let Some(rank) = filter.rank_ascii(name) {
+        if let Some(rank) = rank {
             found[usize::from(rank)].push((base + i) as u32);
         }
     }

@@ -11,8 +11,9 @@
 //! | `!word` | names without it |
 //!
 //! A name's rank is the sum of how its words stand: together at the beginning, together at the start of
-//! a part, together elsewhere, apart. It is made for speed: a name costs about 20 ns, where an optimal
-//! alignment costs ten times that, and one sees the first screen of the best either way.
+//! a part, together elsewhere, apart. It is made for speed: a million names have to be ranked between a
+//! key and its frame. Names of up to 64 ASCII characters, which nearly all are, are looked at eight
+//! bytes at a time ([`Bits`]).
 
 use nucleo_matcher::chars::normalize;
 
@@ -100,31 +101,100 @@ impl Filter {
         }
     }
 
-    /// The rank of a name of plain ASCII, below [`RANKS`], the best first; `None` if it is left out.
-    pub(super) fn rank_ascii(&self, name: &[u8]) -> Option<u8> {
-        if self.ignores_case { self.rank_of::<true>(name) } else { self.rank_of::<false>(name) }
+    /// The rank of a name of plain ASCII, below [`RANKS`], the best first; `None` if it is left out. `text`
+    /// holds it up to `to`, perhaps with others behind it.
+    #[inline]
+    pub(super) fn rank_ascii(&self, text: &[u8], from: usize, to: usize) -> Option<u8> {
+        let name = &text[from..to];
+        if name.len() > Bits::LONGEST {
+            return self.rank_plainly(name);
+        }
+        let bits = Bits::new(text, from, to);
+        if self.ignores_case {
+            self.sum(|word| word.rank_bits::<true>(name, &bits))
+        } else {
+            self.sum(|word| word.rank_bits::<false>(name, &bits))
+        }
+    }
+
+    /// The same, byte by byte.
+    fn rank_plainly(&self, name: &[u8]) -> Option<u8> {
+        if self.ignores_case {
+            self.sum(|word| word.rank::<true>(name))
+        } else {
+            self.sum(|word| word.rank::<false>(name))
+        }
     }
 
     /// The rank of any name. `folded` is room to work in.
     pub(super) fn rank(&self, name: &str, folded: &mut Vec<u8>) -> Option<u8> {
         if name.is_ascii() {
-            return self.rank_ascii(name.as_bytes());
+            return self.rank_ascii(name.as_bytes(), 0, name.len());
         }
         self.fold(name, folded);
-        self.rank_of::<false>(folded)
+        self.sum(|word| word.rank::<false>(folded))
     }
 
-    fn rank_of<const FOLD: bool>(&self, name: &[u8]) -> Option<u8> {
+    /// The ranks of all words together.
+    #[inline]
+    fn sum(&self, rank: impl Fn(&Word) -> Option<u8>) -> Option<u8> {
         let mut sum = 0;
         for word in &self.words {
-            let rank = word.rank::<FOLD>(name);
-            match (rank, word.not) {
+            match (rank(word), word.not) {
                 (Some(rank), false) => sum += rank,
                 (None, true) => {}
                 _ => return None,
             }
         }
         Some(sum.min(RANKS as u8 - 1))
+    }
+}
+
+/// A name of at most 64 bytes of ASCII, eight in each word.
+struct Bits {
+    words: [u64; 8],
+    used: usize,
+    /// A bit for each byte of the name.
+    all: u64,
+}
+
+/// The same byte eight times.
+const fn splat(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+impl Bits {
+    const LONGEST: usize = 64;
+
+    #[inline]
+    fn new(text: &[u8], from: usize, to: usize) -> Self {
+        let (length, mut words) = (to - from, [0; 8]);
+        let used = length.div_ceil(8);
+        for (i, word) in words.iter_mut().enumerate().take(used) {
+            let start = from + 8 * i;
+            *word = match text.get(start..start + 8).and_then(|bytes| bytes.try_into().ok()) {
+                Some(bytes) => u64::from_le_bytes(bytes),
+                // The last bytes of the text.
+                None => text[start..to].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+            };
+        }
+        Self { words, used, all: if length == 64 { u64::MAX } else { (1 << length) - 1 } }
+    }
+
+    /// A bit for each place where the letter stands.
+    #[inline]
+    fn places<const FOLD: bool>(&self, letter: u8) -> u64 {
+        // Setting this bit makes small letters of capitals; it makes no other byte a small letter.
+        let fold = if FOLD && letter.is_ascii_lowercase() { splat(0x20) } else { 0 };
+        let pattern = splat(letter);
+        let mut places = 0;
+        for (i, word) in self.words.iter().enumerate().take(self.used) {
+            // ASCII has seven bits: the eighth stays set only below a byte that is the letter.
+            let same = (splat(0x80) - (((word | fold) ^ pattern) & splat(0x7f))) & splat(0x80);
+            // Gathers the eight bits in the highest byte.
+            places |= ((same >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+        }
+        places & self.all
     }
 }
 
@@ -154,6 +224,46 @@ impl Word {
             How::Apart => found.or_else(|| self.apart::<FOLD>(name)),
             _ => found,
         }
+    }
+
+    /// The same as [`Word::rank`], by bits.
+    #[inline]
+    fn rank_bits<const FOLD: bool>(&self, name: &[u8], bits: &Bits) -> Option<u8> {
+        let letters = self.letters.as_slice();
+        if !matches!(self.how, How::Apart | How::Together) || letters.len() > Bits::LONGEST / 2 {
+            return self.rank::<FOLD>(name);
+        }
+        if name.len() >= letters.len() && is_same::<FOLD>(name, letters) {
+            return Some(0);
+        }
+        // ASCII cannot hold what is not ASCII.
+        if letters.iter().any(|letter| *letter >= 0x80) {
+            return None;
+        }
+        let (mut places, mut end, mut together) = ([0_u64; Bits::LONGEST / 2], 0, u64::MAX);
+        for (i, letter) in letters.iter().enumerate() {
+            places[i] = if i > 0 && letters[i - 1] == *letter { places[i - 1] } else { bits.places::<FOLD>(*letter) };
+            together &= places[i] >> i;
+            // The next of them behind those before.
+            let left = if end < 64 { places[i] >> end << end } else { 0 };
+            if left == 0 {
+                return None;
+            }
+            end = left.trailing_zeros() + 1;
+        }
+        if together != 0 {
+            return Some(best_start(name, together));
+        }
+        if self.how == How::Together {
+            return None;
+        }
+        // Backwards from there, the shortest stretch that holds them.
+        let mut start = end;
+        for places in places[..letters.len()].iter().rev() {
+            let left = places & u64::MAX.checked_shr(64 - start).unwrap_or(0);
+            start = left.checked_ilog2().unwrap_or(0);
+        }
+        Some(apart_by((end as usize).saturating_sub(start as usize + letters.len())))
     }
 
     /// All letters together: the best place for them.
@@ -195,9 +305,29 @@ impl Word {
             }
             left.is_empty()
         })?;
-        let between = (end + 1 - start - self.letters.len()) as u32;
-        Some(APART + (u32::BITS - between.leading_zeros()).min(7) as u8)
+        Some(apart_by(end + 1 - start - self.letters.len()))
     }
+}
+
+/// The rank of letters with so many others between them.
+fn apart_by(between: usize) -> u8 {
+    APART + (usize::BITS - between.leading_zeros()).min(7) as u8
+}
+
+/// The best rank of letters that stand together at all these places.
+#[inline]
+fn best_start(name: &[u8], mut places: u64) -> u8 {
+    if places & 1 == 1 {
+        return 0;
+    }
+    while places != 0 {
+        let at = places.trailing_zeros() as usize;
+        if is_start(name[at - 1], name[at]) {
+            return 1;
+        }
+        places &= places - 1;
+    }
+    INSIDE
 }
 
 /// Whether a part of a name begins between these: after a mark, at a capital, where digits begin or end.
@@ -221,7 +351,7 @@ mod tests {
         let ranks: Vec<_> = names.iter().map(|name| rank("b02", name).expect(name)).collect();
         assert!(ranks.is_sorted() && ranks[0] < ranks[1] && ranks[1] < ranks[2] && ranks[3] < ranks[4], "{ranks:?}");
         assert_eq!(rank("b02", "B20.tif"), None);
-        assert_eq!(rank("b2tif", "B02.tif").is_some(), true);
+        assert!(rank("b2tif", "B02.tif").is_some());
     }
 
     #[test]
@@ -252,6 +382,16 @@ mod tests {
             if new.narrows(&old) && new.rank(&name, &mut Vec::new()).is_some() {
                 proptest::prop_assert!(old.rank(&name, &mut Vec::new()).is_some());
             }
+        }
+
+        #[test]
+        fn bits_say_what_bytes_say(
+            filter in "[!^']?[a-bA-B0.]{1,5}[$]?( [ab])?", name in "[a-bA-B0-1.@]{0,70}", behind in "[ab0]{0,9}",
+        ) {
+            let text = format!("{name}{behind}");
+            let filter = Filter::new(&filter);
+            let bits = filter.rank_ascii(text.as_bytes(), 0, name.len());
+            proptest::prop_assert_eq!(bits, filter.rank_plainly(name.as_bytes()));
         }
 
         #[test]

@@ -1,8 +1,15 @@
 //! S3, whoever serves it: the clients of a profile and of a bucket.
 //!
-//! Bytes travel through `object_store`; what it does not know (lists of buckets, keys it cannot
-//! spell, uploads with metadata, tags, versions) through `aws-sdk-s3`. Both share credentials,
-//! settings and trust.
+//! Bytes travel through `object_store`, and listings beside it over the same connections; what it does
+//! not know (lists of buckets, keys it cannot spell, uploads with metadata, tags, versions) through
+//! `aws-sdk-s3`. All share credentials, settings and trust.
+//!
+//! | file of `s3/` | what it knows |
+//! |---|---|
+//! | `ask`, `xml` | one page of a listing: the request, the answer |
+//! | `pages`, `deep` | pages in a row, ahead and again; everything below a prefix by several hands |
+//! | `keys` | the `ObjectStore` that spells every key |
+//! | `control` | everything else |
 
 use super::credentials::{Access, Again, Keys};
 use super::errors::{Doing, Fault, Site};

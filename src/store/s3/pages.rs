@@ -259,7 +259,10 @@ impl Chain {
                 page = &mut front.page => {
                     self.under_way.pop_front();
                     // A task that failed is a request that broke off.
-                    return page.unwrap_or_else(|_| Err(Fault::of_code("Truncated").into()));
+                    return match page {
+                        Ok(answer) => answer,
+                        Err(_) => Err(Fault::of_code("Truncated").into()),
+                    };
                 }
             }
         }
