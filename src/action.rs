@@ -37,8 +37,10 @@ actions! {
     Back, "back", "Peel one layer: filter, selection, popup";
     Help, "help", "Keys of this view";
     Palette, "palette", "Find a command by name";
-    Command, "command-line", "Show the command line that does the same";
-    ThemeNext, "theme-next", "Switch to the next theme";
+    Command, "command-line", "Command lines that do what was done last";
+    Themes, "themes", "Choose the colours";
+    Rebind, "change-keys", "Change the keys of this view";
+    Log, "log", "Log of requests: what was asked, and what servers answered";
     Refresh, "refresh", "Read it again";
     Jobs, "jobs", "Jobs: queue, progress, charts, log";
     Places, "places", "Places: profiles, endpoints, bookmarks, recents";
@@ -83,7 +85,14 @@ actions! {
     SortReverse, "sort-reverse", "Turn the order round";
     Bookmark, "bookmark", "Remember this place, or forget it";
     Yank, "copy", "Copy the address, a URL, a path or a snippet";
-    Facts, "facts", "Facts of the object: metadata, tags, storage class";
+    ErrorsOnly, "errors-only", "Show only what failed, or all again";
+    AddKey, "add-key", "One more key for the action";
+    ResetKey, "reset-key", "The keys of the action as shipped";
+    Facts, "facts", "Facts of the object or bucket: metadata, tags, versions, rules";
+    Versions, "versions", "Versions of all objects here, deleted ones too";
+    EditFacts, "edit", "Edit metadata, tags, content type";
+    Restore, "restore", "Make the old version the current one, by a copy";
+    Undelete, "undelete", "Bring the deleted object back";
     ReadOnly, "read-only", "Allow or forbid writing to this place";
 
     Upload, "upload", "Upload files with metadata";

@@ -16,8 +16,10 @@ use crate::action::Action;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::job::{JobId, JobView, State};
 use crate::keymap::{Found, Key};
+use crate::location::{Location, Scheme};
 use crate::screen::{Cx, Flow, Open, Screen};
 use crate::screens;
+use crate::store::redacted;
 use crate::task::Waker;
 use crate::terminal::{Gallery, Session, Signal};
 use crate::theme::Role;
@@ -30,7 +32,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -42,6 +44,9 @@ const TICK: Duration = Duration::from_millis(200);
 /// How long a message stays, and an error.
 const TOAST: Duration = Duration::from_secs(4);
 const TOAST_BAD: Duration = Duration::from_secs(12);
+
+/// Command lines that are remembered.
+const COMMANDS: usize = 10;
 
 /// What the loop draws on.
 pub trait Canvas {
@@ -98,7 +103,7 @@ impl Canvas for TerminalCanvas {
     }
 
     fn copy(&mut self, text: &str) -> io::Result<()> {
-        crate::terminal::clipboard::copy(text).map_or(Ok(()), |bytes| self.screen.send(&bytes))
+        self.session.caps().clipboard.copy(text).map_or(Ok(()), |bytes| self.screen.send(&bytes))
     }
 }
 
@@ -129,6 +134,10 @@ pub struct App {
     suspend: bool,
     /// Jobs that were active at the last look.
     active: BTreeSet<JobId>,
+    /// Command lines that do what was done last, newest first.
+    commands: VecDeque<Vec<String>>,
+    /// The container that the screen on top showed at the last look.
+    here: Option<Location>,
     /// Samples that the demo had at the last look, and whether that is all of them.
     samples: (u64, bool),
     /// Shared things.
@@ -138,6 +147,7 @@ pub struct App {
 impl App {
     /// With one tab that shows `first`.
     pub fn new(first: Open, mut cx: Cx) -> Self {
+        note_opened(&first, &mut cx);
         let screen = screens::open(first, &mut cx);
         Self {
             tabs: vec![vec![screen]],
@@ -146,6 +156,8 @@ impl App {
             exit: None,
             suspend: false,
             active: BTreeSet::new(),
+            commands: VecDeque::new(),
+            here: None,
             samples: (0, false),
             cx,
         }
@@ -156,10 +168,12 @@ impl App {
         let mut input = std::pin::pin!(input);
         let waker = self.cx.waker.clone();
         let mut drawn = Instant::now();
+        // When background work was last drawn: what a key set going is shown as soon as it is there.
+        let mut background = drawn;
         self.draw(canvas)?;
         let mut dirty = false;
         while self.exit.is_none() {
-            let timer = self.next_timer(dirty, drawn);
+            let timer = self.next_timer(dirty, drawn, background);
             tokio::select! {
                 biased;
                 next = input.next() => {
@@ -185,6 +199,7 @@ impl App {
                     self.poll();
                     self.draw(canvas)?;
                     (dirty, drawn) = (false, Instant::now());
+                    background = drawn;
                 }
             }
             if let Some(text) = self.cx.clipboard.take() {
@@ -195,10 +210,10 @@ impl App {
     }
 
     /// Time until the next frame that no event asks for; `None`: sleep until something happens.
-    fn next_timer(&self, dirty: bool, drawn: Instant) -> Option<Duration> {
+    fn next_timer(&self, dirty: bool, drawn: Instant, background: Instant) -> Option<Duration> {
         let since = drawn.elapsed();
         if dirty {
-            return Some(FRAME_FLOOR.saturating_sub(since));
+            return Some(FRAME_FLOOR.saturating_sub(background.elapsed()));
         }
         let moving = self.top().is_moving(&self.cx) || self.cx.jobs.active() > 0;
         let tick = moving.then(|| TICK.saturating_sub(since));
@@ -224,6 +239,10 @@ impl App {
         if crate::keymap::is_suspend(event) {
             self.suspend = true;
             return;
+        }
+        if self.top().wants_keys() {
+            let flow = self.with_top(|screen, cx| screen.key(Key::from(event), cx));
+            return self.flow(flow, None);
         }
         let contexts = self.top().contexts();
         let text = self.top().wants_text();
@@ -273,6 +292,7 @@ impl App {
             }
             Flow::Open(open) => self.open(open),
             Flow::Replace(open) => {
+                note_opened(&open, &mut self.cx);
                 let screen = screens::open(open, &mut self.cx);
                 let stack = &mut self.tabs[self.current];
                 stack.pop();
@@ -284,6 +304,7 @@ impl App {
     }
 
     fn open(&mut self, open: Open) {
+        note_opened(&open, &mut self.cx);
         let screen = screens::open(open, &mut self.cx);
         self.tabs[self.current].push(screen);
     }
@@ -325,15 +346,12 @@ impl App {
             Action::GoTo => self.open(Open::GoTo),
             Action::Benchmark => self.open(Open::BenchForm { candidates: Vec::new() }),
             Action::Command => {
-                let line = self.cx.last_command.as_ref().map(|c| crate::text::command_line(c));
-                let lines = vec![line.unwrap_or_else(|| "nothing was done yet that a command line could do".into())];
-                self.open(Open::Message { title: "The same on the command line".into(), lines });
+                self.note_command();
+                self.open(Open::Commands(self.commands.iter().cloned().collect()));
             }
-            Action::ThemeNext => {
-                self.cx.theme = std::sync::Arc::new(self.cx.theme.next());
-                let name = self.cx.theme.name().to_owned();
-                self.cx.toast(format!("theme {name}"));
-            }
+            Action::Themes => self.open(Open::Themes),
+            Action::Rebind => self.open(Open::Keys(contexts)),
+            Action::Log => self.open(Open::Log),
             Action::TabNew => {
                 let open = self.with_top(|screen, _| screen.here()).map_or(Open::Places, Open::Browse);
                 let screen = screens::open(open, &mut self.cx);
@@ -408,8 +426,30 @@ impl App {
                 screen.poll(&mut self.cx);
             }
         }
-        if let Some(open) = self.with_top(|screen, _| screen.take_open()) {
-            self.open(open);
+        let open = self.with_top(|screen, _| screen.take_open());
+        match (open, self.top().is_over()) {
+            (Some(open), true) => self.flow(Flow::Replace(open), None),
+            (Some(open), false) => self.open(open),
+            (None, true) => self.close(),
+            (None, false) => {}
+        }
+        self.note_command();
+    }
+
+    /// Remembers the command line of what was done last: what screens have told, and where one has come.
+    fn note_command(&mut self) {
+        let here = self.top().here();
+        if here.is_some() && here != self.here {
+            self.here = here;
+            if let Some(location) = &self.here {
+                self.cx.last_command = Some(vec!["ls".to_owned(), without_signature(location)]);
+            }
+        }
+        let Some(last) = &self.cx.last_command else { return };
+        if self.commands.front() != Some(last) {
+            self.commands.retain(|known| known != last);
+            self.commands.push_front(last.clone());
+            self.commands.truncate(COMMANDS);
         }
     }
 
@@ -496,6 +536,21 @@ impl App {
         frame.render_widget(Paragraph::new(strip).style(theme.style(Role::Bar)), left);
         let right = Rect { x: area.right() - hint_width, width: hint_width, ..area };
         frame.render_widget(Paragraph::new(hints), right);
+    }
+}
+
+/// The address for a command line: a signature in the query of a web address is not repeated.
+fn without_signature(location: &Location) -> String {
+    match location.scheme() {
+        Scheme::Http | Scheme::Https => redacted(&location.to_string()),
+        _ => location.to_string(),
+    }
+}
+
+/// What looking at a thing is on the command line.
+fn note_opened(open: &Open, cx: &mut Cx) {
+    if let Open::Preview(probe) = open {
+        cx.last_command = Some(vec!["preview".to_owned(), without_signature(&probe.location)]);
     }
 }
 

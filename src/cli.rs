@@ -8,12 +8,15 @@
 use crate::error::{Error, Result};
 use crate::store::{Options, Stores};
 use clap::{Args, Parser, Subcommand};
+use object_store::GetRange;
 use std::path::PathBuf;
 
 mod ls;
 mod out;
+mod presign;
 mod preview;
 mod rows;
+mod stat;
 mod tui;
 mod work;
 
@@ -74,9 +77,12 @@ pub struct Global {
     /// Pictures: auto, kitty, sixel, iterm2, halfblocks, none
     #[arg(long, global = true, value_name = "MODE", default_value = "auto")]
     pub graphics: String,
-    /// Colours: deep, shallow, boreal, paper, contrast, ansi, mono
+    /// Colours: deep, shallow, boreal, paper, contrast, ansi, mono, or one of your own
     #[arg(long, global = true, value_name = "NAME")]
     pub theme: Option<String>,
+    /// Append every request to this file, a JSON object a line, without secrets
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log: Option<PathBuf>,
     /// One JSON object a line on stdout
     #[arg(long, global = true)]
     pub json: bool,
@@ -102,16 +108,21 @@ pub enum Verb {
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
     },
-    /// What the server says of one object: size, times, metadata, tags
-    Stat {
-        /// The object
-        location: String,
-    },
+    /// What is known of an object or a bucket: size, times, metadata, tags, versions, rules
+    Stat(stat::Args),
     /// The bytes of an object
     Cat {
         /// The object
         location: String,
+        /// Only these bytes, counted from 0, the last included: 0-99, 100-, -100 for the last hundred
+        #[arg(long, value_name = "A-B", allow_hyphen_values = true, conflicts_with = "head")]
+        range: Option<String>,
+        /// Only the first so many bytes
+        #[arg(long, value_name = "N")]
+        head: Option<u64>,
     },
+    /// A link to an object that works without credentials until it expires
+    Presign(presign::Presign),
     /// A look at a file: rows, a picture, a tree, text
     Preview(preview::Args),
     /// Upload files and folders with metadata
@@ -166,10 +177,19 @@ pub async fn run(cli: Cli) -> Result<u8> {
 
 async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
     let stores = Stores::new(global.store_options());
+    // Written to its end when it is dropped.
+    let _log = global.log.as_deref().map(|file| stores.log_to(file)).transpose()?;
     match verb {
         Verb::Ls { location, recursive, limit } => ls::ls(&stores, &location, recursive, limit, global.json).await,
-        Verb::Stat { location } => ls::stat(&stores, &location, global.json).await,
-        Verb::Cat { location } => ls::cat(&stores, &location).await,
+        Verb::Stat(args) => stat::run(&stores, args, global.json).await,
+        Verb::Cat { location, range, head } => {
+            let range = match (range, head) {
+                (Some(range), _) => Some(ls::parse_range(&range)?),
+                (None, n) => n.map(|n| GetRange::Bounded(0..n)),
+            };
+            ls::cat(&stores, &location, range).await
+        }
+        Verb::Presign(args) => presign::run(&stores, args, global.json).await,
         Verb::Preview(args) => preview::run(&stores, args, global.json).await,
         Verb::Put(args) => work::put(stores, args, global.json).await,
         Verb::Convert(args) => work::convert(stores, args, global.json).await,

@@ -6,6 +6,8 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub mod lines;
+
 /// The configuration file. Every field may be missing.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -22,6 +24,9 @@ pub struct Config {
     pub jobs: Option<usize>,
     /// Requests under way at once.
     pub concurrency: Option<usize>,
+    /// The file it was read from; empty where it was not.
+    #[serde(skip)]
+    pub file: PathBuf,
 }
 
 /// The folders of secchi.
@@ -91,7 +96,31 @@ impl Config {
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(err) => return Err(Error::from(err)).context(|| path.display().to_string()),
         };
-        Self::from_toml(&text).context(|| path.display().to_string())
+        let config = Self::from_toml(&text).context(|| path.display().to_string())?;
+        Ok(Self { file: path.to_path_buf(), ..config })
+    }
+
+    /// Writes one line of a file of the user's: what `change` makes of its text, which may be empty.
+    /// The file is replaced whole; links to it stay.
+    pub fn rewrite(path: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<()> {
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let inner = || -> Result<()> {
+            let before = match std::fs::read_to_string(&path) {
+                Err(err) if err.kind() == std::io::ErrorKind::NotFound => String::new(),
+                read => read?,
+            };
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let after = change(&before)?;
+            std::fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            std::io::Write::write_all(&mut file, after.as_bytes())?;
+            if let Ok(about) = std::fs::metadata(&path) {
+                file.as_file().set_permissions(about.permissions())?;
+            }
+            file.persist(&path).map_err(|err| Error::from(err.error))?;
+            Ok(())
+        };
+        inner().context(|| format!("changing {}", path.display()))
     }
 
     /// Reads the text of a configuration file; the shipped metadata template is always there.

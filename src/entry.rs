@@ -101,4 +101,84 @@ pub struct Stat {
     pub metadata: BTreeMap<String, String>,
     /// Tags; empty where the server has none or does not offer them.
     pub tags: BTreeMap<String, String>,
+    /// What only some objects and servers have.
+    #[serde(flatten)]
+    pub detail: Detail,
+}
+
+/// The rarer facts of a [`Stat`], each `None` where the server did not tell. Texts are the server's.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Detail {
+    /// `Content-Encoding`: `gzip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_encoding: Option<String>,
+    /// `Content-Language`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_language: Option<String>,
+    /// `Content-Disposition`: the name under which a browser saves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_disposition: Option<String>,
+    /// `Cache-Control`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<String>,
+    /// `Expires`, as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Where a website of the bucket sends its readers instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub website_redirect: Option<String>,
+    /// How the server encrypts it: `AES256`, `aws:kms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<String>,
+    /// Id of the key, with a key service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption_key: Option<String>,
+    /// Checksums that the server keeps, Base64, by algorithm: `sha256`, `crc64nvme`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub checksums: BTreeMap<String, String>,
+    /// Parts that it was uploaded in, where its `ETag` tells (`…-38`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<u32>,
+    /// How many tags it has, where its header tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_count: Option<u32>,
+    /// Whether it is being, or was, brought back from an archive, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore: Option<String>,
+    /// When a rule of the bucket deletes it, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiration: Option<String>,
+    /// Whether it was replicated: `COMPLETED`, `REPLICA`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replication: Option<String>,
+    /// `GOVERNANCE` or `COMPLIANCE`, where it is locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock_mode: Option<String>,
+    /// Until when it is locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock_until: Option<DateTime<Utc>>,
+    /// `ON` where it is held for legal reasons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legal_hold: Option<String>,
+}
+
+/// One version of an object, or a mark that it was deleted.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Version {
+    /// Its address, with the version.
+    pub location: Location,
+    /// Its id; `null` for what was written while the bucket kept no versions.
+    pub id: String,
+    /// Whether it is what a reader gets who names no version.
+    pub current: bool,
+    /// Whether it marks that the object was deleted: it has no bytes.
+    pub deleted: bool,
+    /// Bytes; `None` for a mark.
+    pub size: Option<u64>,
+    /// When it was written.
+    pub modified: Option<DateTime<Utc>>,
+    /// `ETag` with its quotes.
+    pub etag: Option<String>,
+    /// Storage class; absent means STANDARD.
+    pub storage_class: Option<String>,
 }

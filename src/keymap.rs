@@ -1,10 +1,19 @@
 //! Keys to actions, per context, from `assets/keymap.toml` and the user's own file.
 
 use crate::action::Action;
-use crate::error::{Error, Result};
+use crate::config::lines;
+use crate::error::{Context as _, Error, Result};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
+
+mod rebind;
+
+pub use rebind::{Binding, Change, Conflict};
+
+/// The user's file in the configuration folder.
+const FILE: &str = "keymap.toml";
 
 /// The keys as shipped.
 const DEFAULT: &str = include_str!("../assets/keymap.toml");
@@ -76,6 +85,34 @@ impl Key {
         Some(Self { code, ctrl, alt, shift })
     }
 
+    /// The key as the file writes it: `<C-d>`.
+    pub fn spelled(&self) -> String {
+        let name = match self.code {
+            KeyCode::Char(c) if !self.ctrl && !self.alt && !self.shift && c != '<' && c != ' ' => return c.to_string(),
+            code => match (NAMES.iter().find(|(_, known)| *known == code), code) {
+                (Some((name, _)), _) => (*name).to_owned(),
+                (None, KeyCode::F(n)) => format!("F{n}"),
+                (None, KeyCode::Char(c)) => c.to_string(),
+                (None, other) => other.to_string(),
+            },
+        };
+        let mods: String = [(self.ctrl, "C-"), (self.alt, "A-"), (self.shift, "S-")]
+            .iter()
+            .filter_map(|(held, mark)| held.then_some(*mark))
+            .collect();
+        format!("<{mods}{name}>")
+    }
+
+    /// Whether it is the key of this name (`Enter`), without modifiers.
+    pub fn is_plain(&self, name: &str) -> bool {
+        !self.ctrl && !self.alt && !self.shift && NAMES.iter().any(|(n, code)| *n == name && *code == self.code)
+    }
+
+    /// Whether the key file can name it.
+    pub fn can_be_bound(&self) -> bool {
+        Self::sequence(&self.spelled()).is_ok_and(|keys| keys == [*self])
+    }
+
     /// Reads a sequence of keys: `gg`, `<C-d>`, `g<Enter>`.
     pub fn sequence(text: &str) -> Result<Vec<Self>> {
         let bad = || Error::usage(format!("`{text}` is not a key"));
@@ -140,12 +177,16 @@ pub enum Found {
     Nothing,
 }
 
+/// An action and its sequences as shipped.
+type Declared = (Action, Vec<Vec<Key>>);
 type Section = BTreeMap<String, Vec<String>>;
 
 /// The keys of every context.
 #[derive(Clone, Debug)]
 pub struct Keymap {
     contexts: BTreeMap<String, Vec<(Vec<Key>, Action)>>,
+    /// The actions of each section with the keys as shipped, those without any too.
+    declared: BTreeMap<String, Vec<Declared>>,
 }
 
 impl Keymap {
@@ -158,33 +199,69 @@ impl Keymap {
     /// unknown keys and keys that stand twice in one section.
     pub fn with_overrides(user: &str) -> Result<Self> {
         let parse = |text: &str, whose: &str| -> Result<BTreeMap<String, Section>> {
-            toml::from_str(text).map_err(|err| Error::usage(format!("{whose}: {}", err.message())))
+            toml::from_str(text).map_err(|err| {
+                let line = err.span().map_or(0, |span| text.bytes().take(span.start).filter(|b| *b == b'\n').count());
+                Error::usage(format!("{whose}, line {}: {}", line + 1, err.message()))
+            })
         };
-        let mut sections = parse(DEFAULT, "assets/keymap.toml")?;
-        for (name, lines) in parse(user, "keymap.toml")? {
-            let section = sections
-                .get_mut(&name)
-                .ok_or_else(|| Error::usage(format!("keymap.toml: there is no section [{name}]")))?;
+        let shipped = parse(DEFAULT, "assets/keymap.toml")?;
+        let mut sections = shipped.clone();
+        for (name, lines) in parse(user, FILE)? {
+            let section =
+                sections.get_mut(&name).ok_or_else(|| Error::usage(format!("{FILE}: there is no section [{name}]")))?;
             section.extend(lines);
         }
-        let mut contexts = BTreeMap::new();
+        let (mut contexts, mut declared) = (BTreeMap::new(), BTreeMap::new());
         for (name, lines) in sections {
-            contexts.insert(name.clone(), Self::section(&name, lines)?);
+            declared.insert(name.clone(), Self::declared(&lines, shipped.get(&name)));
+            contexts.insert(name.clone(), Self::section(&name, lines, user)?);
         }
-        Ok(Self { contexts })
+        Ok(Self { contexts, declared })
     }
 
-    fn section(name: &str, lines: Section) -> Result<Vec<(Vec<Key>, Action)>> {
+    /// Reads the user's file; a missing one changes nothing.
+    pub fn load(file: &Path) -> Result<Self> {
+        let text = match std::fs::read_to_string(file) {
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => String::new(),
+            read => read.map_err(Error::from).context(|| file.display().to_string())?,
+        };
+        Self::with_overrides(&text).map_err(|err| match file.parent() {
+            Some(folder) => err.context(format!("the keys of {}", folder.display())),
+            None => err,
+        })
+    }
+
+    fn declared(lines: &Section, shipped: Option<&Section>) -> Vec<Declared> {
+        let keys = |name: &String| -> Vec<Vec<Key>> {
+            let texts = shipped.and_then(|s| s.get(name)).map(Vec::as_slice).unwrap_or_default();
+            texts.iter().filter_map(|text| Key::sequence(text).ok()).collect()
+        };
+        let mut out: Vec<_> = lines.keys().filter_map(|name| Some((Action::from_name(name)?, keys(name)))).collect();
+        out.sort_by_key(|(action, _)| *action);
+        out
+    }
+
+    fn section(name: &str, lines: Section, user: &str) -> Result<Vec<(Vec<Key>, Action)>> {
+        let at = |action: &str| match lines::line_of(user, Some(name), action) {
+            Some(line) => format!("{FILE}, line {line}: [{name}]"),
+            None => format!("{FILE}: [{name}]"),
+        };
         let mut keys: Vec<(Vec<Key>, Action)> = Vec::new();
-        for (action, sequences) in lines {
-            let action = Action::from_name(&action)
-                .ok_or_else(|| Error::usage(format!("keymap.toml: [{name}] `{action}` is not an action")))?;
+        for (action_name, sequences) in lines {
+            let action = Action::from_name(&action_name)
+                .ok_or_else(|| Error::usage(format!("{} `{action_name}` is not an action", at(&action_name))))?;
             for text in sequences {
-                let sequence = Key::sequence(&text)?;
+                let sequence = Key::sequence(&text).map_err(|err| err.context(at(&action_name)))?;
                 if let Some((_, other)) = keys.iter().find(|(k, _)| k.starts_with(&sequence) || sequence.starts_with(k))
                 {
+                    // The line that the user wrote is named, not the one that was shipped.
+                    let line = if lines::line_of(user, Some(name), &action_name).is_some() {
+                        at(&action_name)
+                    } else {
+                        at(other.name())
+                    };
                     return Err(Error::usage(format!(
-                        "keymap.toml: [{name}] `{text}` is both {} and {}",
+                        "{line} `{text}` is both {} and {}",
                         other.name(),
                         action.name()
                     ))
@@ -222,7 +299,8 @@ impl Keymap {
         found.map_or_else(String::new, |(keys, _)| keys.iter().map(ToString::to_string).collect())
     }
 
-    /// Actions of these contexts with all their keys, each action once: for help and the palette.
+    /// Actions of these contexts with all their keys, each action once, those without keys last: for help
+    /// and the palette.
     pub fn list(&self, contexts: &[&str]) -> Vec<(Action, Vec<String>)> {
         let mut out: Vec<(Action, Vec<String>)> = Vec::new();
         for list in contexts.iter().filter_map(|c| self.contexts.get(*c)) {
@@ -232,6 +310,11 @@ impl Keymap {
                     Some((_, labels)) => labels.push(label),
                     None => out.push((*action, vec![label])),
                 }
+            }
+        }
+        for (action, _) in contexts.iter().filter_map(|c| self.declared.get(*c)).flatten() {
+            if out.iter().all(|(known, _)| known != action) {
+                out.push((*action, Vec::new()));
             }
         }
         out
@@ -271,7 +354,11 @@ mod tests {
         let keymap = Keymap::with_overrides("[browse]\nupload = [\"U\"]").expect("fits");
         assert_eq!(keymap.find(&["browse"], &typed("u")), Found::Nothing);
         let err = Keymap::with_overrides("[browse]\nupload = [\"c\"]").expect_err("c converts");
-        assert!(err.to_string().contains("both"), "{err}");
+        assert_eq!(err.to_string(), "keymap.toml, line 2: [browse] `c` is both convert and upload");
+        let err = Keymap::with_overrides("# mine\n\n[browse]\nbookmark = [\"s\"]").expect_err("s sorts");
+        assert_eq!(err.to_string(), "keymap.toml, line 4: [browse] `s` is both bookmark and sort");
+        let err = Keymap::with_overrides("[browse]\nupload = \"U\"").expect_err("not a list");
+        assert!(err.to_string().starts_with("keymap.toml, line 2: "), "{err}");
         assert!(Keymap::with_overrides("[browse]\nfly = [\"f\"]").is_err());
         assert!(Keymap::with_overrides("[brwose]\nupload = [\"f\"]").is_err());
         assert!(Keymap::with_overrides("[list]\nup = [\"g\"]").is_err(), "g begins gg");

@@ -13,7 +13,7 @@
 //! | [`task`] | the value-free `Waker`, `Pending` and `Feed` (dropped means aborted), `Control` of a piece of work |
 //! | [`action`], [`theme`], [`terminal`], [`widgets`], [`config`], [`keymap`] | what a person can do; colours by role; the terminal and pictures on it; widgets that know nothing of ours; files of the user |
 //! | [`store`] | the one data plane: `Stores` opens a location, everything is metered, limited, explained; `store/gdal` lets GDAL read through it |
-//! | [`raster`], [`catalog`] | reading rasters and STAC documents through the stores |
+//! | [`raster`], [`catalog`], [`snippet`] | reading rasters and STAC documents through the stores; lines of code that open a thing elsewhere |
 //! | [`source`], [`sources`] | what can be listed |
 //! | [`preview`], [`table`], [`previews`] | what can be looked at: few shapes, many formats; reading tables, a piece at a time |
 //! | [`transfer`], [`convert`], [`mod@bench`], [`demo`] | the work itself, without a screen, testable alone; the embedded server with its samples |
@@ -92,6 +92,7 @@ pub mod previews;
 pub mod raster;
 pub mod screen;
 pub mod screens;
+pub mod snippet;
 pub mod source;
 pub mod sources;
 pub mod store;

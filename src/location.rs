@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `s3://bucket/key` | an object; with the default credentials |
 //! | `s3://allas@bucket/key` | the same with the profile `allas` |
+//! | `s3://bucket/key?versionId=ID` | one version of an object |
 //! | `s3://` or `s3://allas@` | the buckets of an account |
 //! | `gs://bucket/key`, `az://container/key` | Google and Azure |
 //! | `https://host/path` | a web server |
@@ -13,10 +14,21 @@
 //! Keys are kept as the server knows them: nothing is decoded, normalised or trimmed, so that
 //! `a//b`, `../x`, a leading `/` and a trailing space name what they name. A key that ends in `/`
 //! (or is empty) is a container; an object whose key ends in `/` is told apart by its listing.
+//!
+//! A key may itself end in what looks like a version (`a?versionId=b` is legal). The last
+//! `?versionId=` of an address of S3 is always the version's, so such a key is written with an empty
+//! one behind it: `s3://bucket/a?versionId=b?versionId=`. What follows it and is no id (anything but
+//! letters, digits, `-._~` and percent signs) belongs to the key.
 
 use crate::error::{Error, Result};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
+
+/// What stands between a key and the id of its version.
+const VERSION: &str = "?versionId=";
+/// What an id is written with.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The kind of store behind a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,6 +80,20 @@ pub struct StoreId {
 pub struct Location {
     store: StoreId,
     key: String,
+    /// The version of the object; `None` for the current one.
+    version: Option<Box<str>>,
+}
+
+/// Key and version of what stands behind the bucket in an address of S3: see the top of this file.
+fn key_and_version(text: &str) -> (&str, Option<Box<str>>) {
+    let is_id = |id: &str| id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b));
+    match text.rsplit_once(VERSION) {
+        Some((key, id)) if !key.is_empty() && is_id(id) => {
+            let id = percent_decode_str(id).decode_utf8_lossy().into_owned();
+            (key, (!id.is_empty()).then(|| id.into()))
+        }
+        _ => (text, None),
+    }
 }
 
 impl Location {
@@ -88,7 +114,7 @@ impl Location {
             "memory" => Scheme::Memory,
             "file" => {
                 let path = rest.strip_prefix("localhost").unwrap_or(rest);
-                let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
+                let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
                 return Ok(Self::file(Path::new(&path)));
             }
             other => {
@@ -113,12 +139,14 @@ impl Location {
         if authority.is_empty() && !key.is_empty() {
             return Err(Error::usage(format!("`{text}` names no bucket")));
         }
-        Ok(Self::new(scheme, profile, authority, key))
+        let (key, version) = if scheme == Scheme::S3 { key_and_version(key) } else { (key, None) };
+        Ok(Self { version, ..Self::new(scheme, profile, authority, key) })
     }
 
     /// An address from its parts.
     pub fn new(scheme: Scheme, profile: Option<String>, authority: &str, key: &str) -> Self {
-        Self { store: StoreId { scheme, profile, authority: authority.to_owned() }, key: key.to_owned() }
+        let store = StoreId { scheme, profile, authority: authority.to_owned() };
+        Self { store, key: key.to_owned(), version: None }
     }
 
     /// A place on the local disk, made absolute; a trailing slash is kept.
@@ -173,6 +201,18 @@ impl Location {
         &self.key
     }
 
+    /// The version of the object that it names; `None` for the current one.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// The same object in this version; the current one with `None`. Only S3 has versions.
+    #[must_use]
+    pub fn with_version(&self, version: Option<&str>) -> Self {
+        let version = version.filter(|v| !v.is_empty() && self.scheme() == Scheme::S3 && !self.key.is_empty());
+        Self { version: version.map(Into::into), ..self.with_key(&self.key) }
+    }
+
     /// The path on the local disk, for a location there.
     pub fn to_path(&self) -> Option<PathBuf> {
         (self.store.scheme == Scheme::File).then(|| PathBuf::from(&self.key))
@@ -191,7 +231,7 @@ impl Location {
     /// The same store with another key.
     #[must_use]
     pub fn with_key(&self, key: impl Into<String>) -> Self {
-        Self { store: self.store.clone(), key: key.into() }
+        Self { store: self.store.clone(), key: key.into(), version: None }
     }
 
     /// What is called `name` in this container; a bucket where this is an account.
@@ -294,7 +334,12 @@ impl fmt::Display for Location {
         if !self.store.authority.is_empty() || self.store.scheme == Scheme::Memory {
             write!(f, "/{}", self.key)?;
         }
-        Ok(())
+        match &self.version {
+            Some(id) => write!(f, "{VERSION}{}", utf8_percent_encode(id, PLAIN)),
+            // Else the end of the key would be read as a version.
+            None if self.store.scheme == Scheme::S3 && self.key.contains(VERSION) => f.write_str(VERSION),
+            None => Ok(()),
+        }
     }
 }
 
@@ -352,6 +397,36 @@ mod tests {
             assert_eq!(loc(text).to_string(), text);
         }
         assert_eq!(loc("s3://b").to_string(), "s3://b/");
+    }
+
+    #[test]
+    fn a_version_is_told_from_a_key_that_looks_like_one() {
+        let old = loc("s3://p@b/d/x.csv?versionId=3HL4kqtJ.lcpXroDTDmJ-rmSpXd_3");
+        assert_eq!((old.key(), old.version()), ("d/x.csv", Some("3HL4kqtJ.lcpXroDTDmJ-rmSpXd_3")));
+        assert_eq!((old.extension().as_str(), old.name()), ("csv", "x.csv"));
+        assert_eq!(old.with_version(None), loc("s3://p@b/d/x.csv"));
+        assert_eq!(old.parent().and_then(|p| p.version().map(str::to_owned)), None);
+        for (text, key) in [
+            ("s3://b/a?versionId=b?versionId=", "a?versionId=b"),
+            ("s3://b/a?versionId=b c", "a?versionId=b c"),
+            ("s3://b/?versionId=b", "?versionId=b"),
+            ("https://h/a?versionId=b", "a?versionId=b"),
+        ] {
+            let found = loc(text);
+            assert_eq!((found.key(), found.version()), (key, None), "{text}");
+        }
+        assert_eq!(loc("s3://b/k").with_version(Some("a/b c")).to_string(), "s3://b/k?versionId=a%2Fb%20c");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_key_in_any_version_survives(
+            key in "(.{1,12}|a|\\?versionId=|%2f|/){1,4}",
+            version in proptest::option::of("[a-zA-Z0-9._~-]{1,12}|.{1,6}"),
+        ) {
+            let at = Location::new(Scheme::S3, None, "b", &key).with_version(version.as_deref());
+            proptest::prop_assert_eq!(loc(&at.to_string()), at);
+        }
     }
 
     #[test]

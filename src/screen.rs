@@ -6,7 +6,7 @@ use crate::config::{Config, Folders};
 use crate::demo::{self, Demo};
 use crate::error::{Error, Result};
 use crate::job::{JobId, Jobs};
-use crate::keymap::Keymap;
+use crate::keymap::{Key, Keymap};
 use crate::location::{Location, StoreId};
 use crate::preview::Probe;
 use crate::store::Stores;
@@ -51,6 +51,8 @@ pub struct Cx {
     pub demo: Option<Demo>,
     /// Text to be put on the clipboard by the loop.
     pub clipboard: Option<String>,
+    /// Whether the terminal is known to take it; else the text is shown as well.
+    pub clipboard_works: bool,
     /// The user has agreed to leave although jobs run.
     pub confirmed_quit: bool,
     /// Where pictures are put while a frame is drawn.
@@ -126,6 +128,12 @@ pub enum Open {
     Browse(Location),
     /// One thing, full screen.
     Preview(Probe),
+    /// What is known of an object, or of one version of it.
+    Facts(Location),
+    /// What is known of the bucket that this lies in.
+    BucketFacts(Location),
+    /// All versions below a prefix.
+    Versions(Location),
     /// The jobs; the cursor on one of them.
     Jobs(Option<JobId>),
     /// The form for uploading to a container.
@@ -158,13 +166,28 @@ pub enum Open {
     },
     /// A line to type an address into.
     GoTo,
-    /// Ways to copy an address.
+    /// Text that was copied, without a frame, so that the mouse selects it clean.
+    Plain {
+        /// Above it.
+        title: String,
+        /// As it was copied.
+        text: String,
+    },
+    /// Ways to copy one or several things.
     CopyMenu {
         /// What.
-        location: Location,
-        /// Its media type, where a catalog told.
+        locations: Vec<Location>,
+        /// The media type of the one, where a catalog told.
         media_type: Option<String>,
     },
+    /// The command lines that do what was done last, newest first, without the program's name.
+    Commands(Vec<Vec<String>>),
+    /// Other keys for the actions of these contexts.
+    Keys(&'static [&'static str]),
+    /// The colours.
+    Themes,
+    /// The log of requests.
+    Log,
     /// Leave although jobs run?
     ConfirmQuit,
 }
@@ -192,6 +215,16 @@ pub trait Screen {
         false
     }
 
+    /// Whether the next keys are taken as they are, before any meaning, by [`Screen::key`].
+    fn wants_keys(&self) -> bool {
+        false
+    }
+
+    /// Takes a key as it is, where it wants that.
+    fn key(&mut self, _key: Key, _cx: &mut Cx) -> Flow {
+        Flow::Ignored
+    }
+
     /// Does what was asked.
     fn update(&mut self, action: Action, cx: &mut Cx) -> Flow;
 
@@ -211,6 +244,11 @@ pub trait Screen {
     /// An action chosen in a popup that it opened, to be done after the popup has closed.
     fn take_choice(&mut self) -> Option<Action> {
         None
+    }
+
+    /// Whether its background work has ended what it was opened for: it is closed then.
+    fn is_over(&self) -> bool {
+        false
     }
 
     /// Something that its background work has found worth opening on top.

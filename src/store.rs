@@ -3,19 +3,23 @@
 //! | file of `store/` | what it knows |
 //! |---|---|
 //! | `environment`, `profiles`, `credentials` | who asks, and where |
-//! | `transport` | the two HTTP stacks, the log of requests |
+//! | `transport` | the two HTTP stacks |
+//! | `log`, `redact` | the log of requests; addresses without secrets |
+//! | `link` | URLs and signed links for others |
 //! | `s3`, `s3/` | S3: bytes by `object_store`, listings by ourselves, everything else by the AWS SDK |
 //! | `local`, `memory`, `http` | the disk, this process, web servers |
 //! | `metered` | the decorator that counts, limits, refuses and explains |
 //! | `rawkey` | keys that `object_store` cannot spell |
 //! | `errors` | sentences |
 //! | `listing`, `upload` | pages; puts and parts |
+//! | `facts` | versions, changes to what is kept beside the bytes, facts of buckets |
 
-use crate::entry::Stat;
+use crate::entry::{Detail, Stat};
 use crate::error::{Error, Kind, Result};
 use crate::listing::Pages;
 use crate::location::{Location, Scheme, StoreId};
 use crate::meter::Meter;
+use crate::task::Waker;
 use bytes::Bytes;
 use errors::Site;
 use futures::stream::StreamExt as _;
@@ -29,15 +33,19 @@ use tokio::sync::Semaphore;
 pub mod credentials;
 mod environment;
 mod errors;
+mod facts;
 pub mod gdal;
 mod http;
+mod link;
 mod listing;
 mod local;
+mod log;
 mod memory;
 mod metered;
 mod other;
 mod profiles;
 mod rawkey;
+mod redact;
 mod s3;
 mod transport;
 mod upload;
@@ -45,7 +53,10 @@ mod upload;
 pub use credentials::Profile;
 pub use environment::Environment;
 pub use errors::cause;
-pub use transport::Exchange;
+pub use facts::{Access, Aspect, Change, Fact, Grant, Told};
+pub use link::{LONGEST_LINK, Link, Method, Origin, Reach, parse_expiry};
+pub use log::{Exchange, LogFile, LogWatch};
+pub use redact::address as redacted;
 pub use upload::UploadMeta;
 
 /// Requests under way at once, where nobody said a number.
@@ -84,7 +95,7 @@ struct Inner {
     options: Options,
     meter: Meter,
     gate: Arc<Semaphore>,
-    log: transport::Log,
+    log: log::Log,
     /// The store behind `memory://`.
     memory: Arc<memory::Memory>,
     given: Mutex<BTreeMap<String, Given>>,
@@ -139,6 +150,8 @@ pub struct StoreHandle {
     id: StoreId,
     traffic: Traffic,
     read_only: bool,
+    /// Key and version of the location that it was opened for, where that names a version.
+    pinned: Option<(String, String)>,
 }
 
 /// The first bytes of an object, with what their response told.
@@ -160,7 +173,7 @@ impl Stores {
             options,
             meter: Meter::new(),
             gate: Arc::new(Semaphore::new(places)),
-            log: transport::Log::default(),
+            log: log::Log::default(),
             memory: Arc::default(),
             given: Mutex::default(),
             accounts: Mutex::default(),
@@ -195,8 +208,50 @@ impl Stores {
     }
 
     /// The last requests, newest last.
-    pub fn log(&self) -> Vec<Exchange> {
+    pub fn log(&self) -> Vec<Arc<Exchange>> {
         self.0.log.snapshot()
+    }
+
+    /// The number of the last request: whether the log has changed.
+    pub fn last_request(&self) -> u64 {
+        self.0.log.last()
+    }
+
+    /// Wakes `waker` for every request as long as what it gives lives.
+    pub fn watch_log(&self, waker: &Waker) -> LogWatch {
+        self.0.log.watch(waker)
+    }
+
+    /// Appends every request to a file of JSON lines, for its owner alone, until what it gives is dropped.
+    pub fn log_to(&self, file: &std::path::Path) -> Result<LogFile> {
+        self.0.log.write_to(file)
+    }
+
+    /// What a tool outside must know to reach a place; reads the user's small files, sends nothing.
+    pub fn reach(&self, location: &Location) -> Result<Reach> {
+        let id = location.store();
+        if id.scheme != Scheme::S3 {
+            return Ok(Reach::default());
+        }
+        let mut reach = self.account(id)?.reach();
+        let is_given = id
+            .profile
+            .as_ref()
+            .is_some_and(|name| self.0.given.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name));
+        if is_given {
+            (reach.origin, reach.profile) = (Origin::Program, id.profile.clone());
+        } else if let Some(profile) = &reach.profile
+            && reach.origin == Origin::Profile
+            && !credentials::is_aws_profile(&self.0.options.environment, profile)
+        {
+            reach.origin = Origin::S3cfg;
+        }
+        let opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        if let Some(opened) = opened.filter(|o| !o.site.region.is_empty()) {
+            // Where the bucket really is.
+            reach.region = Some(opened.site.region.clone());
+        }
+        Ok(reach)
     }
 
     /// Opens the store of `location`; its traffic is counted by `meter`. Cheap but for the first
@@ -215,7 +270,8 @@ impl Stores {
         let read_only = self.0.options.read_only;
         let Opened { store, backend, site } = opened;
         let store = Arc::new(Metered::new(store, traffic.clone(), site.clone(), read_only));
-        Ok(StoreHandle { store, backend, site, id: id.clone(), traffic, read_only })
+        let pinned = location.version().map(|version| (location.key().to_owned(), version.to_owned()));
+        Ok(StoreHandle { store, backend, site, id: id.clone(), traffic, read_only, pinned })
     }
 
     async fn connect(&self, id: &StoreId) -> Result<Opened> {
@@ -228,6 +284,7 @@ impl Stores {
                 profile: id.profile.clone(),
                 owner: None,
                 anonymous: false,
+                temporary: false,
             })
         };
         Ok(match id.scheme {
@@ -339,9 +396,13 @@ impl StoreHandle {
     }
 
     /// The path under which [`StoreHandle::object_store`] knows `key`: any key, also one that
-    /// `object_store` itself cannot spell (`a//b`, a leading `/`, `..`).
+    /// `object_store` itself cannot spell (`a//b`, a leading `/`, `..`). A handle that was opened for
+    /// one version of an object reads that version under its key, and so do all libraries with it.
     pub fn path(&self, key: &str) -> Path {
-        rawkey::to_path(self.id.scheme, key)
+        match &self.pinned {
+            Some((pinned, version)) if pinned == key => rawkey::to_version(key, version),
+            _ => rawkey::to_path(self.id.scheme, key),
+        }
     }
 
     /// The key that a path of [`StoreHandle::object_store`] stands for.
@@ -392,7 +453,7 @@ impl StoreHandle {
                 let _ = s3;
                 Err(Error::usage(format!("{location} is not an object: name a key")))
             }
-            Backend::S3(s3) => s3.stat(&self.traffic, location.key()).await,
+            Backend::S3(s3) => s3.stat(&self.traffic, location.key(), location.version()).await,
             Backend::Local => self.stat_file(location).await,
             Backend::Memory(_) | Backend::Other => self.stat_any(location).await,
         }
@@ -413,6 +474,7 @@ impl StoreHandle {
             version: None,
             metadata: std::collections::BTreeMap::new(),
             tags: std::collections::BTreeMap::new(),
+            detail: Detail::default(),
         })
     }
 
@@ -420,6 +482,13 @@ impl StoreHandle {
         let options = GetOptions { head: true, ..GetOptions::default() };
         let got = self.store.get_opts(&self.path(location.key()), options).await?;
         let text = |attribute| got.attributes.get(&attribute).map(|v| v.as_ref().to_owned());
+        let detail = Detail {
+            content_encoding: text(Attribute::ContentEncoding),
+            content_language: text(Attribute::ContentLanguage),
+            content_disposition: text(Attribute::ContentDisposition),
+            cache_control: text(Attribute::CacheControl),
+            ..Detail::default()
+        };
         Ok(Stat {
             location: location.clone(),
             size: got.meta.size,
@@ -438,6 +507,7 @@ impl StoreHandle {
                 })
                 .collect(),
             tags: std::collections::BTreeMap::new(),
+            detail,
         })
     }
 

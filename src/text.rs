@@ -139,15 +139,36 @@ pub fn command_line(words: &[String]) -> String {
     let mut out = "secchi".to_owned();
     for word in words {
         out.push(' ');
-        let plain = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./:=@,+%".contains(c));
-        if plain {
-            out.push_str(word);
-        } else {
-            out.push('\'');
-            out.push_str(&word.replace('\'', r"'\''"));
-            out.push('\'');
+        out.push_str(&shell(word));
+    }
+    out
+}
+
+/// `word` as a shell reads it: bare where it is plain, quoted where it is not. Where it holds control
+/// characters it is written in the `$'…'` of bash, zsh and POSIX 2024, so that pasting it presses no key.
+pub fn shell(word: &str) -> String {
+    let is_plain = |c: char| (c.is_alphanumeric() || "-_./:=@,+%".contains(c)) && !is_hostile(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    if !word.chars().any(is_hostile) {
+        return format!("'{}'", word.replace('\'', r"'\''"));
+    }
+    let mut out = "$'".to_owned();
+    for c in word.chars() {
+        match c {
+            '\'' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            // Octal of each byte: three digits always, so that nothing behind is taken for one of them.
+            c if is_hostile(c) => {
+                out.extend(c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\{byte:03o}")));
+            }
+            c => out.push(c),
         }
     }
+    out.push('\'');
     out
 }
 

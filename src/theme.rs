@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The themes as shipped: name and text.
 const SHIPPED: &[(&str, &str)] = &[
@@ -130,6 +131,39 @@ impl Theme {
         Self::from_toml(text.1)
     }
 
+    /// The theme of this name: of the user's folder `themes/`, else as shipped.
+    pub fn find(name: &str, own: &Path) -> Result<Self> {
+        // A name, not a path.
+        let is_name = !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.');
+        let file = own.join(format!("{name}.toml"));
+        match std::fs::read_to_string(&file) {
+            Ok(text) if is_name => Self::from_toml(&text)
+                .map(|theme| Self { name: name.to_owned(), ..theme })
+                .map_err(|err| err.context(file.display().to_string())),
+            _ => Self::named(name),
+        }
+    }
+
+    /// All there are: as shipped, then those of the user's folder by name, each with what is wrong with
+    /// it. One of the user's stands in the place of a shipped one of its name. Reads the folder.
+    pub fn all(own: &Path) -> Vec<(String, Result<Self>)> {
+        let mut names: Vec<String> = Self::names().map(str::to_owned).collect();
+        let files = std::fs::read_dir(own).into_iter().flatten().flatten();
+        let mut found: Vec<String> = files
+            .filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".toml")?.to_owned()))
+            .filter(|name| !name.is_empty() && !name.starts_with('.') && !names.contains(name))
+            .collect();
+        found.sort();
+        names.append(&mut found);
+        names
+            .into_iter()
+            .map(|name| {
+                let theme = Self::find(&name, own);
+                (name, theme)
+            })
+            .collect()
+    }
+
     /// Reads a theme file. Every role must be there.
     pub fn from_toml(text: &str) -> Result<Self> {
         let file: File = toml::from_str(text).map_err(|e| Error::usage(format!("theme: {}", e.message())))?;
@@ -166,13 +200,6 @@ impl Theme {
     /// The colour of the `i`th series of a chart.
     pub fn chart(&self, i: usize) -> Style {
         Style::default().fg(self.chart[i % self.chart.len()])
-    }
-
-    /// The theme that follows this one.
-    #[must_use]
-    pub fn next(&self) -> Self {
-        let at = SHIPPED.iter().position(|(n, _)| *n == self.name).unwrap_or(0);
-        Self::from_toml(SHIPPED[(at + 1) % SHIPPED.len()].1).unwrap_or_else(|_| self.clone())
     }
 }
 
@@ -220,7 +247,24 @@ mod tests {
             assert!(theme.chart.len() >= 4);
             assert_ne!(theme.style(Role::Cursor), theme.style(Role::Text), "{name}: the cursor must show");
         }
-        let first = Theme::named("deep").expect("shipped");
-        assert_ne!(first.next(), first);
+    }
+
+    #[test]
+    fn themes_of_the_user_are_found_and_bad_ones_named() {
+        let own = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| std::fs::write(own.path().join(name), text).expect("written");
+        write("mine.toml", SHIPPED[1].1);
+        write("broken.toml", "name = 1");
+        write("deep.toml", SHIPPED[3].1);
+        write(".hidden.toml", "");
+        let all = Theme::all(own.path());
+        let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names[SHIPPED.len()..], ["broken", "mine"]);
+        assert_eq!(Theme::find("mine", own.path()).expect("there").name(), "mine");
+        assert!(!Theme::find("deep", own.path()).expect("there").is_dark(), "the user's goes first");
+        let err = Theme::find("broken", own.path()).expect_err("broken");
+        assert!(err.to_string().contains("broken.toml"), "{err}");
+        assert!(Theme::find("../mine", own.path()).is_err() && Theme::find("none", own.path()).is_err());
+        assert_eq!(Theme::all(&own.path().join("no")).len(), SHIPPED.len());
     }
 }

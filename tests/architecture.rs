@@ -19,7 +19,7 @@ const FLOORS: [&[&str]; 24] = [
     &["config"],
     &["keymap"],
     &["store"],
-    &["raster", "catalog"],
+    &["raster", "catalog", "snippet"],
     &["source"],
     &["sources"],
     &["preview"],

@@ -145,6 +145,136 @@ fn strange_keys_come_back_as_they_are() {
     program.run(&["stat", &bucket.at("no\u{1b}[2Jsuch\nkey")]).refused(3, &["no␛[2Jsuch␊key"]);
 }
 
+/// Runs curl, which knows nothing of S3; `None` where there is none.
+fn curl(args: &[&str]) -> Option<Vec<u8>> {
+    let out = std::process::Command::new("curl").args(["-sS", "-f", "--path-as-is"]).args(args).output().ok()?;
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    Some(out.stdout)
+}
+
+#[test]
+fn links_to_any_key_are_read_and_written_without_credentials() {
+    let Some((_, program, bucket)) = setup() else { return };
+    let mut keys: Vec<String> =
+        ["plain.txt", "a//b", "//", "/lead", "..", "../up", "a/../b", "a/./c", "./d", " end ", "new\nline", "é/日本 ü"]
+            .map(str::to_owned)
+            .into();
+    keys.extend([
+        "q\"'\\<>&?#%20+=;:@!*()[]{}|^`~$,".to_owned(),
+        "tab\t\u{1b}[31m".to_owned(),
+        "é".repeat(512),
+        "--help".to_owned(),
+    ]);
+    let file = program.write("body.txt", "written by a link");
+    let places: Vec<String> = keys.iter().map(|key| bucket.at(key)).collect();
+    let places: Vec<&str> = places.iter().map(String::as_str).collect();
+    let get = program.run(&[&["presign", "--json", "--expires", "15min"], &places[..]].concat()).ok().json();
+    let put = program.run(&[&["presign", "--put"], &places[..]].concat()).ok();
+    let put: Vec<&str> = put.text().lines().collect();
+    assert_eq!((get.len(), put.len()), (keys.len(), keys.len()), "a line each");
+    for (n, key) in keys.iter().enumerate() {
+        assert_eq!((&get[n]["location"], &get[n]["method"]), (&json!(places[n]), &json!("GET")));
+        let expires =
+            chrono::DateTime::parse_from_rfc3339(get[n]["expires"].as_str().expect("a time")).expect("a time");
+        let left = (expires.to_utc() - chrono::Utc::now()).num_seconds();
+        assert!((600..=900).contains(&left), "{left}");
+        let url = get[n]["url"].as_str().expect("a link");
+        assert!(url.is_ascii() && put[n].is_ascii() && !url.contains(' '), "{url}");
+        bucket.put(key, format!("body of {key}"));
+        let Some(body) = curl(&[url]) else { return eprintln!("skipped: no curl") };
+        assert_eq!(String::from_utf8_lossy(&body), format!("body of {key}"), "{key:?}");
+        // With `-T`, curl adds the file's name to a path that ends without one.
+        if matches!(key.rsplit('/').next(), Some("" | "." | "..")) {
+            curl(&["-X", "PUT", "--data-binary", &format!("@{file}"), put[n]]);
+        } else {
+            curl(&["-T", &file, put[n]]);
+        }
+        assert_eq!(bucket.get(key).as_deref(), Some(&b"written by a link"[..]), "{key:?}");
+    }
+}
+
+#[test]
+fn links_have_limits_that_are_said() {
+    let Some((ceph, program, bucket)) = setup() else { return };
+    let x = bucket.at("x");
+    for (time, words) in
+        [("8d", "at most 7 days"), ("0", "at least a second"), ("soon", "`soon` is not a length of time")]
+    {
+        program.run(&["presign", &x, "--expires", time]).refused(2, &[words]);
+    }
+    program.run(&["presign", &bucket.at("")]).refused(2, &["name a key"]);
+    program.run(&["presign", "/tmp/x"]).refused(1, &["not on S3"]);
+    program.run(&["presign", &x, "--no-sign-request"]).refused(4, &["without credentials no link can be signed"]);
+    program.run(&["presign", "--put", &x, "--read-only"]).refused(4, &["read-only"]);
+    program.run(&["presign", &x, "--read-only"]).ok();
+    program.run(&["presign"]).refused(2, &["LOCATION"]);
+    // Nothing is sent: a bucket that nobody has is no error.
+    program.run(&["presign", "s3://secchi-no-such-bucket/x"]).ok();
+    // Temporary credentials: the token is part of the link, and of nothing that is written down.
+    let temporary =
+        Program::new().with_keys(&ceph.endpoint, &ceph.key, "other-secret").with("AWS_SESSION_TOKEN", "t0ken");
+    assert!(temporary.run(&["presign", &x]).ok().text().contains("X-Amz-Security-Token=t0ken"));
+    temporary.keeps_secrets();
+    program.keeps_secrets();
+}
+
+#[test]
+fn parts_of_an_object_come_alone() {
+    let Some((_, program, bucket)) = setup() else { return };
+    for key in ["plain", "a//odd"] {
+        bucket.put(key, "0123456789");
+        let at = bucket.at(key);
+        let cat = |args: &[&str]| program.run(&[&["cat", &at], args].concat()).ok().text().to_owned();
+        assert_eq!(cat(&[]), "0123456789");
+        assert_eq!(cat(&["--range", "2-4"]), "234");
+        assert_eq!(cat(&["--range", "7-"]), "789");
+        assert_eq!(cat(&["--range", "-3"]), "789");
+        assert_eq!(cat(&["--range", "8-100"]), "89", "what there is");
+        assert_eq!(cat(&["--head", "4"]), "0123");
+        assert_eq!(cat(&["--head", "0"]), "");
+        assert_eq!(cat(&["--head", "99"]), "0123456789");
+    }
+    let at = bucket.at("plain");
+    program.run(&["cat", &at, "--range", "4-2"]).refused(2, &["is not a range"]);
+    assert_eq!(program.run(&["cat", &at, "--range", "1-2", "--head", "3"]).code, 2);
+    assert_eq!(program.run(&["cat", &at, "--range", "50-60"]).code, 1, "nothing is there");
+}
+
+#[test]
+fn every_request_goes_into_the_log_and_no_secret_does() {
+    let Some((ceph, program, bucket)) = setup() else { return };
+    bucket.put("dir/a b", "x");
+    let log = program.file("requests.ndjson");
+    let path = log.to_string_lossy().into_owned();
+    program.run(&["--log", &path, "ls", &bucket.at("dir/")]).ok();
+    program.run(&["cat", &bucket.at("dir/a b"), "--log", &path]).ok();
+    program.run(&["cat", &bucket.at("no"), "--log", &path]).refused(3, &[]);
+    let text = std::fs::read_to_string(&log).expect("written");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("json")).collect();
+    let list =
+        lines.iter().find(|l| l["query"].as_str().is_some_and(|q| q.contains("prefix=dir"))).expect("the listing");
+    assert_eq!((&list["method"], &list["status"], &list["tries"]), (&json!("GET"), &json!(200), &json!(1)));
+    assert!(list["request_id"].is_string() && list["ms"].is_u64() && list["at"].is_string());
+    let read =
+        lines.iter().find(|l| l["address"].as_str().is_some_and(|a| a.ends_with("/dir/a%20b"))).expect("the read");
+    assert_eq!(read["received"], json!(1));
+    let failed = lines.last().expect("a line");
+    assert_eq!((&failed["status"], &failed["code"]), (&json!(404), &json!("NoSuchKey")), "{failed}");
+    for secret in [ceph.secret.as_str(), "Signature", "Credential", "uthorization"] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    program.run(&["ls", &bucket.at(""), "--log", "/no/such/folder/x"]).refused(3, &["opening the log"]);
+}
+
+#[test]
+fn a_bucket_is_made_and_said() {
+    let Some((_, program, bucket)) = setup() else { return };
+    // Ours already: no error.
+    assert_eq!(program.run(&["mb", &bucket.at(""), "--json"]).ok().object()["location"], bucket.at("").as_str());
+    program.run(&["mb", "s3://Not_A_Bucket_Name_/"]).refused(2, &["is not a name for a bucket"]);
+    program.run(&["mb", &bucket.at(""), "--read-only"]).refused(4, &["read-only"]);
+}
+
 #[test]
 fn refusals_are_sentences_with_exit_codes() {
     let Some((ceph, program, bucket)) = setup() else { return };

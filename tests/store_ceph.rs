@@ -1,58 +1,25 @@
 //! What must be true on the server that the users have: odd keys, refusals, broken connections.
 
+#[path = "support/bucket.rs"]
+mod bucket;
+#[path = "support/cli.rs"]
+mod cli;
 mod support;
 
+use bucket::Bucket;
 use bytes::Bytes;
+use cli::{Program, assert_harmless};
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt as _;
-use secchi::entry::{Entry, EntryKind};
+use secchi::entry::EntryKind;
 use secchi::error::{Error, Kind};
-use secchi::listing::{Page, Pages};
 use secchi::location::Location;
-use secchi::store::{Environment, Options, Stores, UploadMeta, cause};
+use secchi::store::{Environment, Method, Options, Stores, UploadMeta, cause};
+use serde_json::Value;
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::time::Duration;
-use support::{Ceph, Fault, s3_options};
-
-async fn entries(pages: Pages) -> Vec<Entry> {
-    let pages: Vec<Page> = pages.try_collect().await.expect("a listing");
-    pages.into_iter().flat_map(|page| page.into_block().to_entries()).collect()
-}
-
-/// A container with a name that is no shorter than the longest key that S3 knows.
-fn odd_keys() -> Vec<String> {
-    let mut keys: Vec<String> = [
-        "a//b.tif",
-        "/lead",
-        "a/../b",
-        "../x",
-        "..",
-        ".",
-        "a/./b",
-        "trail ",
-        " lead",
-        "dir",
-        "dir/",
-        "dir/x",
-        "dir//",
-        "new\nline",
-        "tab\tand\u{1b}[31mred",
-        "é/ü 日本",
-        "a+b c%20&=?#",
-        "q\"'<>`{}|\\^",
-        "~secchi~x",
-        "//",
-        "100%",
-        "%2e%2e/y",
-        "*",
-        "\u{7f}",
-    ]
-    .map(str::to_owned)
-    .into();
-    keys.push(format!("long/{}", "k".repeat(995)));
-    keys.push(format!("long//{}", "é".repeat(497)));
-    keys
-}
+use support::{Ceph, Fault, entries, odd_keys, s3_options};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_key_is_what_it_is() {
@@ -76,6 +43,16 @@ async fn every_key_is_what_it_is() {
         let (store, path) = (handle.object_store(), handle.path(key));
         assert_eq!(store.head(&path).await.expect(key).size, 12, "{key:?}");
         assert_eq!(store.get(&path).await.expect(key).bytes().await.expect(key), body, "{key:?}");
+    }
+    for (n, key) in odd_keys().iter().enumerate() {
+        let link = handle
+            .presign(Method::Get, key, Duration::from_mins(1))
+            .await
+            .unwrap_or_else(|err| panic!("{key:?}: {err:?}"));
+        assert_eq!(fetched(&link.url), format!("body of {n:04}"), "{key:?}: {}", link.url);
+        let link = handle.presign(Method::Put, key, Duration::from_mins(1)).await.expect("a link");
+        curl(&["-H", "Content-Type: image/tiff", "-X", "PUT", "--data-binary", &format!("sent {n:07}"), &link.url]);
+        assert_eq!(handle.read_range(&root.with_key(key.clone()), 0..12).await.expect(key), format!("sent {n:07}"));
     }
     // What a listing shows leads back to each of them.
     let all: BTreeSet<String> =
@@ -105,6 +82,81 @@ async fn every_key_is_what_it_is() {
         handle.object_store().delete_stream(futures::stream::iter(paths).boxed()).try_collect().await.expect("deletes");
     assert_eq!(gone.len(), odd_keys().len());
     assert!(entries(stores.list_all(&root)).await.is_empty());
+}
+
+/// What another program than ours reads of a link.
+fn fetched(link: &str) -> String {
+    curl(&[link])
+}
+
+fn curl(args: &[&str]) -> String {
+    let curl = Command::new("curl").args(["-fsSg", "--path-as-is"]).args(args).output().expect("curl runs");
+    assert!(curl.status.success(), "{}", String::from_utf8_lossy(&curl.stderr));
+    String::from_utf8(curl.stdout).expect("text")
+}
+
+#[test]
+fn the_program_opens_every_key() {
+    let Some(ceph) = Ceph::find() else { return };
+    let bucket = Bucket::new(&ceph);
+    let program = Program::new().with_keys(&ceph.endpoint, &ceph.key, &ceph.secret);
+    let keys = odd_keys();
+    let body = |key: &str| format!("body of {:04}", keys.iter().position(|k| k == key).expect("a key"));
+    // The SDK of the other client does not take keys of white space.
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let stores = Stores::new(ceph.options());
+    let root = Location::parse(&bucket.at("")).expect("a location");
+    let handle = runtime.block_on(stores.open(&root, stores.meter())).expect("opens");
+    let plain = UploadMeta::default();
+    for key in &keys {
+        let put = handle.put_object(key, body(key).into(), &plain, false);
+        runtime.block_on(put).unwrap_or_else(|err| panic!("{key:?}: {err:?}"));
+    }
+    let listed = program.run(&["ls", "-r", &bucket.at(""), "--json"]).ok().json();
+    let of = |line: &Value, name: &str| line[name].as_str().expect(name).to_owned();
+    let found: BTreeSet<(String, String)> = listed.iter().map(|l| (of(l, "key"), of(l, "location"))).collect();
+    let expected: BTreeSet<(String, String)> = keys.iter().map(|key| (key.clone(), bucket.at(key))).collect();
+    assert_eq!(found, expected);
+    // A level: what stands beside a folder of its name, and what is called as the folder itself.
+    let level = |at: &str| -> BTreeSet<(String, String)> {
+        let listed = program.run(&["ls", &bucket.at(at), "--json"]).ok().json();
+        listed.iter().map(|line| (of(line, "kind"), of(line, "key"))).collect()
+    };
+    let pairs =
+        |all: &[(&str, &str)]| all.iter().map(|(k, n)| ((*k).to_owned(), (*n).to_owned())).collect::<BTreeSet<_>>();
+    let root = level("");
+    assert!(
+        pairs(&[("object", "dir"), ("prefix", "dir/"), ("prefix", "/"), ("object", ".."), ("prefix", "../")])
+            .is_subset(&root)
+    );
+    assert_eq!(level("dir/"), pairs(&[("object", "dir/"), ("object", "dir/x"), ("prefix", "dir//")]));
+    assert_eq!(level("dir//"), pairs(&[("object", "dir//")]));
+    assert_eq!(level("/"), pairs(&[("prefix", "//"), ("object", "/lead")]));
+    assert_eq!(level("//"), pairs(&[("object", "//"), ("prefix", "///")]));
+    assert_eq!(level("./"), pairs(&[("object", "./"), ("object", "./z")]));
+    let two = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|threads| {
+        for part in keys.chunks(keys.len().div_ceil(two)) {
+            let (program, bucket, body) = (&program, &bucket, &body);
+            threads.spawn(move || {
+                for key in part {
+                    let location = bucket.at(key);
+                    assert_eq!(program.run(&["cat", &location]).ok().text(), body(key));
+                    let shown = program.run(&["preview", &location]).ok();
+                    assert_harmless(shown.text());
+                    assert!(shown.text().contains(&body(key)), "{key:?}: {}", shown.text());
+                    // What is signed is tested for each key elsewhere: here, that it is printed whole.
+                    if key.contains(['\'', '"', '\\', '%', '\n', ' ', '?']) {
+                        let link = program.run(&["presign", &location]).ok();
+                        assert_eq!(fetched(link.text().trim_end()), body(key));
+                    }
+                }
+            });
+        }
+    });
+    for key in keys.iter().filter(|key| key.trim().is_empty()) {
+        runtime.block_on(handle.delete(key)).expect("deletes");
+    }
 }
 
 /// All keys below, level by level, as a user walks.
@@ -243,8 +295,8 @@ async fn tags_classes_and_links_are_kept() {
     handle.complete_upload("parts", &id, &[(1, etag)], false).await.expect("completes");
     assert_eq!(handle.stat(&root.child("parts")).await.expect("stat").tags, meta.tags);
 
-    let link = handle.presign_get("tagged", Duration::from_mins(1)).await.expect("a link");
-    let link = Location::parse(&link).expect("a location");
+    let link = handle.presign(Method::Get, "tagged", Duration::from_mins(1)).await.expect("a link");
+    let link = Location::parse(&link.url).expect("a location");
     let web = Stores::new(Options::default());
     let reader = web.open(&link, web.meter()).await.expect("opens");
     assert_eq!(reader.read_range(&link, 2..5).await.expect("reads").as_ref(), b"234");

@@ -1,4 +1,4 @@
-//! `ls`, `stat`, `cat`.
+//! `ls`, `cat`, `mb`.
 
 use super::out;
 use super::rows::Rows;
@@ -10,7 +10,7 @@ use crate::sources;
 use crate::store::Stores;
 use crate::text;
 use futures::StreamExt as _;
-use object_store::ObjectStoreExt as _;
+use object_store::{GetOptions, GetRange, ObjectStore as _};
 use serde_json::json;
 
 /// Lists a location.
@@ -74,36 +74,6 @@ async fn one(stores: &Stores, location: &Location, json: bool) -> Result<()> {
     Rows::new(location, json).page(&Block::from(vec![entry]), 1)
 }
 
-/// What the server says of one object.
-pub(super) async fn stat(stores: &Stores, location: &str, json: bool) -> Result<()> {
-    let location = Location::parse(location)?;
-    let stat = out::about(stores.stat(&location, stores.meter()).await, "asking for", &location)?;
-    if json {
-        return out::json(&stat);
-    }
-    let row = |name: &str, value: &str| out::line(&format!("{name:<14} {}", text::clean(value)));
-    row("location", &stat.location.to_string())?;
-    row("size", &format!("{} ({} bytes)", text::bytes(stat.size), stat.size))?;
-    let facts = [
-        ("modified", stat.modified.map(|t| t.to_rfc3339())),
-        ("content type", stat.content_type.clone()),
-        ("ETag", stat.etag.clone()),
-        ("storage class", stat.storage_class.clone()),
-        ("version", stat.version.clone()),
-    ];
-    for (name, value) in facts {
-        if let Some(value) = value {
-            row(name, &value)?;
-        }
-    }
-    for (title, map) in [("metadata", &stat.metadata), ("tag", &stat.tags)] {
-        for (key, value) in map {
-            row(title, &format!("{key} = {value}"))?;
-        }
-    }
-    Ok(())
-}
-
 /// Makes a bucket.
 pub(super) async fn mb(stores: &Stores, location: &str, json: bool) -> Result<()> {
     let location = Location::parse(location)?;
@@ -112,14 +82,53 @@ pub(super) async fn mb(stores: &Stores, location: &str, json: bool) -> Result<()
     if json { out::json(&json!({ "location": location })) } else { out::line(&text::clean(&location.to_string())) }
 }
 
-/// The bytes of an object, streamed.
-pub(super) async fn cat(stores: &Stores, location: &str) -> Result<()> {
+/// Reads a range as HTTP writes it: `0-99`, `100-`, `-100`.
+pub(super) fn parse_range(text: &str) -> Result<GetRange> {
+    let bad = || {
+        Error::usage(format!("`{}` is not a range of bytes", text::clean(text)))
+            .with_hint("write it as 0-99, 100- or -100")
+    };
+    let number = |part: &str| part.parse::<u64>().map_err(|_| bad());
+    match text.trim().split_once('-').ok_or_else(bad)? {
+        ("", "") => Err(bad()),
+        ("", last) => Ok(GetRange::Suffix(number(last)?)),
+        (first, "") => Ok(GetRange::Offset(number(first)?)),
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            let end = last.checked_add(1).filter(|_| first <= last).ok_or_else(bad)?;
+            Ok(GetRange::Bounded(first..end))
+        }
+    }
+}
+
+/// The bytes of an object, or a range of them, streamed. A range beyond the end holds what there is.
+pub(super) async fn cat(stores: &Stores, location: &str, range: Option<GetRange>) -> Result<()> {
     let location = Location::parse(location)?;
     let handle = stores.open(&location, stores.meter()).await?;
-    let got = handle.object_store().get(&handle.path(location.key())).await;
+    if matches!(range, Some(GetRange::Bounded(ref r)) if r.is_empty()) || matches!(range, Some(GetRange::Suffix(0))) {
+        return Ok(());
+    }
+    let path = handle.path(location.key());
+    let got = handle.object_store().get_opts(&path, GetOptions::new().with_range(range)).await;
     let mut stream = out::about(got.map_err(Error::from), "reading", &location)?.into_stream();
     while let Some(chunk) = stream.next().await {
         out::bytes(&out::about(chunk.map_err(Error::from), "reading", &location)?)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_those_of_http() {
+        let range = |text: &str| parse_range(text).map(|r| r.to_string()).map_err(|err| err.exit_code());
+        assert_eq!(range("0-99").as_deref(), Ok("bytes=0-99"));
+        assert_eq!(range("100-").as_deref(), Ok("bytes=100-"));
+        assert_eq!(range("-100").as_deref(), Ok("bytes=-100"));
+        for text in ["", "-", "5", "9-3", "a-b", "--5", "0-18446744073709551615", "99999999999999999999-"] {
+            assert_eq!(range(text), Err(2), "{text}");
+        }
+    }
 }

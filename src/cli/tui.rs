@@ -4,7 +4,7 @@ use super::Global;
 use crate::app::{App, Exit, TerminalCanvas};
 use crate::config::{Config, Folders, Memory};
 use crate::demo;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Result};
 use crate::job::Jobs;
 use crate::keymap::Keymap;
 use crate::location::Location;
@@ -30,10 +30,11 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     let folders = Folders::find()?;
     let config_file = global.config.clone().unwrap_or_else(|| folders.config.join("config.toml"));
     let config = Config::load(&config_file)?;
-    let keymap = Keymap::with_overrides(&read_or_empty(&folders.config.join("keymap.toml"))?)?;
+    let keymap = Keymap::load(&folders.config.join("keymap.toml"))?;
     let graphics =
         Graphics::parse(config.graphics.as_deref().filter(|_| global.graphics == "auto").unwrap_or(&global.graphics))?;
-    let named_theme = global.theme.as_deref().or(config.theme.as_deref()).map(Theme::named).transpose()?;
+    let named_theme = global.theme.as_deref().or(config.theme.as_deref());
+    let named_theme = named_theme.map(|name| Theme::find(name, &folders.config.join("themes"))).transpose()?;
     let mut options = global.store_options();
     options.concurrency = options.concurrency.or(config.concurrency);
     let open = match &start {
@@ -55,6 +56,8 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     };
     let waker = Waker::new();
     let stores = Stores::new(options);
+    // Written to its end when it is dropped.
+    let _log = global.log.as_deref().map(|file| stores.log_to(file)).transpose()?;
     let mut canvas = TerminalCanvas::new(session, waker.clone())?;
     let memory = Memory::load(&folders.state);
     let mut cx = Cx {
@@ -72,6 +75,7 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
         writable: BTreeSet::new(),
         demo: None,
         clipboard: None,
+        clipboard_works: caps.clipboard.is_sure(),
         confirmed_quit: false,
         unicode: caps.unicode,
         folders,
@@ -95,13 +99,6 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     match exit? {
         Exit::Quit => Ok(0),
         Exit::Ended(code) => Ok(code),
-    }
-}
-
-fn read_or_empty(path: &std::path::Path) -> Result<String> {
-    match std::fs::read_to_string(path) {
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        other => other.map_err(Error::from).context(|| path.display().to_string()),
     }
 }
 

@@ -12,7 +12,7 @@ const CHUNK: usize = 16_384;
 /// Threads that filter at once, at most.
 const THREADS: usize = 8;
 /// What was found until then is shown first.
-const FIRST: Duration = Duration::from_millis(4);
+const FIRST: Duration = Duration::from_millis(8);
 
 /// What an arrangement sorts by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

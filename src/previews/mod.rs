@@ -1,6 +1,6 @@
 //! The table of formats that can be looked at. A new one: a file here and a line below.
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::preview::{Ask, Loaded, Previewer, Probe};
 use crate::store::Stores;
 
@@ -35,18 +35,28 @@ pub fn claims(probe: &Probe) -> bool {
     PREVIEWERS.iter().any(|p| (p.matches)(probe))
 }
 
+fn nothing() -> Error {
+    Error::unsupported("there is no preview of this")
+}
+
 /// Loads a preview of what was asked for, and says what it cost.
 pub async fn load(stores: Stores, mut ask: Ask) -> Result<Loaded> {
     let mut chosen = PREVIEWERS.iter().find(|p| (p.matches)(&ask.probe));
-    if chosen.is_none() && !ask.probe.location.is_container() {
+    // An object may be called like a folder; a folder of the disk is never more than that.
+    let folder = ask.probe.location.is_container();
+    if chosen.is_none() && !(folder && (ask.probe.location.to_path().is_some() || ask.probe.location.key().is_empty()))
+    {
         let handle = stores.open(&ask.probe.location, &ask.control.meter).await?;
-        let head = ask.control.race(handle.read_head(&ask.probe.location, HEAD)).await?;
+        let head = match ask.control.race(handle.read_head(&ask.probe.location, HEAD)).await {
+            Err(err) if folder && err.kind() == Kind::NotFound => return Err(nothing()),
+            head => head?,
+        };
         ask.probe.size = Some(head.size);
         ask.probe.etag = head.etag;
         ask.probe.head = Some(head.bytes);
         chosen = PREVIEWERS.iter().find(|p| (p.matches)(&ask.probe));
     }
-    let chosen = chosen.ok_or_else(|| crate::error::Error::unsupported("there is no preview of this"))?;
+    let chosen = chosen.ok_or_else(nothing)?;
     let control = ask.control.clone();
     let preview = control.race((chosen.load)(stores, ask)).await?;
     Ok(Loaded { format: chosen.name, preview, cost: control.meter.cost() })

@@ -81,7 +81,7 @@ pub(super) const PREVIEWER: Previewer =
     Previewer { name: "text", matches, load: |stores, ask| Box::pin(load(stores, ask)) };
 
 fn matches(probe: &Probe) -> bool {
-    if probe.location.is_container() {
+    if probe.location.is_container() && probe.head.is_none() {
         return false;
     }
     let media = probe.media_type.as_deref().unwrap_or_default().to_ascii_lowercase();

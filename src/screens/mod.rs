@@ -11,6 +11,8 @@ use crate::screen::{Cx, Open, Screen};
 use ratatui::text::Line;
 
 mod browse;
+mod facts;
+mod log;
 mod places;
 mod popup;
 mod preview;
@@ -21,11 +23,21 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Places => Box::new(places::Places::open(cx)),
         Open::Browse(location) => Box::new(browse::Browse::open(&location, cx)),
         Open::Preview(probe) => Box::new(preview::Preview::open(probe)),
+        Open::Facts(location) => Box::new(facts::ObjectFacts::open(location, cx)),
+        Open::BucketFacts(location) => Box::new(facts::BucketFacts::open(&location, cx)),
+        Open::Versions(location) => Box::new(facts::Versions::open(&location, cx)),
         Open::Help(contexts) => Box::new(popup::Help::open(contexts)),
         Open::Palette(contexts) => Box::new(popup::Palette::open(contexts, cx)),
         Open::Message { title, lines } => Box::new(popup::Message::open(title, lines)),
         Open::GoTo => Box::new(popup::GoTo::open()),
-        Open::CopyMenu { location, .. } => Box::new(popup::CopyMenu::open(&location, cx)),
+        Open::Plain { title, text } => Box::new(popup::Plain::open(title, text)),
+        Open::CopyMenu { locations, media_type } => {
+            Box::new(popup::CopyMenu::open(locations, media_type.as_deref(), cx))
+        }
+        Open::Commands(commands) => Box::new(popup::Commands::open(&commands)),
+        Open::Keys(contexts) => Box::new(popup::Keys::open(contexts, cx)),
+        Open::Themes => Box::new(popup::Themes::open(cx)),
+        Open::Log => Box::new(log::Log::open(cx)),
         Open::ConfirmQuit => Box::new(popup::ConfirmQuit::default()),
         Open::Jobs(at) => Box::new(jobs::JobsScreen::new(at, cx)),
         Open::UploadForm { destination } => Box::new(forms::UploadPlan::screen(&destination, cx)),

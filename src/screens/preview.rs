@@ -50,7 +50,7 @@ impl Screen for Preview {
             Action::Convert => return Flow::Open(Open::ConvertForm { source: self.probe.location.clone() }),
             Action::Yank => {
                 return Flow::Open(Open::CopyMenu {
-                    location: self.probe.location.clone(),
+                    locations: vec![self.probe.location.clone()],
                     media_type: self.probe.media_type.clone(),
                 });
             }

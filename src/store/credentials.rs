@@ -19,11 +19,15 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_s3::config::{Region, SharedHttpClient};
 use object_store::aws::AwsCredential;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Temporary credentials are renewed this long before they end.
 const RENEW: Duration = Duration::from_mins(5);
+
+/// Those that end sooner are not asked for with each request, but so often, and used until then.
+const ASK_AGAIN: Duration = Duration::from_secs(20);
+const LAST: Duration = Duration::from_secs(5);
 
 /// How to go without credentials, said wherever they are missing.
 pub(super) const ANONYMOUS_HINT: &str =
@@ -37,6 +41,11 @@ pub fn profiles() -> Vec<Profile> {
 /// The profiles that this environment leads to.
 pub fn profiles_in(environment: &Environment) -> Vec<Profile> {
     Profiles::load(environment).list()
+}
+
+/// Whether the AWS files hold this profile: other tools read no others.
+pub(super) fn is_aws_profile(environment: &Environment, name: &str) -> bool {
+    Profiles::load(environment).has_aws(name)
 }
 
 /// Everything that a client for one profile needs to know.
@@ -166,11 +175,13 @@ fn profile_source(environment: &Environment, profiles: &Profiles, name: &str) ->
     if !delegated.iter().any(|key| text(key).is_some()) {
         return None;
     }
+    // A file that is named must be there: of who logs in or takes a role, there is often but one.
+    let there = |variable, name| aws_file(environment, variable, name).filter(|path| path.is_file());
     let mut files = EnvConfigFiles::builder();
-    if let Some(path) = aws_file(environment, "AWS_CONFIG_FILE", "config") {
+    if let Some(path) = there("AWS_CONFIG_FILE", "config") {
         files = files.with_file(EnvConfigFileKind::Config, path);
     }
-    if let Some(path) = aws_file(environment, "AWS_SHARED_CREDENTIALS_FILE", "credentials") {
+    if let Some(path) = there("AWS_SHARED_CREDENTIALS_FILE", "credentials") {
         files = files.with_file(EnvConfigFileKind::Credentials, path);
     }
     Some(Source::Profile(name.to_owned(), files.build()))
@@ -248,6 +259,8 @@ pub(super) struct Keys {
     owner: String,
     again: Again,
     slot: tokio::sync::Mutex<Option<Credentials>>,
+    /// When they were asked for.
+    asked: Mutex<Option<Instant>>,
 }
 
 impl std::fmt::Debug for Keys {
@@ -285,21 +298,31 @@ impl Keys {
             }
         };
         let owner = access.profile.as_ref().map_or_else(|| "the environment".into(), |p| format!("the profile `{p}`"));
-        Arc::new(Self { provider, owner, again, slot: tokio::sync::Mutex::default() })
+        let slot = tokio::sync::Mutex::default();
+        Arc::new(Self { provider, owner, again, slot, asked: Mutex::default() })
     }
 
     /// The keys, renewed where they are about to end.
     pub(super) async fn get(&self) -> Result<Credentials> {
+        let lasts = |keys: &&Credentials, margin| keys.expiry().is_none_or(|at| SystemTime::now() + margin < at);
         let mut slot = self.slot.lock().await;
-        if let Some(keys) = slot.as_ref().filter(|k| k.expiry().is_none_or(|at| SystemTime::now() + RENEW < at)) {
+        let lately =
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < ASK_AGAIN);
+        let margin = if lately { LAST } else { RENEW };
+        if let Some(keys) = slot.as_ref().filter(|keys| lasts(keys, margin)) {
             return Ok(keys.clone());
         }
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         match self.provider.provide_credentials().await {
             Ok(keys) => {
                 *slot = Some(keys.clone());
                 Ok(keys)
             }
-            Err(err) => Err(self.failure(err)),
+            // Those that are there are good to their end.
+            Err(err) => match slot.as_ref().filter(|keys| lasts(keys, Duration::ZERO)) {
+                Some(keys) => Ok(keys.clone()),
+                None => Err(self.failure(err)),
+            },
         }
     }
 
@@ -326,12 +349,29 @@ impl Keys {
 
     fn failure(&self, err: CredentialsError) -> Error {
         let text = errors::chain(&err);
-        let error = Error::new(
-            Kind::Denied,
-            format!("the credentials of {} could not be had: {}", self.owner, errors::deepest(&err)),
-        );
-        let sso = text.contains("sso") || text.contains("SSO");
-        error.with_hint(if sso { "log in again: `aws sso login`" } else { ANONYMOUS_HINT }).with_source(err)
+        let said = errors::metadata(&err);
+        let why = match said {
+            // Ceph's STS says no more than that it will not.
+            Some(said) if said.code().is_none() => "the server refused to give any".to_owned(),
+            Some(said) => [said.code(), said.message()].into_iter().flatten().collect::<Vec<_>>().join(": "),
+            None => errors::deepest(&err),
+        };
+        let hint = if text.contains("sso") || text.contains("SSO") {
+            "log in again: `aws sso login`"
+        } else if said.is_some() {
+            "check its role_arn, and whether the token in its web_identity_token_file is still valid"
+        } else if text.contains("No such file") {
+            "check its web_identity_token_file and its credential_process"
+        } else {
+            ANONYMOUS_HINT
+        };
+        let id = said.and_then(|said| said.extra("aws_request_id")).map(str::to_owned);
+        let error = Error::new(Kind::Denied, format!("the credentials of {} could not be had: {why}", self.owner));
+        let error = error.with_hint(hint).with_source(err);
+        match id {
+            Some(id) => error.with_request_id(id),
+            None => error,
+        }
     }
 }
 

@@ -8,8 +8,11 @@ use super::credentials::ANONYMOUS_HINT;
 use crate::error::{Error, Kind};
 use crate::location::{Location, Scheme};
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;
+
+/// Columns of a server's own words in a sentence; the details hold them all.
+const SAID: usize = 300;
 
 /// The server and bucket that a sentence speaks of.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ pub(super) struct Site {
     /// The profile whose credentials are used, named or not.
     pub(super) owner: Option<String>,
     pub(super) anonymous: bool,
+    /// Whether the credentials end some time: Ceph says of those that have no more than that it refuses.
+    pub(super) temporary: bool,
 }
 
 /// What was being done.
@@ -72,6 +77,11 @@ pub(super) fn deepest(err: &(dyn StdError + 'static)) -> String {
         err = next;
     }
     err.to_string()
+}
+
+/// What a service of Amazon's kind said, somewhere below an error.
+pub(super) fn metadata<'a>(err: &'a (dyn StdError + 'static)) -> Option<&'a ErrorMetadata> {
+    below(err).find_map(|err| err.downcast_ref())
 }
 
 /// An error of ours somewhere below one of a library, rebuilt; what stores return holds one.
@@ -190,6 +200,8 @@ impl Fault {
                 E::NotModified { .. } => Some(304),
                 E::PermissionDenied { .. } => Some(403),
                 E::Unauthenticated { .. } => Some(401),
+                // What `object_store` says of a range that it has checked itself.
+                _ if fault.message.contains("Wanted range starting at") => Some(416),
                 _ => None,
             };
         }
@@ -235,7 +247,7 @@ impl Fault {
 }
 
 /// The text of an XML element, wherever it stands. Error bodies are small and flat.
-fn element(text: &str, name: &str) -> Option<String> {
+pub(super) fn element(text: &str, name: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     let (inner, _) = rest.split_once(&format!("</{name}>"))?;
     let inner = inner.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");
@@ -243,7 +255,7 @@ fn element(text: &str, name: &str) -> Option<String> {
 }
 
 /// Which failure of the network a text of hyper, rustls or the system speaks of.
-fn transport(text: &str) -> Option<&'static str> {
+pub(super) fn transport(text: &str) -> Option<&'static str> {
     let text = text.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
     Some(if has(&["dns error", "failed to lookup", "name or service not known", "no such host"]) {
@@ -301,7 +313,7 @@ impl Site {
         let status = fault.status.map(|s| s.to_string()).unwrap_or_default();
         let parts = [status.as_str(), fault.code.as_str(), fault.message.as_str()];
         let said = parts.iter().filter(|s| !s.is_empty()).copied().collect::<Vec<_>>().join(" ");
-        format!("{} answered: {said}", self.host)
+        format!("{} answered: {}", self.host, crate::text::fit(&said, SAID))
     }
 
     fn by_code(&self, fault: &Fault, doing: Doing, key: &str) -> Option<Error> {
@@ -438,6 +450,10 @@ impl Site {
             Doing::CreateBucket => "create",
         };
         let what = if doing == Doing::ListBuckets { format!("the buckets at {}", self.host) } else { address };
+        if self.temporary {
+            let why = format!("the temporary credentials {} have expired, or may not {verb} {what}", self.owner());
+            return Error::new(Kind::Denied, why).with_hint("get new ones (with single sign-on: `aws sso login`)");
+        }
         Error::new(Kind::Denied, format!("the credentials {} are wrong, or may not {verb} {what}", self.owner()))
             .with_hint(if doing == Doing::Write {
                 "check the keys and the bucket's permissions"
@@ -460,6 +476,7 @@ mod tests {
             profile: (!anonymous).then(|| "allas".to_owned()),
             owner: (!anonymous).then(|| "allas".to_owned()),
             anonymous,
+            temporary: false,
         }
     }
 
@@ -488,6 +505,9 @@ mod tests {
         assert_eq!(error.to_string(), "s3://b/ is not public: it needs credentials");
         let other = site(false).sentence(&fault, Doing::List, "");
         assert!(other.to_string().contains("are wrong, or may not list s3://allas@b/"), "{other}");
+        let ended = Site { temporary: true, ..site(false) }.sentence(&fault, Doing::Read, "k");
+        let why = "the temporary credentials of the profile `allas` have expired, or may not read s3://allas@b/k";
+        assert_eq!(ended.to_string(), why);
     }
 
     #[test]

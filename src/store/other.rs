@@ -2,7 +2,8 @@
 //! Without credentials there, requests are sent unsigned, as public data wants them.
 
 use super::Options;
-use super::transport::{self, Log};
+use super::log::Log;
+use super::transport;
 use crate::error::{Error, Kind, Result};
 use crate::location::{Scheme, StoreId};
 use object_store::ObjectStore;

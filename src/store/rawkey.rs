@@ -9,6 +9,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 /// A key that begins with it is itself sent marked, so that nothing is ambiguous.
 const MARK: &str = "~secchi~";
 
+/// Ends the id of a version behind the mark, before the key. Neither holds one: it is encoded there.
+const VERSION_END: char = '~';
+
 /// Dots stay, so that the suffix of a marked key is still seen by libraries.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
 
@@ -26,6 +29,20 @@ pub(super) fn to_path(scheme: Scheme, key: &str) -> Path {
     }
 }
 
+/// The path that stands for one version of `key`.
+pub(super) fn to_version(key: &str, version: &str) -> Path {
+    let encoded = |text| utf8_percent_encode(text, ENCODED);
+    Path::parse(format!("{MARK}{}{VERSION_END}{}", encoded(version), encoded(key))).unwrap_or_default()
+}
+
+/// The version that `path` stands for. What a library has joined to its path is another object, of
+/// which that version is none.
+pub(super) fn version_of(path: &Path) -> Option<String> {
+    let marked = path.as_ref().strip_prefix(MARK).filter(|marked| !marked.contains(DELIMITER))?;
+    let (version, _) = marked.split_once(VERSION_END)?;
+    Some(percent_decode_str(version).decode_utf8_lossy().into_owned())
+}
+
 /// Whether `path` stands for a key that `object_store` cannot spell.
 pub(super) fn is_marked(path: &Path) -> bool {
     path.as_ref().starts_with(MARK)
@@ -38,6 +55,7 @@ pub(super) fn to_key(scheme: Scheme, path: &Path) -> String {
         None => raw.to_owned(),
         Some(marked) => {
             let (first, rest) = marked.split_once(DELIMITER).map_or((marked, None), |(a, b)| (a, Some(b)));
+            let first = first.split_once(VERSION_END).map_or(first, |(_, key)| key);
             let mut key = percent_decode_str(first).decode_utf8_lossy().into_owned();
             if let Some(rest) = rest {
                 if !key.ends_with('/') {
@@ -80,7 +98,18 @@ mod tests {
     proptest! {
         #[test]
         fn every_key_survives(key in ".{0,40}|[a./~%]{0,12}|(~secchi~)?[a-z/.]{1,9}") {
-            prop_assert_eq!(to_key(Scheme::S3, &to_path(Scheme::S3, &key)), key);
+            let path = to_path(Scheme::S3, &key);
+            prop_assert_eq!(to_key(Scheme::S3, &path), key);
+            prop_assert_eq!(version_of(&path), None);
+        }
+
+        #[test]
+        fn every_version_of_every_key_survives(key in ".{1,40}|[a./~%]{1,12}", version in ".{1,20}|[a-z~%]{1,9}") {
+            let path = to_version(&key, &version);
+            prop_assert!(is_marked(&path));
+            prop_assert_eq!(to_key(Scheme::S3, &path), key);
+            prop_assert_eq!(version_of(&path), Some(version));
+            prop_assert_eq!(version_of(&path.join("x")), None);
         }
     }
 }

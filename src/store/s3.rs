@@ -6,15 +6,18 @@
 //!
 //! | file of `s3/` | what it knows |
 //! |---|---|
-//! | `ask`, `xml` | one page of a listing: the request, the answer |
+//! | `lister`, `xml` | one page of a listing: the request, the answer |
 //! | `pages`, `deep` | pages in a row, ahead and again; everything below a prefix by several hands |
 //! | `keys` | the `ObjectStore` that spells every key |
-//! | `control` | everything else |
+//! | `ask`, `bucket`, `rules`, `stat`, `versions` | facts, also where a server does not understand the question |
+//! | `control`, `edit`, `blank` | everything else; keys of blanks, which the SDK would trim |
 
 use super::credentials::{Access, Again, Keys};
 use super::errors::{Doing, Fault, Site};
+use super::link::{Origin, Reach};
+use super::log::{Exchange, Log};
 use super::metered::Traffic;
-use super::transport::{self, Exchange, Log};
+use super::transport;
 use crate::error::{Error, Kind, Result};
 use crate::location::{Scheme, StoreId};
 use crate::meter::Meter;
@@ -36,14 +39,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub(super) use ask::Patience;
-
 mod ask;
+mod blank;
+mod bucket;
 pub(super) mod control;
 mod deep;
+mod edit;
 pub(super) mod keys;
+mod lister;
 pub(super) mod pages;
+mod rules;
+mod stat;
+mod versions;
 mod xml;
+
+pub(super) use lister::Patience;
 
 /// A request of the control plane is sent at most so often.
 const TRIES: u32 = 4;
@@ -65,11 +75,13 @@ pub(super) struct S3 {
     data: Option<AmazonS3>,
     client: Client,
     /// How listings are asked for.
-    lister: ask::Lister,
+    lister: lister::Lister,
     /// Whether Amazon itself serves it: only there a bucket is created in a region.
     amazon: bool,
     /// Tags of uploads under way: some servers forget them, see `control`.
     tags: Mutex<HashMap<String, BTreeMap<String, String>>>,
+    /// `None` where requests are not signed.
+    keys: Option<Arc<Keys>>,
     log: Log,
 }
 
@@ -84,9 +96,10 @@ impl Account {
 
     /// Makes the clients for `id`'s bucket. Fails early where no credentials can be had.
     pub(super) async fn open(&self, id: &StoreId) -> Result<S3> {
-        if let Some(keys) = &self.keys {
-            keys.get().await?;
-        }
+        let keys = match &self.keys {
+            Some(keys) => Some(keys.get().await?),
+            None => None,
+        };
         let bucket = id.authority.as_str();
         let region = self.region(bucket).await?;
         let host = match &self.access.endpoint {
@@ -100,7 +113,8 @@ impl Account {
             region: region.clone(),
             profile: id.profile.clone(),
             owner: self.access.profile.clone(),
-            anonymous: self.keys.is_none(),
+            anonymous: keys.is_none(),
+            temporary: keys.is_some_and(|keys| keys.session_token().is_some()),
         });
         // A dot in the bucket's name does not fit the certificate for `*.s3.amazonaws.com`.
         let path_style = self.access.path_style() || bucket.contains('.');
@@ -114,8 +128,25 @@ impl Account {
             lister,
             amazon: self.access.endpoint.is_none(),
             tags: Mutex::default(),
+            keys: self.keys.clone(),
             log: self.log.clone(),
         })
+    }
+
+    /// What a tool outside must know. Whether `~/.aws` holds the profile, its caller knows.
+    pub(super) fn reach(&self) -> Reach {
+        Reach {
+            endpoint: self.access.endpoint.as_ref().map(|e| e.trim_end_matches('/').to_owned()),
+            region: self.access.region.clone(),
+            profile: self.access.profile.clone(),
+            path_style: self.access.path_style(),
+            ca: self.access.ca.clone(),
+            origin: match (&self.keys, &self.access.profile) {
+                (None, _) => Origin::Nobody,
+                (Some(_), Some(_)) => Origin::Profile,
+                (Some(_), None) => Origin::Environment,
+            },
+        }
     }
 
     /// The region that was set; on Amazon, the one that the bucket says it is in.
@@ -152,12 +183,12 @@ impl Account {
         builder.build().map_err(Error::from)
     }
 
-    fn lister(&self, bucket: &str, region: &str, path_style: bool) -> ask::Lister {
-        ask::Lister {
+    fn lister(&self, bucket: &str, region: &str, path_style: bool) -> lister::Lister {
+        lister::Lister {
             http: self.http.clone(),
             keys: self.keys.clone(),
             region: region.to_owned(),
-            address: ask::address(self.access.endpoint.as_deref(), bucket, region, path_style),
+            address: lister::address(self.access.endpoint.as_deref(), bucket, region, path_style),
             patience: self.patience,
         }
     }
@@ -166,6 +197,7 @@ impl Account {
         let mut config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
+            .interceptor(blank::Blank)
             .force_path_style(path_style)
             .http_client(self.sdk_http.clone())
             .timeout_config(TimeoutConfig::builder().connect_timeout(transport::CONNECT).build())
@@ -217,19 +249,23 @@ struct Tap {
 
 impl Tap {
     fn new(meter: Option<Meter>) -> Self {
-        let seen = Exchange {
-            at: Utc::now(),
-            method: String::new(),
-            address: String::new(),
-            status: None,
-            ms: 0,
-            request_id: None,
-        };
-        Self { meter, seen: Arc::new(Mutex::new(seen)) }
+        Self { meter, seen: Arc::default() }
     }
 
     fn note(&self, f: impl FnOnce(&mut Exchange)) {
         f(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Puts the request into the log. One that was refused before it was sent is none.
+    fn done(&self, log: &Log, ms: u64, fault: Option<&Fault>) {
+        let mut seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        if let (Some(fault), None) = (fault, seen.status) {
+            seen.unanswered(&fault.code, &fault.message);
+        }
+        seen.ms = ms;
+        if !seen.method.is_empty() {
+            log.push(seen);
+        }
     }
 }
 
@@ -252,8 +288,8 @@ impl Intercept for Tap {
     ) -> std::result::Result<(), BoxError> {
         let request = context.request();
         self.note(|seen| {
-            request.method().clone_into(&mut seen.method);
-            seen.address = transport::without_query(request.uri());
+            let sent = request.body().content_length().unwrap_or_default();
+            *seen = Exchange::begin(request.method(), request.uri(), request.headers().get("range"), sent);
         });
         Ok(())
     }
@@ -269,8 +305,11 @@ impl Intercept for Tap {
             meter.received(body.len() as u64);
         }
         self.note(|seen| {
-            seen.status = Some(response.status().as_u16());
-            seen.request_id = response.headers().get("x-amz-request-id").map(str::to_owned);
+            let status = response.status().as_u16();
+            seen.answered(status, |name| response.headers().get(name));
+            if status >= 400 {
+                seen.refused(response.body().bytes().unwrap_or_default());
+            }
         });
         Ok(())
     }
@@ -314,12 +353,10 @@ impl S3 {
             let started = Instant::now();
             let tap = Tap::new(traffic.map(|t| t.meter.clone()));
             let answer = tokio::time::timeout(transport::patience(out), send(tap.clone())).await;
-            tap.note(|seen| {
-                seen.ms = started.elapsed().as_millis() as u64;
-                self.log.push(seen.clone());
-            });
+            let ms = started.elapsed().as_millis() as u64;
             let fault = match answer {
                 Ok(Ok(value)) => {
+                    tap.done(&self.log, ms, None);
                     if let (Some(request), Some(traffic)) = (request, traffic) {
                         traffic.meter.sent(out);
                         request.done();
@@ -329,6 +366,7 @@ impl S3 {
                 Ok(Err(err)) => Fault::of_sdk(&err),
                 Err(_) => Fault { code: "Timeout".to_owned(), ..Fault::default() },
             };
+            tap.done(&self.log, ms, Some(&fault));
             match request {
                 // That nothing is there is an answer, not a failure.
                 Some(request) if fault.status == Some(404) => drop(request.done()),

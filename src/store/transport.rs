@@ -1,20 +1,18 @@
 //! The two HTTP stacks below the stores, set up alike: who is trusted, how long is waited, and a
 //! log of what was sent. One connection pool serves all buckets of a profile.
 
+use super::log::{Exchange, Log};
 use crate::error::{Error, Kind, Result};
 use async_trait::async_trait;
 use aws_sdk_s3::config::SharedHttpClient;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
-use chrono::{DateTime, Utc};
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
 };
 use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
-use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a connection may take to come about.
@@ -28,50 +26,6 @@ const ANSWER: Duration = Duration::from_mins(1);
 
 /// Bytes per second below which a line counts as broken.
 const SLOWEST: u64 = 64 * 1024;
-
-/// Requests kept for the log screen.
-const KEPT: usize = 1000;
-
-/// One request as the log screen shows it. Holds no secret: signatures travel in headers, and what
-/// follows `?` is left out.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Exchange {
-    /// When it was sent.
-    pub at: DateTime<Utc>,
-    /// `GET`.
-    pub method: String,
-    /// The address without its query.
-    pub address: String,
-    /// HTTP status; `None` where nothing was answered.
-    pub status: Option<u16>,
-    /// Milliseconds until the head of the answer.
-    pub ms: u64,
-    /// The server's request id.
-    pub request_id: Option<String>,
-}
-
-/// The last requests, newest last.
-#[derive(Clone, Default)]
-pub(super) struct Log(Arc<Mutex<VecDeque<Exchange>>>);
-
-impl Log {
-    pub(super) fn push(&self, exchange: Exchange) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
-            kept.pop_front();
-        }
-        kept.push_back(exchange);
-    }
-
-    pub(super) fn snapshot(&self) -> Vec<Exchange> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
-}
-
-/// The address without what may hold a signature.
-pub(super) fn without_query(uri: &str) -> String {
-    uri.split_once('?').map_or(uri, |(path, _)| path).to_owned()
-}
 
 /// How long the answer to a request with a body of `length` bytes is waited for.
 pub(super) fn patience(length: u64) -> Duration {
@@ -170,10 +124,11 @@ impl std::fmt::Debug for Transport {
 #[async_trait]
 impl HttpService for Transport {
     async fn call(&self, request: HttpRequest) -> std::result::Result<HttpResponse, HttpError> {
-        let (at, started) = (Utc::now(), Instant::now());
-        let method = request.method().to_string();
-        let address = without_query(&request.uri().to_string());
-        let wait = patience(request.body().content_length() as u64);
+        let started = Instant::now();
+        let length = request.body().content_length() as u64;
+        let range = request.headers().get("range").and_then(|range| range.to_str().ok());
+        let mut seen = Exchange::begin(request.method().as_str(), &request.uri().to_string(), range, length);
+        let wait = patience(length);
         let answer = match tokio::time::timeout(wait, self.inner.execute(request)).await {
             Ok(answer) => answer,
             Err(elapsed) => Err(HttpError::new(HttpErrorKind::Timeout, elapsed)),
@@ -182,16 +137,36 @@ impl HttpService for Transport {
             let waited = started.elapsed() > PATIENCE && err.kind() == HttpErrorKind::Connect;
             if waited { HttpError::new(HttpErrorKind::Unknown, err) } else { err }
         });
-        self.log.push(Exchange {
-            at,
-            method,
-            address,
-            status: answer.as_ref().ok().map(|r| r.status().as_u16()),
-            ms: started.elapsed().as_millis() as u64,
-            request_id: answer.as_ref().ok().and_then(|r| {
-                Some(String::from_utf8_lossy(r.headers().get("x-amz-request-id")?.as_bytes()).into_owned())
-            }),
-        });
+        seen.ms = started.elapsed().as_millis() as u64;
+        let answer = watched(answer, &mut seen).await;
+        self.log.push(seen);
         answer
     }
+}
+
+/// Notes what an answer tells. The body of a refusal is read for that, and given on as it was.
+async fn watched(
+    answer: std::result::Result<HttpResponse, HttpError>,
+    seen: &mut Exchange,
+) -> std::result::Result<HttpResponse, HttpError> {
+    let response = answer.inspect_err(|err| {
+        let why = super::errors::chain(err);
+        let code = match err.kind() {
+            HttpErrorKind::Timeout => "Timeout",
+            _ => super::errors::transport(&why).unwrap_or_default(),
+        };
+        seen.unanswered(code, &why);
+    })?;
+    let headers = response.headers();
+    seen.answered(response.status().as_u16(), |name| headers.get(name)?.to_str().ok());
+    if !response.status().is_client_error() && !response.status().is_server_error() {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let body = match tokio::time::timeout(ANSWER, body.bytes()).await {
+        Ok(body) => body?,
+        Err(elapsed) => return Err(HttpError::new(HttpErrorKind::Timeout, elapsed)),
+    };
+    seen.refused(&body);
+    Ok(HttpResponse::from_parts(parts, body.into()))
 }

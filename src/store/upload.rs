@@ -1,7 +1,7 @@
 //! Writing: one put or several parts, with everything a server keeps beside the bytes.
 
 use super::metered::read_only;
-use super::{Backend, StoreHandle, local, memory, rawkey};
+use super::{Backend, Link, Method, StoreHandle, local, memory, rawkey};
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
@@ -24,7 +24,7 @@ pub struct UploadMeta {
 }
 
 impl StoreHandle {
-    fn writable(&self, key: &str) -> Result<()> {
+    pub(super) fn writable(&self, key: &str) -> Result<()> {
         if self.read_only { Err(read_only(&self.site.address(key))) } else { Ok(()) }
     }
 
@@ -173,14 +173,21 @@ impl StoreHandle {
         }
     }
 
-    /// A link that reads `key` without credentials until `expires` (at most a week) is over.
-    pub async fn presign_get(&self, key: &str, expires: Duration) -> Result<String> {
+    /// A link to `key` that works without credentials until it ends: after `valid` (a second to 7 days),
+    /// or with the credentials that sign it. Where writing is refused, so are links for it.
+    pub async fn presign(&self, method: Method, key: &str, valid: Duration) -> Result<Link> {
+        if method == Method::Put {
+            self.writable(key)?;
+        }
         match &self.backend {
+            _ if key.is_empty() => Err(Error::usage("a link leads to an object: name a key")),
             Backend::S3(_) if self.site.anonymous => {
-                Err(Error::new(Kind::Denied, "without credentials no link can be signed").with_hint("name a profile"))
+                Err(Error::new(Kind::Denied, "without credentials no link can be signed")
+                    .with_hint("name a profile, or share the plain URL: this data is public"))
             }
-            Backend::S3(s3) => s3.presign_get(key, expires).await,
-            _ => Err(Error::unsupported(format!("{} has no links for others", self.site.address(key)))),
+            Backend::S3(s3) => s3.presign(method, key, valid).await,
+            _ => Err(Error::unsupported(format!("{} cannot be signed: it is not on S3", self.site.address(key)))
+                .with_hint("links are signed for s3:// places")),
         }
     }
 }

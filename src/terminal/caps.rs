@@ -1,5 +1,6 @@
 //! What a terminal can do, decided from the environment and from what it answered.
 
+use super::clipboard::Clipboard;
 use super::replies::{Ask, Replies};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -148,6 +149,8 @@ pub struct Caps {
     pub tmux: bool,
     /// What the terminal calls itself.
     pub name: Option<String>,
+    /// How text comes to the clipboard.
+    pub clipboard: Clipboard,
     /// Colours that a sixel picture may have.
     pub sixel_colours: u16,
 }
@@ -168,6 +171,11 @@ impl Caps {
             sync_output: replies.sync_output == Some(true),
             tmux: env.is_tmux(),
             name: replies.name.clone(),
+            clipboard: Clipboard::find(
+                &[replies.name.as_deref().unwrap_or_default(), env.get("TERM"), env.get("TERM_PROGRAM")],
+                env.is_tmux(),
+                env.is_screen(),
+            ),
             sixel_colours: replies.sixel_colours.unwrap_or(256).clamp(2, 256),
         }
     }

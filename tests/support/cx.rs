@@ -37,6 +37,7 @@ pub fn with_stores(folder: &std::path::Path, stores: Stores) -> Cx {
         writable: std::collections::BTreeSet::new(),
         demo: None,
         clipboard: None,
+        clipboard_works: false,
         confirmed_quit: false,
         unicode: true,
     }

@@ -149,6 +149,32 @@ impl Drive {
         self.answered().await;
     }
 
+    /// Waits until nothing is drawn for `calm`, or until the program has ended; not for ever.
+    pub async fn quiet(&mut self, calm: Duration) {
+        for _ in 0..20 {
+            if !matches!(tokio::time::timeout(calm, self.shots.changed()).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+
+    /// Types keys, whatever they do. Whether the program still runs after them.
+    pub async fn press(&mut self, keys: &str) -> bool {
+        self.queue(keys);
+        let sent = self.typed.lock().expect("keys").sent;
+        let found = tokio::time::timeout(SOON, self.shots.wait_for(|shot| shot.read >= sent)).await;
+        let found = found.map(|shot| shot.is_ok());
+        if let Ok(true) = found {
+            return true;
+        }
+        assert!(found.is_ok(), "the deadline has passed without an answer to {keys}:\n{}", self.screen());
+        let screen = self.screen();
+        let ended = (&mut self.task).await;
+        let (_, exit) = ended.unwrap_or_else(|err| panic!("the loop failed after {keys}: {err}\n{screen}"));
+        exit.unwrap_or_else(|err| panic!("the loop failed after {keys}: {err}\n{screen}"));
+        false
+    }
+
     /// Waits for the frame that follows all that was sent.
     pub async fn answered(&mut self) {
         let sent = self.typed.lock().expect("keys").sent;

@@ -1,6 +1,9 @@
 //! What several tests start: servers, and stores to reach them.
 #![allow(dead_code, unreachable_pub, clippy::print_stderr, reason = "each test binary uses its part of it")]
 
+use futures::TryStreamExt as _;
+use secchi::entry::Entry;
+use secchi::listing::{Page, Pages};
 use secchi::location::Location;
 use secchi::store::{Environment, Options, Stores};
 use std::io::{BufRead as _, BufReader};
@@ -64,6 +67,84 @@ pub fn s3_options(endpoint: &str, key: &str, secret: &str) -> Options {
     }
 }
 
+/// All entries of a listing.
+pub async fn entries(pages: Pages) -> Vec<Entry> {
+    let pages: Vec<Page> = pages.try_collect().await.expect("a listing");
+    pages.into_iter().flat_map(|page| page.into_block().to_entries()).collect()
+}
+
+/// Keys that S3 allows and that are no paths of files, or look like something else. None begins like
+/// another's container but where that is the point.
+pub fn odd_keys() -> Vec<String> {
+    let mut keys: Vec<String> = [
+        "a//b.txt",
+        "//",
+        "///x",
+        "/lead",
+        "a/../b",
+        "x/../y",
+        "../x",
+        "..",
+        "../",
+        ".",
+        "./",
+        "./z",
+        "a/./b",
+        "dir",
+        "dir/",
+        "dir/x",
+        "dir//",
+        "trail ",
+        "trail /in it",
+        " lead",
+        " ",
+        "   ",
+        "\t",
+        "\u{3000}\n",
+        "~secchi~blank~20",
+        "d/~secchi~blank~20",
+        "new\nline",
+        "return\r",
+        "tab\tand\u{1b}[31mred\u{7}",
+        "\u{1}\u{8}\u{1f}",
+        "\u{7f}",
+        "c1\u{9b}2J",
+        "\u{202e}txt.exe",
+        "e\u{301}/nfd",
+        "\u{e9}/nfc",
+        "🦭 日本",
+        "a+b c%20&=?#;",
+        "+",
+        "&",
+        "?",
+        "?x=1",
+        "#",
+        "*",
+        "a*[b]?",
+        "100%",
+        "%",
+        "%2F",
+        "%2e%2e/y",
+        "%00",
+        "q\"'<>`{}|\\^",
+        "\\",
+        "'",
+        "\"",
+        "&amp;&#10;<Key>",
+        "]]>",
+        "~secchi~x",
+        "--help",
+        "-",
+        "s3://other/key",
+        "http://other/key",
+    ]
+    .map(str::to_owned)
+    .into();
+    keys.push(format!("long/{}", "k".repeat(1019)));
+    keys.push(format!("long//{}", "é".repeat(509)));
+    keys
+}
+
 /// Creates a bucket with a name that nobody else uses.
 pub async fn new_bucket(stores: Stores) -> (Stores, Location) {
     let name = format!("secchi-{}", ulid::Ulid::new().to_string().to_lowercase());
@@ -107,14 +188,14 @@ impl S3s {
         self.folder.path()
     }
 
-    /// Its port.
-    pub fn port(&self) -> u16 {
-        self.endpoint.rsplit(':').next().and_then(|p| p.parse().ok()).expect("a port")
-    }
-
     /// Options that reach it.
     pub fn options(&self) -> Options {
         s3_options(&self.endpoint, "key", "secret")
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
     }
 }
 

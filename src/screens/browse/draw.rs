@@ -193,7 +193,7 @@ fn draw_list(pane: &mut Pane, frame: &mut Frame, area: Rect, cx: &Cx, keys: Opti
         frame.render_widget(Paragraph::new(text).style(theme.style(Role::Bad)).wrap(Wrap { trim: true }), errors);
     } else if let Some(note) = &pane.note {
         let text = Paragraph::new(text::clean(note)).style(theme.style(Role::Warn)).wrap(Wrap { trim: true });
-        frame.render_widget(text, errors);
+        frame.render_widget(text, Rect { x: errors.x + 1, width: errors.width.saturating_sub(1), ..errors });
     }
     let top = pane.window(area.height as usize);
     let cursor = pane.cursor();

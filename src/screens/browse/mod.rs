@@ -19,7 +19,6 @@ use crate::look::Look;
 use crate::preview::Probe;
 use crate::previews;
 use crate::screen::{Cx, Flow, Open, Screen};
-use crate::task::{Pending, poll_slot};
 use crate::widgets::input::{Edit, Input};
 use pane::Pane;
 use ratatui::Frame;
@@ -49,8 +48,6 @@ pub(super) struct Browse {
     filter: Option<Input>,
     /// Lines of the list, known since the last frame.
     height: usize,
-    stat: Option<Pending<crate::entry::Stat>>,
-    stat_shown: Option<Open>,
 }
 
 impl Browse {
@@ -72,8 +69,6 @@ impl Browse {
             in_look: false,
             filter: None,
             height: 20,
-            stat: None,
-            stat_shown: None,
         };
         browse.open_parent(cx);
         browse
@@ -182,11 +177,19 @@ impl Browse {
         self.pane.arrange_as(arrangement, cx);
     }
 
-    fn start_stat(&mut self, cx: &Cx) {
-        let Some(entry) = self.pane.row().map(|r| r.to_entry()).filter(|e| !e.kind.is_container()) else { return };
-        let location = entry.location(&self.pane.location);
-        let stores = cx.stores.clone();
-        self.stat = Some(Pending::spawn(&cx.waker, async move { stores.stat(&location, stores.meter()).await }));
+    /// Facts of what is under the cursor: an object, or the bucket of a prefix.
+    fn facts(&self, cx: &mut Cx) -> Flow {
+        let here = &self.pane.location;
+        let entry = self.pane.row().map(|r| r.to_entry());
+        let at = entry.as_ref().map_or_else(|| here.clone(), |e| e.location(here));
+        if at.scheme() == Scheme::S3 && entry.is_none_or(|e| matches!(e.kind, EntryKind::Bucket | EntryKind::Prefix)) {
+            if at.is_account() {
+                cx.toast("choose a bucket first");
+                return Flow::Done;
+            }
+            return Flow::Open(Open::BucketFacts(at));
+        }
+        Flow::Open(Open::Facts(at))
     }
 
     fn toggle_read_only(&mut self, cx: &mut Cx) {
@@ -323,13 +326,18 @@ impl Screen for Browse {
                 }
             }
             Action::Yank => {
-                let entry = self.pane.row().map(|r| r.to_entry());
-                let location =
-                    entry.as_ref().map_or_else(|| self.pane.location.clone(), |e| e.location(&self.pane.location));
-                let media_type = entry.and_then(|e| e.more).and_then(|m| m.media_type);
-                return Flow::Open(Open::CopyMenu { location, media_type });
+                let chosen = self.pane.chosen();
+                let mut locations: Vec<_> = chosen.iter().map(|e| e.location(&self.pane.location)).collect();
+                if locations.is_empty() {
+                    locations.push(self.pane.location.clone());
+                }
+                let media_type = chosen.into_iter().next().and_then(|e| e.more).and_then(|m| m.media_type);
+                return Flow::Open(Open::CopyMenu { locations, media_type });
             }
-            Action::Facts => self.start_stat(cx),
+            Action::Facts => return self.facts(cx),
+            Action::Versions if !self.pane.location.is_account() => {
+                return Flow::Open(Open::Versions(self.pane.location.clone()));
+            }
             Action::ReadOnly => self.toggle_read_only(cx),
             Action::Upload | Action::Convert | Action::Benchmark => return self.form(action, cx),
             Action::ViewNext => self.look.next_view(),
@@ -368,53 +376,12 @@ impl Screen for Browse {
             peek.poll(cx);
         }
         self.look.poll(cx);
-        match poll_slot(&mut self.stat) {
-            Some(Ok(stat)) => {
-                self.stat_shown =
-                    Some(Open::Message { title: stat.location.name().to_owned(), lines: stat_lines(&stat) });
-            }
-            Some(Err(err)) => cx.fail(&err),
-            None => {}
-        }
         self.update_look(cx);
-    }
-
-    fn take_open(&mut self) -> Option<Open> {
-        self.stat_shown.take()
     }
 
     fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
         draw::draw(self, frame, area, cx);
     }
-}
-
-/// What a HEAD tells, a line each.
-fn stat_lines(stat: &crate::entry::Stat) -> Vec<String> {
-    let mut lines = vec![
-        format!("address        {}", stat.location),
-        format!("size           {} ({} bytes)", crate::text::bytes(stat.size), crate::text::count(stat.size)),
-    ];
-    let mut add = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            lines.push(format!("{name:<14} {value}"));
-        }
-    };
-    add("modified", stat.modified.map(|t| t.format("%Y-%m-%d %H:%M:%S UTC").to_string()));
-    add("content type", stat.content_type.clone());
-    add("ETag", stat.etag.clone());
-    add("storage class", stat.storage_class.clone());
-    add("version", stat.version.clone());
-    for (title, map) in [("metadata", &stat.metadata), ("tags", &stat.tags)] {
-        if !map.is_empty() {
-            lines.push(String::new());
-            lines.push(title.to_owned());
-            lines.extend(map.iter().map(|(k, v)| format!("  {k} = {v}")));
-        }
-    }
-    if stat.metadata.is_empty() && stat.location.scheme() == Scheme::S3 {
-        lines.push("no user metadata".to_owned());
-    }
-    lines
 }
 
 /// Whether an entry can be entered: containers, and items of a catalog.

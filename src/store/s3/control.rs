@@ -1,11 +1,11 @@
-//! Single requests of the control plane: stat with metadata and tags, uploads in parts, deletion,
-//! buckets, links for others.
+//! Single requests of the control plane: uploads in parts, deletion, buckets, links for others.
 
-use super::{Failure, S3, time};
-use crate::entry::Stat;
+use super::blank::spelled;
+use super::{Failure, S3};
 use crate::error::{Error, Kind, Result};
 use crate::store::UploadMeta;
-use crate::store::errors::Doing;
+use crate::store::errors::{Doing, Fault};
+use crate::store::link::{Link, Method};
 use crate::store::metered::Traffic;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
@@ -16,11 +16,12 @@ use aws_sdk_s3::types::{
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use md5::{Digest as _, Md5};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// MD5 of a body. Large ones are worked on where blocking is allowed.
 async fn digest(body: &Bytes) -> [u8; 16] {
@@ -54,8 +55,8 @@ fn whole_etag(parts: &[(u32, String)]) -> String {
 }
 
 /// What can be sent as a header, or the sentence why not.
-fn headers(meta: &UploadMeta) -> Result<HashMap<String, String>> {
-    for (key, value) in &meta.metadata {
+pub(super) fn headers(metadata: &BTreeMap<String, String>) -> Result<HashMap<String, String>> {
+    for (key, value) in metadata {
         if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)) {
             return Err(Error::usage(format!("`{key}` cannot be the name of metadata"))
                 .with_hint("use letters, digits, dots, dashes and underscores"));
@@ -65,7 +66,7 @@ fn headers(meta: &UploadMeta) -> Result<HashMap<String, String>> {
                 .with_hint("use plain ASCII, or percent-encode the value"));
         }
     }
-    Ok(meta.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
+    Ok(metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
 }
 
 /// Tags as a query string. A space is `%20`: Ceph takes a `+` for itself.
@@ -76,54 +77,10 @@ fn tagging(meta: &UploadMeta) -> Option<String> {
 }
 
 impl S3 {
-    /// What the server says of one object, with its tags where it offers them.
-    pub(in crate::store) async fn stat(&self, traffic: &Traffic, key: &str) -> Result<Stat> {
-        let head = self.call(Some(traffic), 0, |tap| {
-            self.client.head_object().bucket(self.bucket()).key(key).customize().interceptor(tap).send()
-        });
-        let (head, tags) = tokio::join!(head, self.tags(traffic, key));
-        let head = match head {
-            Ok(head) => head,
-            Err(failure) => return Err(self.missing(traffic, failure, key).await),
-        };
-        Ok(Stat {
-            location: crate::location::Location::new(self.site.scheme, self.site.profile.clone(), self.bucket(), key),
-            size: head.content_length().unwrap_or_default().max(0).unsigned_abs(),
-            etag: head.e_tag().map(str::to_owned),
-            modified: head.last_modified().and_then(time),
-            content_type: head.content_type().map(str::to_owned),
-            storage_class: head.storage_class().map(|c| c.as_str().to_owned()).filter(|c| c != "STANDARD"),
-            version: head.version_id().filter(|v| *v != "null").map(str::to_owned),
-            metadata: head.metadata.unwrap_or_default().into_iter().collect(),
-            tags,
-        })
-    }
-
-    /// Empty where there are none, or where the server does not tell.
-    async fn tags(&self, traffic: &Traffic, key: &str) -> BTreeMap<String, String> {
-        let answer = self.call(Some(traffic), 0, |tap| {
-            self.client.get_object_tagging().bucket(self.bucket()).key(key).customize().interceptor(tap).send()
-        });
-        let tags = answer.await.map(|a| a.tag_set).unwrap_or_default();
-        tags.into_iter().map(|t| (t.key, t.value)).collect()
-    }
-
-    /// The answer to a HEAD has no body: whether key or bucket is missing is asked for.
-    async fn missing(&self, traffic: &Traffic, mut failure: Failure, key: &str) -> Error {
-        if failure.fault.status == Some(404) {
-            let bucket = self.call(Some(traffic), 0, |tap| {
-                self.client.head_bucket().bucket(self.bucket()).customize().interceptor(tap).send()
-            });
-            let gone = bucket.await.is_err_and(|f| f.fault.status == Some(404));
-            failure.fault.code = String::from(if gone { "NoSuchBucket" } else { "NoSuchKey" });
-        }
-        self.sentence(&failure, Doing::Read, key)
-    }
-
     /// The `ETag` of what stands at `key`, without its quotes; `None` where nothing stands.
     async fn standing(&self, traffic: &Traffic, key: &str) -> Result<Option<String>> {
         let head = self.call(Some(traffic), 0, |tap| {
-            self.client.head_object().bucket(self.bucket()).key(key).customize().interceptor(tap).send()
+            self.client.head_object().bucket(self.bucket()).key(spelled(key)).customize().interceptor(tap).send()
         });
         match head.await {
             Ok(head) => Ok(Some(head.e_tag().unwrap_or_default().trim_matches('"').to_owned())),
@@ -142,12 +99,12 @@ impl S3 {
         key: &str,
         meta: &UploadMeta,
     ) -> Result<String> {
-        let metadata = headers(meta)?;
+        let metadata = headers(&meta.metadata)?;
         let answer = self.call(traffic, 0, |tap| {
             self.client
                 .create_multipart_upload()
                 .bucket(self.bucket())
-                .key(key)
+                .key(spelled(key))
                 .set_content_type(meta.content_type.clone())
                 .set_metadata(Some(metadata.clone()))
                 .set_tagging(tagging(meta))
@@ -179,7 +136,7 @@ impl S3 {
             self.client
                 .upload_part()
                 .bucket(self.bucket())
-                .key(key)
+                .key(spelled(key))
                 .upload_id(id)
                 .part_number(number)
                 .content_md5(&digest)
@@ -219,7 +176,7 @@ impl S3 {
             self.client
                 .complete_multipart_upload()
                 .bucket(self.bucket())
-                .key(key)
+                .key(spelled(key))
                 .upload_id(id)
                 .set_if_none_match(if_absent.then(|| "*".to_owned()))
                 .multipart_upload(listed.clone())
@@ -234,7 +191,7 @@ impl S3 {
         // Ceph (16) forgets the tags that an upload in parts was started with.
         let wished = self.tags.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         if let Some(wished) = wished
-            && self.tags(traffic, key).await != wished
+            && self.tags(traffic, key, None).await.known() != Some(&wished)
         {
             self.set_tags(traffic, key, &wished).await?;
         }
@@ -252,7 +209,7 @@ impl S3 {
         let set = tags.and_then(|tags| Tagging::builder().set_tag_set(Some(tags)).build());
         let set = set.map_err(|err| Error::new(Kind::Usage, "these tags cannot be sent").with_source(err))?;
         let answer = self.call(Some(traffic), 0, |tap| {
-            let request = self.client.put_object_tagging().bucket(self.bucket()).key(key).tagging(set.clone());
+            let request = self.client.put_object_tagging().bucket(self.bucket()).key(spelled(key)).tagging(set.clone());
             request.customize().interceptor(tap).send()
         });
         answer.await.map(drop).map_err(|failure| self.sentence(&failure, Doing::Write, key))
@@ -268,7 +225,7 @@ impl S3 {
 
     pub(in crate::store) async fn abort_upload(&self, traffic: Option<&Traffic>, key: &str, id: &str) -> Result<()> {
         let answer = self.call(traffic, 0, |tap| {
-            let request = self.client.abort_multipart_upload().bucket(self.bucket()).key(key).upload_id(id);
+            let request = self.client.abort_multipart_upload().bucket(self.bucket()).key(spelled(key)).upload_id(id);
             request.customize().interceptor(tap).send()
         });
         self.tags.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
@@ -286,7 +243,7 @@ impl S3 {
         meta: &UploadMeta,
         if_absent: bool,
     ) -> Result<String> {
-        let metadata = headers(meta)?;
+        let metadata = headers(&meta.metadata)?;
         if if_absent && self.standing(traffic, key).await?.is_some() {
             return Err(self.exists(key));
         }
@@ -296,7 +253,7 @@ impl S3 {
             self.client
                 .put_object()
                 .bucket(self.bucket())
-                .key(key)
+                .key(spelled(key))
                 .content_md5(&digest)
                 .set_content_type(meta.content_type.clone())
                 .set_metadata(Some(metadata.clone()))
@@ -317,7 +274,7 @@ impl S3 {
 
     pub(in crate::store) async fn delete(&self, traffic: Option<&Traffic>, key: &str) -> Result<()> {
         let answer = self.call(traffic, 0, |tap| {
-            self.client.delete_object().bucket(self.bucket()).key(key).customize().interceptor(tap).send()
+            self.client.delete_object().bucket(self.bucket()).key(spelled(key)).customize().interceptor(tap).send()
         });
         match answer.await {
             Err(failure) if failure.fault.code == "NoSuchKey" => Ok(()),
@@ -343,14 +300,35 @@ impl S3 {
         }
     }
 
-    /// A link that reads `key` without credentials until it expires (at most a week).
-    pub(in crate::store) async fn presign_get(&self, key: &str, expires: Duration) -> Result<String> {
-        let config =
-            PresigningConfig::expires_in(expires).map_err(|_| Error::usage("a link is valid for at most a week"))?;
-        let signed = self.client.get_object().bucket(self.bucket()).key(key).presigned(config).await;
-        let signed =
-            signed.map_err(|err| self.site.sentence(&crate::store::errors::Fault::of_sdk(&err), Doing::Read, key))?;
-        Ok(signed.uri().to_owned())
+    /// A link to `key` that works without credentials until it expires; it ends with the credentials it
+    /// was signed with, where those are temporary.
+    pub(in crate::store) async fn presign(&self, method: Method, key: &str, valid: Duration) -> Result<Link> {
+        let limit = || Error::usage("a link is valid for a second to 7 days").with_hint("make a new link when it ends");
+        let start = SystemTime::now();
+        let config = PresigningConfig::builder().start_time(start).expires_in(valid).build().map_err(|_| limit())?;
+        let keys = match &self.keys {
+            Some(keys) => keys.get().await?,
+            None => return Err(Error::new(Kind::Denied, "without credentials no link can be signed")),
+        };
+        let failed = |fault: Fault, doing| self.site.sentence(&fault, doing, key);
+        let signed = match method {
+            Method::Get => {
+                let request = self.client.get_object().bucket(self.bucket()).key(spelled(key));
+                request.presigned(config).await.map_err(|err| failed(Fault::of_sdk(&err), Doing::Read))?
+            }
+            Method::Put => {
+                let request = self.client.put_object().bucket(self.bucket()).key(spelled(key));
+                request.presigned(config).await.map_err(|err| failed(Fault::of_sdk(&err), Doing::Write))?
+            }
+        };
+        let (wished, credentials_end) = (start + valid, keys.expiry());
+        let expires = credentials_end.map_or(wished, |end| end.min(wished));
+        Ok(Link {
+            url: signed.uri().to_owned(),
+            method,
+            expires: DateTime::<Utc>::from(expires),
+            is_shortened: expires < wished,
+        })
     }
 }
 
@@ -369,8 +347,7 @@ mod tests {
 
     #[test]
     fn metadata_that_no_header_carries_is_refused_in_words() {
-        let meta =
-            |k: &str, v: &str| UploadMeta { metadata: [(k.to_owned(), v.to_owned())].into(), ..UploadMeta::default() };
+        let meta = |k: &str, v: &str| BTreeMap::from([(k.to_owned(), v.to_owned())]);
         assert!(headers(&meta("fairease.catalog.mediatype", "COG")).is_ok());
         for (key, value) in [("a b", "x"), ("", "x"), ("k", "caf\u{e9}"), ("k", "a\r\nb: c")] {
             assert_eq!(headers(&meta(key, value)).map_err(|e| e.kind()).err(), Some(Kind::Usage), "{key}");

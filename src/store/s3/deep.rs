@@ -9,7 +9,7 @@
 //! Pages of later parts wait in memory until those before them are sent: at most [`HANDS`] x
 //! [`WAITING`] pages, about 30 MB.
 
-use super::ask::Query;
+use super::lister::Query;
 use super::pages::{Chain, Retry, Until, Work, key};
 use crate::error::Result;
 use crate::listing::Block;

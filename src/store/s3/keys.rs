@@ -1,6 +1,7 @@
 //! S3 as an `ObjectStore` that knows every key: those that `object_store` cannot spell go through
 //! the SDK, which sends a path as it is. See [`crate::store::rawkey`].
 
+use super::blank::spelled;
 use super::pages::{self, Found};
 use super::{S3, time};
 use crate::error::{Error, Kind};
@@ -103,6 +104,7 @@ impl AnyKey {
 
     async fn get_raw(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let key = key_of(location);
+        let version = options.version.clone().or_else(|| rawkey::version_of(location));
         let range = options.range.as_ref().map(|range| match range {
             GetRange::Bounded(r) => format!("bytes={}-{}", r.start, r.end.saturating_sub(1)),
             GetRange::Offset(start) => format!("bytes={start}-"),
@@ -110,20 +112,20 @@ impl AnyKey {
         });
         // A single byte tells as much as a HEAD, and its refusal has a body; but none of an empty object.
         if options.head {
-            return self.head_raw(location, &key).await;
+            return self.head_raw(location, &key, version.as_deref()).await;
         }
         let s3 = &self.0;
         let answer = s3.call(None, 0, |tap| {
             s3.client
                 .get_object()
                 .bucket(s3.bucket())
-                .key(&key)
+                .key(spelled(&key))
                 .set_range(range.clone())
                 .set_if_match(options.if_match.clone())
                 .set_if_none_match(options.if_none_match.clone())
                 .set_if_modified_since(options.if_modified_since.map(sdk_time))
                 .set_if_unmodified_since(options.if_unmodified_since.map(sdk_time))
-                .set_version_id(options.version.clone())
+                .set_version_id(version.clone())
                 .customize()
                 .interceptor(tap)
                 .send()
@@ -155,9 +157,9 @@ impl AnyKey {
         Ok(GetResult { payload: GetResultPayload::Stream(body_stream(answer.body)), meta, range, attributes })
     }
 
-    async fn head_raw(&self, location: &Path, key: &str) -> Result<GetResult> {
+    async fn head_raw(&self, location: &Path, key: &str, version: Option<&str>) -> Result<GetResult> {
         // Counted by the decorator above; this meter is thrown away.
-        let stat = self.0.stat(&uncounted(), key).await.map_err(|err| outer(err, key))?;
+        let stat = self.0.stat(&uncounted(), key, version).await.map_err(|err| outer(err, key))?;
         let mut attributes = Attributes::default();
         if let Some(kind) = stat.content_type {
             attributes.insert(Attribute::ContentType, kind.into());
@@ -193,6 +195,14 @@ impl AnyKey {
     }
 }
 
+/// An old version is there to be read: what would change it changed the current one.
+fn not_an_old_version(path: &Path) -> Result<()> {
+    match rawkey::version_of(path) {
+        Some(_) => Err(not_supported(Error::unsupported("an old version cannot be written or deleted"))),
+        None => Ok(()),
+    }
+}
+
 fn uncounted() -> Traffic {
     Traffic { meter: crate::meter::Meter::new(), gate: Arc::new(tokio::sync::Semaphore::new(2)) }
 }
@@ -216,6 +226,7 @@ impl ObjectStore for AnyKey {
         if !rawkey::is_marked(location) {
             return self.data()?.put_opts(location, payload, opts).await;
         }
+        not_an_old_version(location)?;
         let key = key_of(location);
         let if_absent = match opts.mode {
             PutMode::Overwrite => false,
@@ -233,6 +244,7 @@ impl ObjectStore for AnyKey {
         if !rawkey::is_marked(location) {
             return self.data()?.put_multipart_opts(location, opts).await;
         }
+        not_an_old_version(location)?;
         let key = key_of(location);
         let id = self.0.create_upload(None, &key, &upload_meta(&opts.attributes)).await;
         let id = id.map_err(|err| outer(err, &key))?;
@@ -260,6 +272,7 @@ impl ObjectStore for AnyKey {
                 let store = store.clone();
                 async move {
                     let location = location?;
+                    not_an_old_version(&location)?;
                     let key = key_of(&location);
                     store.0.delete(None, &key).await.map_err(|err| outer(err, &key))?;
                     Ok(location)
@@ -305,12 +318,12 @@ impl ObjectStore for AnyKey {
         if options.mode == CopyMode::Create {
             return Err(not_supported(Error::unsupported("copying only where nothing stands is not offered by S3")));
         }
-        let (from, to) = (key_of(from), key_of(to));
+        not_an_old_version(to)?;
         let s3 = &self.0;
-        let source = percent_encoding::utf8_percent_encode(&from, percent_encoding::NON_ALPHANUMERIC).to_string();
-        let source = format!("{}/{source}", s3.bucket());
+        let source = s3.copy_source(&key_of(from), rawkey::version_of(from).as_deref());
+        let to = key_of(to);
         let answer = s3.call(None, 0, |tap| {
-            let request = s3.client.copy_object().bucket(s3.bucket()).key(&to).copy_source(&source);
+            let request = s3.client.copy_object().bucket(s3.bucket()).key(spelled(&to)).copy_source(&source);
             request.customize().interceptor(tap).send()
         });
         answer.await.map(drop).map_err(|failure| outer(s3.sentence(&failure, Doing::Write, &to), &to))
@@ -321,6 +334,7 @@ impl ObjectStore for AnyKey {
             object_store::RenameTargetMode::Overwrite => CopyMode::Overwrite,
             object_store::RenameTargetMode::Create => CopyMode::Create,
         };
+        not_an_old_version(from)?;
         self.copy_opts(from, to, CopyOptions::new().with_mode(mode)).await?;
         let key = key_of(from);
         self.0.delete(None, &key).await.map_err(|err| outer(err, &key))

@@ -5,7 +5,7 @@
 //! the moment is asked for again from its token, with growing pauses; what comes of it is exact,
 //! because a page counts only once it is whole.
 
-use super::ask::{Lister, Query, Trouble};
+use super::lister::{Lister, Query, Trouble};
 use super::xml::Answer;
 use super::{S3, time};
 use crate::entry::{Entry, EntryKind};
@@ -104,7 +104,7 @@ impl Retry {
         let begun = query.token.is_some() || work.listed.load(Relaxed) > 0;
         if let (Some(keys), Some(source)) = (&keys, &work.lister().keys)
             && !self.renewed
-            && is_about_keys(&fault, begun)
+            && is_about_keys(&fault, begun || work.s3.site.temporary)
         {
             self.renewed = true;
             if source.renew(keys).await? {
@@ -159,10 +159,11 @@ fn is_passing(fault: &Fault, begun: bool) -> bool {
         || (begun && matches!(fault.code.as_str(), "Timeout" | "NoRoute" | "Dns"))
 }
 
-/// Whether other keys may help. A refusal in mid-listing is most often about those that have run out.
-fn is_about_keys(fault: &Fault, begun: bool) -> bool {
+/// Whether other keys may help. A refusal in mid-listing, or of keys that end some time, is most often
+/// about those that have run out; some servers only say that they refuse.
+fn is_about_keys(fault: &Fault, suspicious: bool) -> bool {
     let codes = ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired", "InvalidToken"];
-    codes.contains(&fault.code.as_str()) || (begun && matches!(fault.status, Some(401 | 403)))
+    codes.contains(&fault.code.as_str()) || (suspicious && matches!(fault.status, Some(401 | 403)))
 }
 
 /// A request under way.

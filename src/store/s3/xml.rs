@@ -170,9 +170,7 @@ fn prefixes(reader: &mut Reader<&[u8]>, encoded: bool, found: &mut Vec<String>) 
     loop {
         match event(reader)? {
             Event::Start(start) if start.local_name().as_ref() == b"Prefix" => {
-                let mut prefix = String::new();
-                decode(&text(reader, &start)?, encoded, &mut prefix);
-                found.push(prefix);
+                found.push(decoded(&text(reader, &start)?, encoded));
             }
             Event::Start(start) => skip(reader, &start)?,
             Event::End(_) => return Ok(()),
@@ -200,6 +198,13 @@ fn put(block: &mut Block, fields: &Fields, base: &Location) {
         let detail = Some("an object with the name of this folder".to_owned());
         block.put_more(More { target: Some(base.clone()), detail, ..More::default() });
     }
+}
+
+/// A key as its object is called.
+pub(super) fn decoded(text: &str, encoded: bool) -> String {
+    let mut key = String::new();
+    decode(text, encoded, &mut key);
+    key
 }
 
 /// Keys come percent-encoded, because XML cannot hold all characters; a space may come as `+`.
