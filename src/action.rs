@@ -48,6 +48,7 @@ actions! {
     NextPane, "next-pane", "Next pane or field";
     PrevPane, "prev-pane", "Previous pane or field";
     TabNew, "tab-new", "New tab at this place";
+    TabOpen, "tab-open", "Open what is under the cursor in a new tab";
     Tab1, "tab-1", "First tab";
     Tab2, "tab-2", "Second tab";
     Tab3, "tab-3", "Third tab";
@@ -60,6 +61,8 @@ actions! {
     TabNext, "tab-next", "Next tab";
     TabPrev, "tab-prev", "Previous tab";
 
+    Mouse, "mouse", "Use the mouse, or leave it to the terminal";
+
     Up, "up", "Up one line";
     Down, "down", "Down one line";
     Left, "left", "Left, or out";
@@ -69,7 +72,8 @@ actions! {
     HalfUp, "half-page-up", "Up half a page";
     HalfDown, "half-page-down", "Down half a page";
     Top, "top", "To the first line";
-    Bottom, "bottom", "To the last line";
+    Bottom, "bottom", "To the last line; a number before it: to that line";
+    Percent, "percent", "A number before it: so far down the list, in percent";
     Enter, "enter", "Open what is under the cursor";
     Leave, "leave", "Go to the container above";
     HistoryBack, "history-back", "To the place before";
@@ -78,11 +82,21 @@ actions! {
     Select, "select", "Select or unselect, and advance";
     SelectRange, "select-range", "Select from here to where the cursor goes";
     SelectAll, "select-all", "Select all that is listed";
+    SelectInvert, "select-invert", "Select what is not selected, of all that is listed";
+    SelectGlob, "select-glob", "Select by pattern: *.tif, B0[2-4]*, **/*.tif";
+    UnselectGlob, "unselect-glob", "Unselect by pattern";
+    SelectNone, "select-none", "Unselect all, in all folders";
+    Basket, "basket", "What is selected, in all folders";
     Filter, "filter", "Show only names that match";
+    Find, "find", "Search in names, going to the match";
+    JumpTo, "jump-to", "Go to the first name that begins with what is typed";
     SearchNext, "search-next", "Next match";
     SearchPrev, "search-prev", "Previous match";
     SortNext, "sort", "Sort by name, size or time";
     SortReverse, "sort-reverse", "Turn the order round";
+    Measure, "measure", "Count objects and bytes below the prefix, or those selected";
+    MeasureAll, "measure-all", "Count objects and bytes below every prefix listed";
+    MeasureStop, "measure-stop", "Stop counting";
     Bookmark, "bookmark", "Remember this place, or forget it";
     Yank, "copy", "Copy the address, a URL, a path or a snippet";
     ErrorsOnly, "errors-only", "Show only what failed, or all again";
@@ -108,6 +122,7 @@ actions! {
     Submit, "submit", "Do it";
     AddRow, "add-row", "Add a row";
     RemoveRow, "remove-row", "Remove the row";
+    RemoveFolder, "remove-folder", "Remove all rows of this folder";
     NextChoice, "next-choice", "Next choice of the field";
     PrevChoice, "prev-choice", "Previous choice of the field";
 

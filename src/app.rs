@@ -15,27 +15,25 @@
 use crate::action::Action;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::job::{JobId, JobView, State};
-use crate::keymap::{Found, Key};
+use crate::keymap::Key;
 use crate::location::{Location, Scheme};
 use crate::screen::{Cx, Flow, Open, Screen};
 use crate::screens;
 use crate::store::redacted;
 use crate::task::Waker;
 use crate::terminal::{Gallery, Session, Signal};
-use crate::theme::Role;
-use crate::widgets::input::Edit;
-use crossterm::event::{Event, KeyEvent, KeyEventKind};
+use crossterm::event::Event;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::task::Poll;
 use std::time::{Duration, Instant};
+
+mod draw;
+mod keys;
 
 /// Frames that background work asks for come at most so often; a key is answered at once.
 const FRAME_FLOOR: Duration = Duration::from_millis(25);
@@ -56,6 +54,10 @@ pub trait Canvas {
     fn suspend(&mut self) -> BoxFuture<'_, Result<()>>;
     /// Puts text on the clipboard, where the terminal can.
     fn copy(&mut self, text: &str) -> io::Result<()>;
+    /// Has the mouse reported, or leaves it to the terminal.
+    fn set_mouse(&mut self, _on: bool) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The user's terminal.
@@ -105,6 +107,10 @@ impl Canvas for TerminalCanvas {
     fn copy(&mut self, text: &str) -> io::Result<()> {
         self.session.caps().clipboard.copy(text).map_or(Ok(()), |bytes| self.screen.send(&bytes))
     }
+
+    fn set_mouse(&mut self, on: bool) -> io::Result<()> {
+        self.session.set_mouse(on)
+    }
 }
 
 /// What drives the loop.
@@ -130,6 +136,8 @@ pub struct App {
     tabs: Vec<Vec<Box<dyn Screen>>>,
     current: usize,
     typed: Vec<Key>,
+    /// The number typed before a key.
+    count: Option<usize>,
     exit: Option<Exit>,
     suspend: bool,
     /// Jobs that were active at the last look.
@@ -153,6 +161,7 @@ impl App {
             tabs: vec![vec![screen]],
             current: 0,
             typed: Vec::new(),
+            count: None,
             exit: None,
             suspend: false,
             active: BTreeSet::new(),
@@ -170,6 +179,7 @@ impl App {
         let mut drawn = Instant::now();
         // When background work was last drawn: what a key set going is shown as soon as it is there.
         let mut background = drawn;
+        let mut mouse = self.cx.mouse;
         self.draw(canvas)?;
         let mut dirty = false;
         while self.exit.is_none() {
@@ -205,6 +215,10 @@ impl App {
             if let Some(text) = self.cx.clipboard.take() {
                 canvas.copy(&text).map_err(Error::from)?;
             }
+            if mouse != self.cx.mouse {
+                mouse = self.cx.mouse;
+                canvas.set_mouse(mouse).map_err(Error::from)?;
+            }
         }
         Ok(self.exit.unwrap_or(Exit::Quit))
     }
@@ -215,55 +229,10 @@ impl App {
         if dirty {
             return Some(FRAME_FLOOR.saturating_sub(background.elapsed()));
         }
-        let moving = self.top().is_moving(&self.cx) || self.cx.jobs.active() > 0;
+        let moving = self.top().is_moving(&self.cx) || self.cx.jobs.active() > 0 || self.cx.sizes.under_way() > 0;
         let tick = moving.then(|| TICK.saturating_sub(since));
         let toast = self.cx.toasts.iter().map(|t| toast_time(t.bad).saturating_sub(t.since.elapsed())).min();
         tick.into_iter().chain(toast).min()
-    }
-
-    fn take_input(&mut self, next: Option<io::Result<Input>>) {
-        match next {
-            Some(Ok(Input::Terminal(Event::Key(key)))) if key.kind != KeyEventKind::Release => self.key(key),
-            Some(Ok(Input::Terminal(Event::Paste(text)))) => {
-                let flow = self.with_top(|screen, cx| screen.edit(&Edit::Insert(text), cx));
-                self.flow(flow, None);
-            }
-            Some(Ok(Input::Terminal(_))) => {}
-            Some(Ok(Input::Terminate(code))) => self.exit = Some(Exit::Ended(code)),
-            // The terminal is gone: nothing can be shown or asked any more.
-            Some(Err(_)) | None => self.exit = Some(Exit::Ended(1)),
-        }
-    }
-
-    fn key(&mut self, event: KeyEvent) {
-        if crate::keymap::is_suspend(event) {
-            self.suspend = true;
-            return;
-        }
-        if self.top().wants_keys() {
-            let flow = self.with_top(|screen, cx| screen.key(Key::from(event), cx));
-            return self.flow(flow, None);
-        }
-        let contexts = self.top().contexts();
-        let text = self.top().wants_text();
-        self.typed.push(Key::from(event));
-        match self.cx.keymap.find(contexts, &self.typed) {
-            Found::Action(action) => {
-                self.typed.clear();
-                self.act(action);
-            }
-            Found::Prefix => {}
-            Found::Nothing => {
-                let restart = self.typed.len() > 1;
-                self.typed.clear();
-                if restart {
-                    self.key(event);
-                } else if text && let Some(edit) = Edit::from_key(event) {
-                    let flow = self.with_top(|screen, cx| screen.edit(&edit, cx));
-                    self.flow(flow, None);
-                }
-            }
-        }
     }
 
     fn top(&self) -> &dyn Screen {
@@ -352,8 +321,25 @@ impl App {
             Action::Themes => self.open(Open::Themes),
             Action::Rebind => self.open(Open::Keys(contexts)),
             Action::Log => self.open(Open::Log),
-            Action::TabNew => {
-                let open = self.with_top(|screen, _| screen.here()).map_or(Open::Places, Open::Browse);
+            Action::Mouse => {
+                self.cx.mouse = !self.cx.mouse;
+                self.cx.toast(if self.cx.mouse {
+                    "the mouse is used here: hold Shift to select text with it"
+                } else {
+                    "the mouse is left to the terminal"
+                });
+            }
+            Action::TabNew | Action::TabOpen => {
+                // A popup stands over the place that is meant.
+                let at = match action {
+                    Action::TabOpen => self.top().under(),
+                    _ => self.tabs[self.current].iter().rev().find_map(|screen| screen.here()),
+                };
+                let open = match (at, action) {
+                    (Some(at), _) => Open::Browse(at),
+                    (None, Action::TabOpen) => return self.cx.toast("only a container can be opened in a tab"),
+                    (None, _) => Open::Places,
+                };
                 let screen = screens::open(open, &mut self.cx);
                 self.tabs.insert(self.current + 1, vec![screen]);
                 self.current += 1;
@@ -361,7 +347,7 @@ impl App {
             Action::TabNext => self.current = (self.current + 1) % self.tabs.len(),
             Action::TabPrev => self.current = (self.current + self.tabs.len() - 1) % self.tabs.len(),
             other => {
-                if let Some(n) = other.name().strip_prefix("tab-").and_then(|n| n.parse::<usize>().ok()) {
+                if let Some(n) = tab_number(other) {
                     self.current = (n - 1).min(self.tabs.len() - 1);
                 }
             }
@@ -416,8 +402,18 @@ impl App {
         }
     }
 
+    /// Counts of prefixes go on behind all screens; what is selected learns its size.
+    fn watch_sizes(&mut self) {
+        let before = self.cx.sizes.found().len();
+        self.cx.sizes.poll(&self.cx.stores, &self.cx.waker);
+        for ((container, name), bytes) in &self.cx.sizes.found()[before..] {
+            self.cx.basket.measured(container, name, *bytes);
+        }
+    }
+
     fn poll(&mut self) {
         self.watch_jobs();
+        self.watch_sizes();
         self.watch_demo();
         self.cx.toasts.retain(|t| t.since.elapsed() < toast_time(t.bad));
         // Screens below the top and in other tabs pull too: their listings go on.
@@ -456,87 +452,11 @@ impl App {
     fn draw(&mut self, canvas: &mut dyn Canvas) -> Result<()> {
         canvas.draw(&mut |frame| self.render(frame)).context(|| "drawing on the terminal".into())
     }
+}
 
-    fn render(&mut self, frame: &mut Frame) {
-        let area = frame.area();
-        let theme = self.cx.theme.clone();
-        frame.render_widget(Block::default().style(theme.style(Role::Text)), area);
-        if area.width < 4 || area.height < 3 {
-            return;
-        }
-        let tab_line = u16::from(self.tabs.len() > 1);
-        let [tabs, body, strip] =
-            Layout::vertical([Constraint::Length(tab_line), Constraint::Min(1), Constraint::Length(1)]).areas(area);
-        if tab_line > 0 {
-            self.render_tabs(frame, tabs);
-        }
-        let stack = &mut self.tabs[self.current];
-        let base = stack.iter().rposition(|s| !s.is_popup()).unwrap_or(0);
-        for screen in &mut stack[base..] {
-            screen.draw(frame, body, &self.cx);
-        }
-        self.render_strip(frame, strip);
-        self.render_toasts(frame, area);
-    }
-
-    fn render_tabs(&self, frame: &mut Frame, area: Rect) {
-        let theme = &self.cx.theme;
-        let mut spans = Vec::new();
-        for (i, stack) in self.tabs.iter().enumerate() {
-            let title = stack.iter().rev().find(|s| !s.is_popup()).map(|s| s.title()).unwrap_or_default();
-            let style = theme.style(if i == self.current { Role::Cursor } else { Role::Bar });
-            let title = crate::text::fit_middle(&crate::text::clean(&title), 24).into_owned();
-            spans.push(Span::styled(format!(" {} {title} ", i + 1), style));
-        }
-        frame.render_widget(Paragraph::new(Line::from(spans)).style(theme.style(Role::Bar)), area);
-    }
-
-    /// A message stands on the strip, so that a short one covers no line of the screen above it.
-    fn render_toasts(&self, frame: &mut Frame, body: Rect) {
-        let Some(toast) = self.cx.toasts.last() else { return };
-        let theme = &self.cx.theme;
-        let mark = match (toast.bad, self.cx.unicode) {
-            (true, true) => "✗ ",
-            (true, false) => "! ",
-            (false, true) => "✓ ",
-            (false, false) => "* ",
-        };
-        let role = if toast.bad { Role::Bad } else { Role::Good };
-        let text = crate::text::clean(&toast.text).into_owned();
-        let width = body.width.saturating_sub(2).max(1);
-        let lines = (crate::text::width(&text) + 2).div_ceil(width as usize).clamp(1, 4) as u16;
-        let lines = lines.min(body.height);
-        let area = Rect { x: body.x, y: body.bottom() - lines, width: body.width, height: lines };
-        frame.render_widget(Clear, area);
-        let line = Line::from(vec![Span::styled(mark, theme.style(role)), Span::raw(text)]);
-        let style = theme.style(Role::Text).patch(theme.style(Role::CursorDim));
-        frame.render_widget(Paragraph::new(line).style(style).wrap(Wrap { trim: true }), area);
-    }
-
-    fn render_strip(&self, frame: &mut Frame, area: Rect) {
-        let theme = &self.cx.theme;
-        frame.render_widget(Block::default().style(theme.style(Role::Bar)), area);
-        let mut hints = Vec::new();
-        let contexts = self.top().contexts();
-        for (action, word) in
-            [(Action::Help, "help"), (Action::Palette, "commands"), (Action::Jobs, "jobs"), (Action::Close, "close")]
-        {
-            let key = self.cx.keymap.label(contexts, action);
-            if !key.is_empty() {
-                hints.push(Span::styled(key, theme.style(Role::Key)));
-                hints.push(Span::styled(format!(" {word}  "), theme.style(Role::Bar)));
-            }
-        }
-        let hints = Line::from(hints);
-        let hint_width = (hints.width() as u16).min(area.width);
-        let left = Rect { width: area.width.saturating_sub(hint_width + 1), ..area };
-        let typed: String = self.typed.iter().map(ToString::to_string).collect();
-        let strip =
-            if typed.is_empty() { screens::strip(&self.cx, left.width) } else { Line::from(format!(" {typed}…")) };
-        frame.render_widget(Paragraph::new(strip).style(theme.style(Role::Bar)), left);
-        let right = Rect { x: area.right() - hint_width, width: hint_width, ..area };
-        frame.render_widget(Paragraph::new(hints), right);
-    }
+/// The number of the tab that an action goes to, counted from 1.
+fn tab_number(action: Action) -> Option<usize> {
+    action.name().strip_prefix("tab-").and_then(|n| n.parse().ok())
 }
 
 /// The address for a command line: a signature in the query of a web address is not repeated.

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use object_store::GetRange;
 use std::path::PathBuf;
 
+mod du;
 mod ls;
 mod out;
 mod presign;
@@ -110,6 +111,8 @@ pub enum Verb {
     },
     /// What is known of an object or a bucket: size, times, metadata, tags, versions, rules
     Stat(stat::Args),
+    /// How much lies below: objects and bytes
+    Du(du::Du),
     /// The bytes of an object
     Cat {
         /// The object
@@ -182,6 +185,7 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
     match verb {
         Verb::Ls { location, recursive, limit } => ls::ls(&stores, &location, recursive, limit, global.json).await,
         Verb::Stat(args) => stat::run(&stores, args, global.json).await,
+        Verb::Du(args) => du::du(&stores, args, global.json).await,
         Verb::Cat { location, range, head } => {
             let range = match (range, head) {
                 (Some(range), _) => Some(ls::parse_range(&range)?),

@@ -16,6 +16,8 @@ pub struct Config {
     pub theme: Option<String>,
     /// `auto`, `kitty`, `sixel`, `iterm2`, `halfblocks`, `none`.
     pub graphics: Option<String>,
+    /// Whether the mouse is used; the terminal's own selecting then needs Shift.
+    pub mouse: bool,
     /// Addresses offered on the Places screen, by name.
     pub places: BTreeMap<String, String>,
     /// Metadata templates of the upload form: a name, then keys and values.

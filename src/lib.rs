@@ -10,11 +10,12 @@
 //! |---|---|
 //! | [`text`], [`picture`], [`error`] | foreign text made harmless, sizes in words; RGBA pixels; the one error: what failed, why, what to do |
 //! | [`location`], [`entry`], [`listing`], [`meter`] | an address; a listed thing; a million of them held compactly; counting requests, bytes, latencies |
+//! | [`glob`], [`basket`] | patterns for names; what is selected over all folders |
 //! | [`task`] | the value-free `Waker`, `Pending` and `Feed` (dropped means aborted), `Control` of a piece of work |
 //! | [`action`], [`theme`], [`terminal`], [`widgets`], [`config`], [`keymap`] | what a person can do; colours by role; the terminal and pictures on it; widgets that know nothing of ours; files of the user |
 //! | [`store`] | the one data plane: `Stores` opens a location, everything is metered, limited, explained; `store/gdal` lets GDAL read through it |
 //! | [`raster`], [`catalog`], [`snippet`] | reading rasters and STAC documents through the stores; lines of code that open a thing elsewhere |
-//! | [`source`], [`sources`] | what can be listed |
+//! | [`source`], [`sources`], [`du`] | what can be listed; how much lies below |
 //! | [`preview`], [`table`], [`previews`] | what can be looked at: few shapes, many formats; reading tables, a piece at a time |
 //! | [`transfer`], [`convert`], [`mod@bench`], [`demo`] | the work itself, without a screen, testable alone; the embedded server with its samples |
 //! | [`job`], [`jobs`] | a `Job` wraps one piece of work; `Jobs` queues, journals, meters, cancels, resumes |
@@ -71,14 +72,17 @@
 
 pub mod action;
 pub mod app;
+pub mod basket;
 pub mod bench;
 pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod convert;
 pub mod demo;
+pub mod du;
 pub mod entry;
 pub mod error;
+pub mod glob;
 pub mod job;
 pub mod jobs;
 pub mod keymap;

@@ -69,6 +69,8 @@ pub struct Listing {
     len: usize,
     bytes: u64,
     sorted: bool,
+    /// Shared by all copies of one listing, and by no other.
+    origin: Arc<()>,
 }
 
 /// `ETags` are kept for the first so many entries only: beyond, memory counts more, and a HEAD tells.
@@ -128,6 +130,21 @@ impl Listing {
         (i < self.len).then(|| self.row(i))
     }
 
+    /// Whether `other` is a copy of this one, earlier or later: what both hold has the same index in both.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.origin, &other.origin)
+    }
+
+    /// Sets the size of an entry: of a prefix that was measured. Copies that were made before keep theirs.
+    pub fn set_size(&mut self, i: usize, size: u64) {
+        if i >= self.len {
+            return;
+        }
+        let at = self.starts.partition_point(|s| *s as usize <= i) - 1;
+        let before = Arc::make_mut(&mut self.blocks[at]).set_size(i - self.starts[at] as usize, size);
+        self.bytes = self.bytes.saturating_sub(before.unwrap_or(0)).saturating_add(size);
+    }
+
     /// Where `name` stands, in the order they came.
     pub fn position(&self, name: &str) -> Option<usize> {
         if self.sorted {
@@ -180,6 +197,18 @@ mod tests {
         assert!(!Arrangement::default().is_plain(&listing));
         assert_eq!((listing.position("A"), listing.position("b")), (Some(3), Some(1)));
         assert_eq!(listing.row(3).to_entry(), entry("A", 3));
+    }
+
+    #[test]
+    fn a_measured_size_is_shown_by_later_copies_alone() {
+        let mut listing = Listing::new();
+        listing.push(vec![Entry::new(EntryKind::Prefix, "a/"), entry("b", 2)]);
+        let before = listing.clone();
+        listing.set_size(0, 7);
+        listing.set_size(9, 7);
+        assert_eq!((listing.row(0).size(), listing.bytes()), (Some(7), 9));
+        assert_eq!((before.row(0).size(), before.bytes()), (None, 2));
+        assert!(listing.is_same(&before) && !listing.is_same(&Listing::new()));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! The table of them is [`crate::screens`].
 
 use crate::action::Action;
+use crate::basket::Basket;
 use crate::config::{Config, Folders};
 use crate::demo::{self, Demo};
+use crate::du::Sizes;
 use crate::error::{Error, Result};
 use crate::job::{JobId, Jobs};
 use crate::keymap::{Key, Keymap};
@@ -20,6 +22,10 @@ use ratatui::layout::Rect;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
+
+mod hits;
+
+pub use hits::{Hits, Target};
 
 /// What every screen is given: shared things to read and to start work with.
 pub struct Cx {
@@ -47,6 +53,14 @@ pub struct Cx {
     pub bookmarks: Vec<Location>,
     /// Stores that may be written to: what is not here is read-only until the user says so.
     pub writable: BTreeSet<StoreId>,
+    /// What is selected, in all folders and tabs.
+    pub basket: Basket,
+    /// Sizes of prefixes: what was counted, and what is being counted.
+    pub sizes: Sizes,
+    /// Whether the terminal is to report the mouse.
+    pub mouse: bool,
+    /// Where things that can be clicked were drawn.
+    pub hits: Hits,
     /// The embedded demo, once it was opened.
     pub demo: Option<Demo>,
     /// Text to be put on the clipboard by the loop.
@@ -157,6 +171,8 @@ pub enum Open {
     Help(&'static [&'static str]),
     /// Commands of these contexts, by name. Its choice is delivered as an action to the screen below.
     Palette(&'static [&'static str]),
+    /// What is selected, in all folders.
+    Basket,
     /// A line of text with a title.
     Message {
         /// Above it.
@@ -205,6 +221,11 @@ pub trait Screen {
         None
     }
 
+    /// The container under its cursor, for a new tab there.
+    fn under(&self) -> Option<Location> {
+        None
+    }
+
     /// Whether it covers only a part: the screen below is drawn first.
     fn is_popup(&self) -> bool {
         false
@@ -227,6 +248,22 @@ pub trait Screen {
 
     /// Does what was asked.
     fn update(&mut self, action: Action, cx: &mut Cx) -> Flow;
+
+    /// Does what was asked, with a number typed before it: `120G`, `50%`. Ignored: the number means nothing.
+    fn update_counted(&mut self, _action: Action, _count: usize, _cx: &mut Cx) -> Flow {
+        Flow::Ignored
+    }
+
+    /// Something it drew was clicked: see [`Hits`].
+    fn click(&mut self, _target: &Target, _cx: &mut Cx) -> Flow {
+        Flow::Ignored
+    }
+
+    /// The wheel was turned by so many lines over one of its panes; `None`: beside them.
+    fn wheel(&mut self, _pane: Option<usize>, by: isize, cx: &mut Cx) -> Flow {
+        let action = if by < 0 { Action::Up } else { Action::Down };
+        (0..by.unsigned_abs()).map(|_| self.update(action, cx)).last().unwrap_or(Flow::Done)
+    }
 
     /// Takes typed or pasted text.
     fn edit(&mut self, _edit: &Edit, _cx: &mut Cx) -> Flow {

@@ -7,12 +7,13 @@ use std::path::Path;
 
 /// The floors from the ground up. A module may import those below it and nothing else of ours; those on
 /// one floor do not import each other, except where [`WITHIN`] says so.
-const FLOORS: [&[&str]; 24] = [
+const FLOORS: [&[&str]; 25] = [
     &["text", "picture"],
     &["error"],
     &["location"],
     &["entry", "meter"],
-    &["listing"],
+    &["listing", "glob"],
+    &["basket"],
     &["task"],
     &["action", "theme", "terminal"],
     &["widgets"],
@@ -20,7 +21,7 @@ const FLOORS: [&[&str]; 24] = [
     &["keymap"],
     &["store"],
     &["raster", "catalog", "snippet"],
-    &["source"],
+    &["source", "du"],
     &["sources"],
     &["preview"],
     &["table"],

@@ -2,13 +2,15 @@
 
 use super::Global;
 use crate::app::{App, Exit, TerminalCanvas};
+use crate::basket::Basket;
 use crate::config::{Config, Folders, Memory};
 use crate::demo;
+use crate::du::Sizes;
 use crate::error::{Context as _, Result};
 use crate::job::Jobs;
 use crate::keymap::Keymap;
 use crate::location::Location;
-use crate::screen::{Cx, Open};
+use crate::screen::{Cx, Hits, Open};
 use crate::screens;
 use crate::store::Stores;
 use crate::task::Waker;
@@ -46,7 +48,7 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
         }
     };
     let env = Env::from_process();
-    let session = Session::enter(&env, Options { mouse: false, graphics })?;
+    let session = Session::enter(&env, Options { mouse: config.mouse, graphics })?;
     let caps = session.caps();
     let theme = match named_theme {
         Some(theme) => theme,
@@ -63,6 +65,7 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     let mut cx = Cx {
         jobs: Jobs::new(stores.clone(), folders.state.clone(), waker.clone()).with_kinds(crate::jobs::from_spec),
         stores,
+        mouse: config.mouse,
         config: Arc::new(config),
         keymap: Arc::new(keymap),
         theme: Arc::new(theme),
@@ -73,6 +76,9 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
         recents: memory.recents,
         bookmarks: memory.bookmarks,
         writable: BTreeSet::new(),
+        basket: Basket::default(),
+        sizes: Sizes::default(),
+        hits: Hits::default(),
         demo: None,
         clipboard: None,
         clipboard_works: caps.clipboard.is_sure(),

@@ -213,6 +213,13 @@ impl Block {
         Some(self.sizes[i]).filter(|s| *s != NO_SIZE)
     }
 
+    /// Sets the size of the `i`th entry; gives what it was.
+    pub(super) fn set_size(&mut self, i: usize, size: u64) -> Option<u64> {
+        let before = self.raw_size(i);
+        self.sizes[i] = size.min(NO_SIZE - 1);
+        before
+    }
+
     pub(super) fn raw_time(&self, i: usize) -> i64 {
         self.times[i]
     }

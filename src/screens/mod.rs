@@ -28,6 +28,7 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Versions(location) => Box::new(facts::Versions::open(&location, cx)),
         Open::Help(contexts) => Box::new(popup::Help::open(contexts)),
         Open::Palette(contexts) => Box::new(popup::Palette::open(contexts, cx)),
+        Open::Basket => Box::new(browse::BasketList::default()),
         Open::Message { title, lines } => Box::new(popup::Message::open(title, lines)),
         Open::GoTo => Box::new(popup::GoTo::open()),
         Open::Plain { title, text } => Box::new(popup::Plain::open(title, text)),

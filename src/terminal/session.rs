@@ -17,6 +17,8 @@ use tokio::sync::watch;
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[2J\x1b[H\x1b[?25l\x1b[?2004h";
 /// Mouse: clicks and wheel, with SGR coordinates.
 const MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+/// The mouse left to the terminal.
+const NO_MOUSE: &[u8] = b"\x1b[?1006l\x1b[?1000l";
 /// All that this program or a library may have switched on, off: synchronized output, mouse,
 /// focus, paste; then colours, cursor, screen.
 const LEAVE: &[u8] = b"\x1b[?2026l\x1b[?1006l\x1b[?1015l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[m\x1b[?25h\x1b[?1049l";
@@ -39,7 +41,7 @@ pub struct Session {
 
 struct Shared {
     active: AtomicBool,
-    mouse: bool,
+    mouse: AtomicBool,
     /// The thread that draws: a panic there ends the program.
     owner: std::thread::ThreadId,
     panics: Mutex<Vec<String>>,
@@ -60,7 +62,7 @@ impl Session {
         }
         let shared = Arc::new(Shared {
             active: AtomicBool::new(false),
-            mouse: options.mouse,
+            mouse: AtomicBool::new(options.mouse),
             owner: std::thread::current().id(),
             panics: Mutex::default(),
         });
@@ -112,6 +114,17 @@ impl Session {
         stopped.map_err(std::io::Error::from).context(|| "stopping the program".into())
     }
 
+    /// Has the mouse reported, or leaves it to the terminal. Leaving the terminal always gives it back, and
+    /// entering it again asks for it again.
+    pub fn set_mouse(&mut self, on: bool) -> std::io::Result<()> {
+        if self.shared.mouse.swap(on, SeqCst) == on || !self.shared.active.load(SeqCst) {
+            return Ok(());
+        }
+        let mut out = std::io::stdout().lock();
+        out.write_all(if on { MOUSE } else { NO_MOUSE })?;
+        out.flush()
+    }
+
     /// Restores the terminal. A second call does nothing.
     pub fn leave(&mut self) {
         self.shared.leave();
@@ -156,7 +169,7 @@ impl Shared {
         crossterm::terminal::enable_raw_mode().inspect_err(|_| self.active.store(false, SeqCst))?;
         let mut out = std::io::stdout().lock();
         out.write_all(ENTER)?;
-        if self.mouse {
+        if self.mouse.load(SeqCst) {
             out.write_all(MOUSE)?;
         }
         out.flush()
@@ -224,6 +237,9 @@ mod tests {
         let leave = text(LEAVE);
         for sequence in (text(ENTER) + &text(MOUSE)).split('\x1b').filter(|s| s.ends_with('h')) {
             assert!(leave.contains(&sequence.replace('h', "l")), "{sequence} is not undone");
+        }
+        for sequence in text(MOUSE).split('\x1b').filter(|s| !s.is_empty()) {
+            assert!(text(NO_MOUSE).contains(&sequence.replace('h', "l")), "{sequence} is not undone");
         }
         assert!(leave.contains("[?25h") && leave.contains("[?1004l"));
     }

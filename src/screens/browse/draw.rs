@@ -1,16 +1,17 @@
-//! How [`super::Browse`] is drawn.
+//! How [`super::Browse`] is drawn: three panes that fold to two and one.
 
 use super::pane::Pane;
-use super::{Browse, mark};
+use super::prompt::Prompt;
+use super::row::{self, Emphasis, Place};
+use super::{ABOVE, Browse, LIST, RIGHT, header};
 use crate::action::Action;
+use crate::du::{Size, Tally};
 use crate::entry::EntryKind;
-use crate::listing::Row;
-use crate::location::Location;
-use crate::screen::Cx;
+use crate::screen::{Cx, Target};
 use crate::text;
 use crate::theme::Role;
 use ratatui::Frame;
-use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Paragraph, Wrap};
@@ -19,10 +20,12 @@ use ratatui::widgets::{Block, Borders, Paragraph, Wrap};
 const THREE: u16 = 110;
 /// Below this width there is only the list.
 const TWO: u16 = 60;
+/// Entries of the list that stay in sight whatever else is to be said.
+const LEAST: u16 = 3;
 
 pub(super) fn draw(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) {
     let [header, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
-    draw_header(browse, frame, header, cx);
+    header::draw(browse, frame, header, cx);
     let constraints: &[Constraint] = match area.width {
         w if w >= THREE && browse.parent.is_some() => &[Constraint::Max(30), Constraint::Fill(4), Constraint::Fill(5)],
         w if w >= TWO => &[Constraint::Fill(1), Constraint::Fill(1)],
@@ -32,7 +35,8 @@ pub(super) fn draw(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) 
     let list = if columns.len() == 3 {
         if let Some(parent) = &mut browse.parent {
             let inner = framed(frame, columns[0], Role::Border, cx);
-            draw_list(parent, frame, inner, cx, None);
+            cx.hits.add(inner, Target::Pane(ABOVE));
+            draw_list(parent, frame, inner, cx, Side::Above, &Emphasis::none());
         }
         columns[1]
     } else {
@@ -40,7 +44,6 @@ pub(super) fn draw(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) 
     };
     let edge = if browse.in_look { Role::Focus } else { Role::Border };
     let list = if columns.len() > 1 { framed(frame, list, edge, cx) } else { list };
-    browse.height = list.height as usize;
     draw_main(browse, frame, list, cx);
     if columns.len() > 1 {
         draw_right(browse, frame, columns[columns.len() - 1], cx);
@@ -55,148 +58,180 @@ fn framed(frame: &mut Frame, area: Rect, role: Role, cx: &Cx) -> Rect {
     inner
 }
 
-fn draw_header(browse: &Browse, frame: &mut Frame, area: Rect, cx: &Cx) {
-    let theme = &cx.theme;
-    frame.render_widget(Block::default().style(theme.style(Role::Bar)), area);
-    // Where there is little room the order goes first, then the round trip; the count stays.
-    let room = area.width * 2 / 3;
-    let detail = (0..3).rev().find(|n| header_right(browse, *n, cx).width() <= usize::from(room)).unwrap_or(0);
-    let right = header_right(browse, detail, cx);
-    let right_width = (right.width() as u16).min(room);
-    let left = Rect { width: area.width.saturating_sub(right_width), ..area };
-    let crumbs = crumbs(&browse.pane.location, left.width.saturating_sub(2) as usize, cx);
-    frame.render_widget(Paragraph::new(crumbs), left);
-    let right_area = Rect { x: area.right() - right_width, width: right_width, ..area };
-    frame.render_widget(Paragraph::new(right).alignment(Alignment::Right), right_area);
-}
-
-/// `detail`: 0 leaves out order and round trip, 1 the order.
-fn header_right<'a>(browse: &Browse, detail: usize, cx: &Cx) -> Line<'a> {
-    let theme = &cx.theme;
-    let pane = &browse.pane;
-    let mut spans = Vec::new();
-    if !pane.selected.is_empty() {
-        spans.push(Span::styled(
-            format!("{} selected  ", text::count(pane.selected.len() as u64)),
-            theme.style(Role::Selected),
-        ));
-    }
-    if pane.in_range() {
-        spans.push(Span::styled("range  ", theme.style(Role::Warn)));
-    }
-    let (word, role) = if browse.is_writable(cx) { ("writable", Role::Warn) } else { ("read-only", Role::Good) };
-    spans.push(Span::styled(format!("{word}  "), theme.style(role)));
-    if let Some(first) = pane.first.filter(|_| detail > 0) {
-        spans.push(Span::styled(format!("rtt {}  ", text::duration(first)), theme.style(Role::Dim)));
-    }
-    let arrow = match (pane.arrangement.reverse, cx.unicode) {
-        (false, true) => "↑",
-        (true, true) => "↓",
-        (false, false) => "^",
-        (true, false) => "v",
-    };
-    if detail > 1 {
-        spans.push(Span::styled(format!("{} {arrow}  ", pane.arrangement.by.word()), theme.style(Role::Dim)));
-    }
-    let total = text::count(pane.listing.len() as u64);
-    let count = if pane.shown() == pane.listing.len() {
-        total
-    } else {
-        format!("{} of {total}", text::count(pane.shown() as u64))
-    };
-    let more = if pane.is_loading() { "…" } else { "" };
-    spans.push(Span::styled(format!("{count}{more} "), theme.style(Role::Number)));
-    spans.push(Span::styled(if pane.listing.len() == 1 { "entry " } else { "entries " }, theme.style(Role::Dim)));
-    Line::from(spans)
-}
-
-/// `demo ▸ lake ▸ s2`, cut at its start where there is no room.
-fn crumbs<'a>(location: &Location, width: usize, cx: &Cx) -> Line<'a> {
-    let arrow = if cx.unicode { " ▸ " } else { " > " };
-    let mut parts: Vec<String> = Vec::new();
-    match location.profile() {
-        Some(profile) => parts.push(profile.to_owned()),
-        None => parts.push(location.scheme().as_str().to_owned()),
-    }
-    if !location.bucket().is_empty() {
-        parts.push(location.bucket().to_owned());
-    }
-    parts.extend(location.key().split('/').filter(|p| !p.is_empty()).map(str::to_owned));
-    let parts: Vec<String> = parts.iter().map(|p| text::clean(p).into_owned()).collect();
-    let mut first = 0;
-    let width_from = |first: usize| parts[first..].iter().map(|p| text::width(p) + 3).sum::<usize>();
-    while first + 1 < parts.len() && width_from(first) > width {
-        first += 1;
-    }
-    let theme = &cx.theme;
-    let mut spans = vec![Span::raw(" ")];
-    if first > 0 {
-        spans.push(Span::styled(if cx.unicode { "… ▸ " } else { "...> " }, theme.style(Role::Faint)));
-    }
-    for (i, part) in parts.iter().enumerate().skip(first) {
-        let last = i + 1 == parts.len();
-        let role = if last { Role::Title } else { Role::Container };
-        let room = if last { width.saturating_sub(spans.iter().map(Span::width).sum()) } else { usize::MAX };
-        spans.push(Span::styled(text::fit_middle(part, room.max(8)).into_owned(), theme.style(role)));
-        if !last {
-            spans.push(Span::styled(arrow, theme.style(Role::Faint)));
-        }
-    }
-    Line::from(spans)
-}
-
 fn draw_main(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) {
-    let theme = &cx.theme;
-    let filtering = browse.filter.is_some() || !browse.pane.arrangement.filter.is_empty();
-    let [list, filter] = Layout::vertical([Constraint::Min(1), Constraint::Length(u16::from(filtering))]).areas(area);
+    let below = below(browse, area.width, cx);
+    let lines = (below.len() as u16).min(area.height.saturating_sub(LEAST));
+    let [list, foot] = Layout::vertical([Constraint::Min(1), Constraint::Length(lines)]).areas(area);
     browse.height = list.height as usize;
-    draw_list(&mut browse.pane, frame, list, cx, Some(!browse.in_look));
-    if !filtering {
-        return;
+    cx.hits.add(list, Target::Pane(LIST));
+    let emphasis = Emphasis::new(browse.needle.as_ref(), &browse.pane.arrangement.filter);
+    draw_list(&mut browse.pane, frame, list, cx, Side::Here { has_keys: !browse.in_look }, &emphasis);
+    for (line, y) in below.into_iter().zip(foot.y..foot.bottom()) {
+        let at = Rect { y, height: 1, ..foot };
+        frame.render_widget(Paragraph::new(line).style(cx.theme.style(Role::Bar)), at);
     }
-    let line = match &browse.filter {
-        Some(input) => {
-            let (before, after) = input.split();
-            Line::from(vec![
-                Span::styled(" / ", theme.style(Role::Key)),
-                Span::raw(text::clean(before).into_owned()),
-                Span::styled(if cx.unicode { "▏" } else { "_" }, theme.style(Role::Focus)),
-                Span::raw(text::clean(after).into_owned()),
-            ])
-        }
-        None => Line::from(vec![
-            Span::styled(" / ", theme.style(Role::Key)),
-            Span::raw(text::clean(&browse.pane.arrangement.filter).into_owned()),
-            Span::styled("   Esc shows all", theme.style(Role::Dim)),
-        ]),
-    };
-    frame.render_widget(Paragraph::new(line).style(theme.style(Role::Bar)), filter);
 }
 
-/// `keys`: `None` for a list at the side, else whether the keys move its cursor now.
-fn draw_list(pane: &mut Pane, frame: &mut Frame, area: Rect, cx: &Cx, keys: Option<bool>) {
+/// The lines below the list, the most important first: what is typed, what is selected, what is counted.
+fn below<'a>(browse: &Browse, width: u16, cx: &Cx) -> Vec<Line<'a>> {
+    let mut out: Vec<Line> = Vec::new();
+    out.extend(browse.prompt.as_ref().map(|prompt| prompt_line(prompt, width, cx)));
+    out.extend(search_line(browse, width, cx));
+    out.extend(selection_line(browse, width, cx));
+    out.extend(count_line(browse, width, cx));
+    out
+}
+
+/// A line of words, then a key and what it does where there is room.
+fn hinted<'a>(spans: Vec<Span<'a>>, action: Action, does: &str, width: u16, cx: &Cx) -> Line<'a> {
+    let key = cx.keymap.label(&["browse", "list", "global"], action);
+    let mut line = Line::from(spans);
+    let room = usize::from(width).saturating_sub(line.width());
+    if !key.is_empty() && text::width(&key) + does.len() + 4 <= room {
+        line.push_span(Span::raw("   "));
+        line.push_span(Span::styled(key, cx.theme.style(Role::Key)));
+        line.push_span(Span::styled(format!(" {does}"), cx.theme.style(Role::Dim)));
+    }
+    line
+}
+
+fn prompt_line<'a>(prompt: &Prompt, width: u16, cx: &Cx) -> Line<'a> {
     let theme = &cx.theme;
-    let (facts, has_keys) = (keys.is_some(), keys == Some(true));
+    let (before, after) = prompt.input.split();
+    let mark = format!(" {} ", prompt.ask.mark());
+    let note = if prompt.note.is_empty() { String::new() } else { format!("  {}", text::clean(&prompt.note)) };
+    // The end of what is typed stays in sight.
+    let room = usize::from(width).saturating_sub(text::width(&mark) + 2);
+    let before = text::clean(before).into_owned();
+    let mut start = 0;
+    while text::width(&before[start..]) > room {
+        start += before[start..].chars().next().map_or(1, char::len_utf8);
+    }
+    Line::from(vec![
+        Span::styled(mark, theme.style(Role::Key)),
+        Span::raw(before[start..].to_owned()),
+        Span::styled(if cx.unicode { "▏" } else { "_" }, theme.style(Role::Focus)),
+        Span::raw(text::clean(after).into_owned()),
+        Span::styled(note, theme.style(Role::Dim)),
+    ])
+}
+
+/// What filters the list or is searched in it, after it was typed.
+fn search_line<'a>(browse: &Browse, width: u16, cx: &Cx) -> Option<Line<'a>> {
+    if browse.prompt.is_some() {
+        return None;
+    }
+    let (mark, text, does) = match (&browse.needle, browse.pane.arrangement.filter.as_str()) {
+        (Some(needle), _) => (" find ", needle.text(), "ends the search"),
+        (None, "") => return None,
+        (None, filter) => (" / ", filter, "shows all"),
+    };
+    let text = text::fit(&text::clean(text), usize::from(width).saturating_sub(mark.len() + 1)).into_owned();
+    let searching = if browse.pane.is_seeking() { "…" } else { "" };
+    let spans = vec![Span::styled(mark, cx.theme.style(Role::Key)), Span::raw(text), Span::raw(searching.to_owned())];
+    Some(hinted(spans, Action::Back, does, width, cx))
+}
+
+/// `● 14 selected · 3.2 GiB · in 3 folders`, and the range under way.
+fn selection_line<'a>(browse: &Browse, width: u16, cx: &Cx) -> Option<Line<'a>> {
+    let (theme, total) = (&cx.theme, cx.basket.total());
+    let dot = if cx.unicode { " ●" } else { " *" };
+    if let Some(lines) = browse.pane.range() {
+        let n = text::count((lines.end() + 1 - lines.start()) as u64);
+        let words = format!("{dot} range of {n}");
+        let line = vec![Span::styled(words, theme.style(Role::Selected))];
+        return Some(hinted(line, Action::SelectRange, "selects it", width, cx));
+    }
+    if total.count == 0 {
+        return None;
+    }
+    let n = text::count(total.count as u64);
+    let unsized_n = text::count(total.unsized_count as u64);
+    let s = if total.unsized_count == 1 { "" } else { "es" };
+    let (bytes, and_more) = match total.unsized_count {
+        0 => (format!(" · {}", text::bytes(total.bytes)), String::new()),
+        n if n == total.count => (String::new(), String::new()),
+        _ => (format!(" · {}", text::bytes(total.bytes)), format!(" + {unsized_n} prefix{s}")),
+    };
+    let (long, short) = match cx.basket.folders().len() {
+        1 if cx.basket.folder(&browse.pane.location).is_none() => {
+            (" · in another folder".into(), " · elsewhere".into())
+        }
+        1 => (String::new(), String::new()),
+        n => (format!(" · in {} folders", text::count(n as u64)), format!(" · {} folders", text::count(n as u64))),
+    };
+    let ways = [
+        format!("{dot} {n} selected{bytes}{and_more}{long}"),
+        format!("{dot} {n} selected{bytes}{and_more}{short}"),
+        format!("{dot} {n} selected{bytes}{short}"),
+        format!("{dot} {n} selected{bytes}"),
+    ];
+    let words = ways.iter().find(|words| text::width(words) <= usize::from(width)).unwrap_or(&ways[3]);
+    let words = text::fit(words, width.into()).into_owned();
+    Some(hinted(vec![Span::styled(words, theme.style(Role::Selected))], Action::Basket, "lists", width, cx))
+}
+
+fn objects(tally: Tally) -> String {
+    let s = if tally.objects == 1 { "" } else { "s" };
+    format!("{} object{s} · {}", text::count(tally.objects), text::bytes(tally.bytes))
+}
+
+/// What is being counted, or was counted of what is under the cursor.
+fn count_line<'a>(browse: &Browse, width: u16, cx: &Cx) -> Option<Line<'a>> {
+    let style = cx.theme.style(Role::Dim);
+    let line = |words: String, action: Option<Action>| {
+        let words = text::fit(&words, width.into()).into_owned();
+        let spans = vec![Span::styled(words, style)];
+        action.map_or_else(|| Line::from(spans.clone()), |action| hinted(spans.clone(), action, "stops", width, cx))
+    };
+    if let Some(deep) = &browse.deep {
+        return Some(line(format!(" {}", text::clean(&deep.words())), Some(Action::MeasureStop)));
+    }
+    let row = browse.pane.row();
+    let size = row.filter(|_| cx.sizes.knows(&browse.pane.location)).and_then(|row| {
+        let name = text::clean(row.name()).into_owned();
+        cx.sizes.get(&browse.pane.location, row.name()).map(|size| (name, size))
+    });
+    match size {
+        Some((name, Size::Counting(tally))) => {
+            Some(line(format!(" counting {name} {}", objects(tally)), Some(Action::MeasureStop)))
+        }
+        Some((name, Size::Known(tally))) => Some(line(format!(" {name} {}", objects(tally)), None)),
+        Some((name, Size::Partial(tally, why))) => {
+            Some(line(format!(" {name} {} at least: {}", objects(tally), text::clean(&why)), None))
+        }
+        _ => {
+            let n = cx.sizes.under_way();
+            let s = if n == 1 { "" } else { "es" };
+            (n > 0).then(|| line(format!(" counting {} prefix{s}", text::count(n as u64)), Some(Action::MeasureStop)))
+        }
+    }
+}
+
+/// Which of the lists one is.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    /// The container above.
+    Above,
+    /// The one that is browsed; whether the keys move its cursor now.
+    Here { has_keys: bool },
+    /// What is in the container under the cursor.
+    Inside,
+}
+
+fn draw_list(pane: &mut Pane, frame: &mut Frame, area: Rect, cx: &Cx, side: Side, emphasis: &Emphasis<'_>) {
+    let theme = &cx.theme;
     if pane.listing.is_empty() {
-        draw_nothing(pane, frame, area, cx, facts);
+        draw_nothing(pane, frame, area, cx, side);
         return;
     }
-    let error_lines = match (&pane.error, &pane.note) {
-        (Some(_), _) => 3.min(area.height),
-        (None, Some(_)) if facts => 2.min(area.height),
-        _ => 0,
-    };
-    let [area, errors] = Layout::vertical([Constraint::Min(1), Constraint::Length(error_lines)]).areas(area);
-    if let Some(err) = &pane.error {
-        let key = cx.keymap.label(&["browse", "global"], Action::Refresh);
-        let text = format!("the list is not complete: {err}; {key} reads it again");
-        frame.render_widget(Paragraph::new(text).style(theme.style(Role::Bad)).wrap(Wrap { trim: true }), errors);
-    } else if let Some(note) = &pane.note {
-        let text = Paragraph::new(text::clean(note)).style(theme.style(Role::Warn)).wrap(Wrap { trim: true });
-        frame.render_widget(text, Rect { x: errors.x + 1, width: errors.width.saturating_sub(1), ..errors });
-    }
+    let is_main = matches!(side, Side::Here { .. });
+    let has_keys = side == Side::Here { has_keys: true };
+    let area = draw_trouble(pane, frame, area, cx, is_main);
     let top = pane.window(area.height as usize);
-    let cursor = pane.cursor();
+    let (cursor, range) = (pane.cursor(), pane.range());
+    let folder = cx.basket.folder(&pane.location);
+    let sized = cx.sizes.knows(&pane.location);
     for line in 0..area.height {
         let at = top + line as usize;
         let Some((index, row)) = pane.shown_row(at) else { break };
@@ -206,98 +241,90 @@ fn draw_list(pane: &mut Pane, frame: &mut Frame, area: Rect, cx: &Cx, keys: Opti
             (true, false) => theme.style(Role::CursorDim),
             _ => Style::default(),
         };
-        let selected = pane.selected.contains(&index);
-        let text = list_line(&row, row_area.width as usize, selected, at == cursor && has_keys, facts, cx);
+        let in_range = range.as_ref().is_some_and(|range| range.contains(&at));
+        let place = Place {
+            width: row_area.width as usize,
+            selected: in_range || folder.is_some_and(|folder| folder.contains(&pane.listing, index)),
+            cursor: at == cursor && has_keys,
+            facts: is_main,
+            size: Some(row)
+                .filter(|row| sized && matches!(row.kind(), EntryKind::Prefix | EntryKind::Bucket))
+                .and_then(|row| cx.sizes.get(&pane.location, row.name())),
+        };
+        let text = row::line(&row, &place, emphasis, cx);
         frame.render_widget(Paragraph::new(text).style(base), row_area);
+        match side {
+            Side::Here { .. } => cx.hits.add(row_area, Target::Row(at)),
+            Side::Above if cx.mouse && row.kind().is_container() => {
+                cx.hits.add(row_area, Target::Place(crate::basket::location(&pane.location, &row)));
+            }
+            _ => {}
+        }
     }
     if pane.shown() == 0 {
         frame.render_widget(Paragraph::new(" no name matches").style(theme.style(Role::Dim)), area);
     }
 }
 
-/// One entry: mark, name, detail, size, time, as wide as there is room.
-fn list_line<'a>(row: &Row<'_>, width: usize, selected: bool, cursor: bool, facts: bool, cx: &Cx) -> Line<'a> {
-    let theme = &cx.theme;
-    let plain = |role: Role| if cursor { Style::default() } else { theme.style(role) };
-    let size = match row.size() {
-        Some(n) if facts && width >= 26 => format!("{:>10}", text::bytes(n)),
-        _ if facts && width >= 26 && row.kind() == EntryKind::Object => " ".repeat(10),
-        _ => String::new(),
+/// Why the list is not complete, or what holds it up; gives the rest.
+fn draw_trouble(pane: &Pane, frame: &mut Frame, area: Rect, cx: &Cx, is_main: bool) -> Rect {
+    let lines = match (&pane.error, &pane.note) {
+        (Some(_), _) => 3,
+        (None, Some(_)) if is_main => 2,
+        _ => 0,
     };
-    let time = match row.modified() {
-        Some(t) if facts && width >= 62 => t.format("  %Y-%m-%d %H:%M").to_string(),
-        _ => String::new(),
-    };
-    let flag = match (selected, cursor, cx.unicode) {
-        (true, _, true) => "●",
-        (true, _, false) => "*",
-        (false, true, true) => "▸",
-        (false, true, false) => ">",
-        _ => " ",
-    };
-    let kind = mark(row.kind(), cx.unicode);
-    let room = width.saturating_sub(3 + text::width(kind) + size.len() + time.len());
-    let name = text::clean(row.name());
-    let (name, detail) = match row.more().and_then(|m| m.detail.as_deref()) {
-        Some(detail) if facts && text::width(&name) + 4 < room => {
-            let left = room - text::width(&name) - 2;
-            (name.clone(), text::fit(&text::clean(detail), left).into_owned())
+    let lines = area.height.saturating_sub(1).min(lines);
+    let [rest, below] = Layout::vertical([Constraint::Min(1), Constraint::Length(lines)]).areas(area);
+    let (words, role) = match (&pane.error, &pane.note) {
+        (Some(err), _) => {
+            let key = cx.keymap.label(&["browse", "list", "global"], Action::Refresh);
+            (format!("the list is not complete: {err}; {key} reads it again"), Role::Bad)
         }
-        _ => (name, String::new()),
+        (None, Some(note)) => (note.clone(), Role::Warn),
+        (None, None) => return rest,
     };
-    let name = text::fit_middle(&name, room).into_owned();
-    let used = text::width(&name) + if detail.is_empty() { 0 } else { text::width(&detail) + 2 };
-    let role = match row.kind() {
-        EntryKind::Object | EntryKind::Asset => Role::Text,
-        _ => Role::Container,
-    };
-    let name_style = if selected { plain(Role::Selected) } else { Style { bg: None, ..plain(role) } };
-    let mut spans = vec![
-        Span::styled(flag, plain(if selected { Role::Selected } else { Role::Accent })),
-        Span::styled(kind, plain(Role::Accent)),
-        Span::styled(name, name_style),
-    ];
-    if !detail.is_empty() {
-        spans.push(Span::styled(format!("  {detail}"), plain(Role::Dim)));
-    }
-    spans.push(Span::raw(" ".repeat((room + 1).saturating_sub(used))));
-    spans.push(Span::styled(size, plain(Role::Number)));
-    spans.push(Span::styled(time, plain(Role::Dim)));
-    Line::from(spans)
+    let text = Paragraph::new(text::clean(&words).into_owned()).wrap(Wrap { trim: true });
+    let below = Rect { x: below.x + 1.min(below.width), width: below.width.saturating_sub(1), ..below };
+    frame.render_widget(text.style(cx.theme.style(role)), below);
+    rest
 }
 
-fn draw_nothing(pane: &Pane, frame: &mut Frame, area: Rect, cx: &Cx, has_keys: bool) {
+fn draw_nothing(pane: &Pane, frame: &mut Frame, area: Rect, cx: &Cx, side: Side) {
     let theme = &cx.theme;
     let area = Rect { x: area.x + 1.min(area.width), width: area.width.saturating_sub(2), ..area };
-    let lines = if let Some(err) = &pane.error {
-        let mut lines = vec![Line::raw(""), Line::styled(err.to_string(), theme.style(Role::Bad))];
+    let dim = theme.style(Role::Dim);
+    let mut lines = vec![Line::raw("")];
+    if let Some(err) = &pane.error {
+        lines.push(Line::styled(text::clean(&err.to_string()).into_owned(), theme.style(Role::Bad)));
         if let Some(hint) = err.hint() {
             lines.push(Line::raw(""));
-            lines.push(Line::styled(hint.to_owned(), theme.style(Role::Text)));
+            lines.push(Line::styled(text::clean(hint).into_owned(), theme.style(Role::Text)));
         }
         if let Some(id) = err.request_id() {
-            lines.push(Line::styled(format!("request id {}", text::clean(id)), theme.style(Role::Dim)));
+            lines.push(Line::styled(format!("request id {}", text::clean(id)), dim));
         }
-        lines
     } else if pane.is_loading() {
-        let mut lines = vec![Line::raw(""), Line::styled("listing…", theme.style(Role::Dim))];
-        lines.extend(pane.note.as_ref().map(|note| Line::styled(text::clean(note), theme.style(Role::Warn))));
-        lines
+        lines.push(Line::styled("listing…", dim));
+        let note = pane.note.as_ref().map(|note| text::clean(note).into_owned());
+        lines.extend(note.map(|note| Line::styled(note, theme.style(Role::Warn))));
     } else {
-        let mut lines = vec![Line::raw(""), Line::styled("nothing here", theme.style(Role::Dim))];
-        if has_keys {
+        lines.push(Line::styled("nothing here", dim));
+        if side != Side::Inside && side != Side::Above {
             let key = cx.keymap.label(&["browse"], Action::Upload);
-            lines.push(Line::styled(format!("{key} uploads files to this place"), theme.style(Role::Dim)));
+            lines.push(Line::styled(format!("{key} uploads files to this place"), dim));
         }
-        lines
-    };
+    }
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: true }), area);
 }
 
 fn draw_right(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) {
-    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
+    let area = Rect { x: area.x + 1.min(area.width), width: area.width.saturating_sub(1), ..area };
+    cx.hits.add(area, Target::Pane(RIGHT));
     match &mut browse.peek {
-        Some(peek) => draw_list(peek, frame, area, cx, None),
+        Some(peek) => {
+            draw_list(peek, frame, area, cx, Side::Inside, &Emphasis::none());
+            cx.hits.add(area, Target::Act(Action::Right));
+        }
         None => browse.look.draw(frame, area, cx),
     }
 }

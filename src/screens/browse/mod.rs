@@ -6,28 +6,46 @@
 //!  2024/           │  MTD_MSIL1C.xml           44.1 KiB │ ▀▄▀▄
 //! ```
 
+mod act;
 mod arranging;
 mod draw;
+mod header;
+mod needle;
 mod pane;
+mod prompt;
+mod row;
+mod selection;
 
 use crate::action::Action;
 use crate::catalog;
 use crate::entry::{Entry, EntryKind};
 use crate::listing::Arrangement;
-use crate::location::{Location, Scheme};
+use crate::location::Location;
 use crate::look::Look;
 use crate::preview::Probe;
 use crate::previews;
-use crate::screen::{Cx, Flow, Open, Screen};
-use crate::widgets::input::{Edit, Input};
+use crate::screen::{Cx, Flow, Open, Screen, Target};
+use crate::widgets::input::Edit;
+use needle::Needle;
 use pane::Pane;
+use prompt::{Ask, Deep, Prompt};
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use std::collections::HashMap;
+
+pub(super) use selection::BasketList;
 
 /// Entries of the container above that are read; it is there to show where one is.
 const PARENT_LIMIT: usize = 5_000;
 /// Entries of a container under the cursor that are read to show what is in it.
 const PEEK_LIMIT: usize = 500;
+/// Containers whose cursor is remembered for coming back, and steps back that are.
+const REMEMBERED: usize = 1_000;
+
+/// The panes that the wheel scrolls.
+const LIST: usize = 0;
+const ABOVE: usize = 1;
+const RIGHT: usize = 2;
 
 /// The screen.
 pub(super) struct Browse {
@@ -40,14 +58,28 @@ pub(super) struct Browse {
     shown: Option<Entry>,
     /// How one came here, for going out again where addresses do not tell (catalogs).
     trail: Vec<Location>,
-    back: Vec<Location>,
-    forward: Vec<Location>,
+    back: Vec<Step>,
+    forward: Vec<Step>,
+    /// The names that the cursor was on in containers that were left.
+    cursors: HashMap<Location, String>,
     /// Whether the keys scroll the look instead of moving in the list.
     in_look: bool,
-    /// The filter being typed.
-    filter: Option<Input>,
+    /// What is being typed.
+    prompt: Option<Prompt>,
+    /// What is searched in names.
+    needle: Option<Needle>,
+    /// A pattern that is matched with everything below.
+    deep: Option<Deep>,
     /// Lines of the list, known since the last frame.
     height: usize,
+}
+
+/// A place in the history, as it was left.
+struct Step {
+    location: Location,
+    cursor: Option<String>,
+    arrangement: Arrangement,
+    trail: Vec<Location>,
 }
 
 impl Browse {
@@ -66,28 +98,69 @@ impl Browse {
             trail: Vec::new(),
             back: Vec::new(),
             forward: Vec::new(),
+            cursors: HashMap::new(),
             in_look: false,
-            filter: None,
+            prompt: None,
+            needle: None,
+            deep: None,
             height: 20,
         };
         browse.open_parent(cx);
         browse
     }
 
-    fn go(&mut self, location: Location, cursor: Option<String>, cx: &mut Cx) {
-        let old = self.pane.location.clone();
-        self.back.push(old);
-        self.forward.clear();
-        self.show(location, cursor, cx);
+    /// Where one is, to come back to.
+    fn step(&self) -> Step {
+        Step {
+            location: self.pane.location.clone(),
+            cursor: self.pane.row().map(|row| row.name().to_owned()),
+            arrangement: self.pane.arrangement.clone(),
+            trail: self.trail.clone(),
+        }
     }
 
-    fn show(&mut self, location: Location, cursor: Option<String>, cx: &mut Cx) {
-        self.pane = Pane::open(location, cursor, usize::MAX, cx);
+    /// Goes to another container; the cursor goes to where it was there, or to `cursor`.
+    fn go(&mut self, location: Location, cursor: Option<String>, trail: Vec<Location>, cx: &mut Cx) {
+        let step = self.step();
+        if let Some(name) = &step.cursor
+            && (self.cursors.len() < REMEMBERED || self.cursors.contains_key(&step.location))
+        {
+            self.cursors.insert(step.location.clone(), name.clone());
+        }
+        let cursor = cursor.or_else(|| self.cursors.get(&location).cloned());
+        // How it is sorted goes along, what is filtered does not.
+        let arrangement = Arrangement { filter: String::new(), ..step.arrangement.clone() };
+        self.back.push(step);
+        if self.back.len() > REMEMBERED {
+            self.back.remove(0);
+        }
+        self.forward.clear();
+        self.show(Step { location, cursor, arrangement, trail }, cx);
+    }
+
+    fn show(&mut self, step: Step, cx: &mut Cx) {
+        self.pane = Pane::open(step.location, step.cursor, usize::MAX, cx);
+        self.pane.arrange_as(step.arrangement, cx);
+        self.trail = step.trail;
         self.shown = None;
         self.peek = None;
-        self.filter = None;
+        self.prompt = None;
+        self.deep = None;
         self.look.show(None, cx);
         self.open_parent(cx);
+    }
+
+    fn travel(&mut self, back: bool, cx: &mut Cx) {
+        let here = self.step();
+        let (from, to) = if back { (&mut self.back, &mut self.forward) } else { (&mut self.forward, &mut self.back) };
+        match from.pop() {
+            Some(step) => {
+                to.push(here);
+                self.show(step, cx);
+            }
+            None if back => cx.toast("there is no place before this one"),
+            None => cx.toast("there is no place after this one"),
+        }
     }
 
     fn open_parent(&mut self, cx: &Cx) {
@@ -99,24 +172,20 @@ impl Browse {
             here.name().to_owned()
         };
         let same = self.parent.as_ref().is_some_and(|p| Some(&p.location) == above.as_ref());
-        match above {
-            Some(above) if !same => self.parent = Some(Pane::open(above, Some(name), PARENT_LIMIT, cx)),
-            Some(_) => {}
-            None => self.parent = None,
+        match (above, &mut self.parent) {
+            (Some(_), Some(parent)) if same => parent.want(name),
+            (Some(above), _) => self.parent = Some(Pane::open(above, Some(name), PARENT_LIMIT, cx)),
+            (None, _) => self.parent = None,
         }
     }
 
     fn enter(&mut self, cx: &mut Cx) -> Flow {
         let Some(entry) = self.pane.row().map(|r| r.to_entry()) else { return Flow::Done };
         let target = entry.location(&self.pane.location);
-        if entry.kind.is_container() {
-            self.trail.push(self.pane.location.clone());
-            self.go(target, None, cx);
-            return Flow::Done;
-        }
-        if catalog::is_entry_point(&target) {
-            self.trail.push(self.pane.location.clone());
-            self.go(target, None, cx);
+        if entry.kind.is_container() || catalog::is_entry_point(&target) {
+            let mut trail = self.trail.clone();
+            trail.push(self.pane.location.clone());
+            self.go(target, None, trail, cx);
             return Flow::Done;
         }
         Flow::Open(Open::Preview(probe_of(&entry, target)))
@@ -124,10 +193,11 @@ impl Browse {
 
     fn leave(&mut self, cx: &mut Cx) -> Flow {
         let here = self.pane.location.clone();
-        match self.trail.pop().or_else(|| here.parent()) {
+        let mut trail = self.trail.clone();
+        match trail.pop().or_else(|| here.parent()) {
             Some(above) => {
                 let name = if above.is_account() { here.bucket() } else { here.name() };
-                self.go(above, Some(name.to_owned()), cx);
+                self.go(above, Some(name.to_owned()), trail, cx);
                 Flow::Done
             }
             None => Flow::Open(Open::Places),
@@ -140,7 +210,15 @@ impl Browse {
         if entry == self.shown {
             return;
         }
+        // A prefix that was measured is still the same.
+        let same = match (&entry, &self.shown) {
+            (Some(new), Some(old)) => new.kind.is_container() && new.kind == old.kind && new.name == old.name,
+            _ => false,
+        };
         self.shown.clone_from(&entry);
+        if same {
+            return;
+        }
         self.peek = None;
         self.in_look = false;
         let Some(entry) = entry else {
@@ -167,72 +245,47 @@ impl Browse {
         Some(Flow::Done)
     }
 
-    fn is_writable(&self, cx: &Cx) -> bool {
-        !cx.stores.options().read_only && cx.writable.contains(self.pane.location.store())
-    }
-
     fn arrange(&mut self, change: impl FnOnce(&mut Arrangement), cx: &Cx) {
         let mut arrangement = self.pane.arrangement.clone();
         change(&mut arrangement);
         self.pane.arrange_as(arrangement, cx);
     }
 
-    /// Facts of what is under the cursor: an object, or the bucket of a prefix.
-    fn facts(&self, cx: &mut Cx) -> Flow {
-        let here = &self.pane.location;
-        let entry = self.pane.row().map(|r| r.to_entry());
-        let at = entry.as_ref().map_or_else(|| here.clone(), |e| e.location(here));
-        if at.scheme() == Scheme::S3 && entry.is_none_or(|e| matches!(e.kind, EntryKind::Bucket | EntryKind::Prefix)) {
-            if at.is_account() {
-                cx.toast("choose a bucket first");
-                return Flow::Done;
+    /// Peels one layer: a range, what is searched, the filter, counting, what is selected here.
+    fn peel(&mut self, cx: &mut Cx) -> Flow {
+        if self.pane.drop_range() || self.needle.take().is_some() {
+            return Flow::Done;
+        }
+        if !self.pane.arrangement.filter.is_empty() {
+            self.arrange(|a| a.filter.clear(), cx);
+        } else if self.deep.take().is_some() || cx.sizes.stop() > 0 {
+            cx.toast("stopped counting");
+        } else if !cx.basket.clear_folder(&self.pane.location) {
+            if cx.basket.is_empty() {
+                return Flow::Ignored;
             }
-            return Flow::Open(Open::BucketFacts(at));
+            let key = cx.keymap.label(self.contexts(), Action::SelectNone);
+            cx.toast(format!("nothing is selected here; {key} unselects all in other folders"));
         }
-        Flow::Open(Open::Facts(at))
+        Flow::Done
     }
 
-    fn toggle_read_only(&mut self, cx: &mut Cx) {
-        let id = self.pane.location.store().clone();
-        if cx.stores.options().read_only {
-            cx.toast("everything is read-only: the program was started with --read-only");
-        } else if cx.writable.remove(&id) {
-            cx.toast("read-only again");
-        } else {
-            cx.writable.insert(id);
-            cx.toast("writing is allowed here until you leave or press the key again");
-        }
-    }
-
-    fn form(&mut self, action: Action, cx: &mut Cx) -> Flow {
-        let here = self.pane.location.clone();
-        let chosen: Vec<Location> = self.pane.chosen().iter().map(|e| e.location(&here)).collect();
+    /// Moves the cursor; `None` for what is no movement.
+    fn movement(&mut self, action: Action) -> Option<()> {
+        let page = self.height.max(1) as isize;
         match action {
-            Action::Benchmark => {
-                let candidates = chosen.into_iter().filter(can_be_benchmarked).collect();
-                Flow::Open(Open::BenchForm { candidates })
-            }
-            Action::Convert => match chosen.into_iter().next() {
-                Some(source) => Flow::Open(Open::ConvertForm { source }),
-                None => Flow::Done,
-            },
-            _ if here.is_account() => {
-                cx.toast("choose a bucket first");
-                Flow::Done
-            }
-            _ if !self.is_writable(cx) => {
-                let key = cx.keymap.label(self.contexts(), Action::ReadOnly);
-                cx.toast(format!("this place is read-only: {key} allows writing"));
-                Flow::Done
-            }
-            _ => Flow::Open(Open::UploadForm { destination: here.as_container() }),
+            Action::Up => self.pane.step(-1),
+            Action::Down => self.pane.step(1),
+            Action::HalfUp => self.pane.step(-(page / 2).max(1)),
+            Action::HalfDown => self.pane.step((page / 2).max(1)),
+            Action::PageUp => self.pane.step(-page),
+            Action::PageDown => self.pane.step(page),
+            Action::Top => self.pane.jump(0),
+            Action::Bottom => self.pane.jump(usize::MAX),
+            _ => return None,
         }
+        Some(())
     }
-}
-
-/// Whether it may be a series of a benchmark: COGs, a Zarr, or a folder that may hold COGs.
-fn can_be_benchmarked(location: &Location) -> bool {
-    location.is_container() || matches!(location.extension().as_str(), "tif" | "tiff" | "zarr")
 }
 
 fn probe_of(entry: &Entry, location: Location) -> Probe {
@@ -246,7 +299,7 @@ fn probe_of(entry: &Entry, location: Location) -> Probe {
 
 impl Screen for Browse {
     fn contexts(&self) -> &'static [&'static str] {
-        if self.filter.is_some() { &["prompt"] } else { &["browse", "list", "global"] }
+        if self.prompt.is_some() { &["prompt"] } else { &["browse", "list", "global"] }
     }
 
     fn title(&self) -> String {
@@ -257,97 +310,106 @@ impl Screen for Browse {
         Some(self.pane.location.clone())
     }
 
+    fn under(&self) -> Option<Location> {
+        let entry = self.pane.row()?.to_entry();
+        let target = entry.location(&self.pane.location);
+        (entry.kind.is_container() || catalog::is_entry_point(&target)).then_some(target)
+    }
+
     fn wants_text(&self) -> bool {
-        self.filter.is_some()
+        self.prompt.is_some()
     }
 
     fn is_moving(&self, _cx: &Cx) -> bool {
-        self.pane.is_loading() || self.look.is_loading()
+        self.pane.is_loading() || self.look.is_loading() || self.deep.is_some() || self.pane.is_seeking()
     }
 
     fn update(&mut self, action: Action, cx: &mut Cx) -> Flow {
-        let page = self.height.max(1) as isize;
         if self.in_look
-            && let Some(flow) = self.update_in_look(action, page)
+            && let Some(flow) = self.update_in_look(action, self.height.max(1) as isize)
         {
             return flow;
         }
+        if let Some(flow) = self.update_prompt(action, cx) {
+            self.update_look(cx);
+            return flow;
+        }
+        if self.movement(action).is_some() {
+            self.update_look(cx);
+            return Flow::Done;
+        }
         match action {
             Action::NextPane | Action::PrevPane => self.in_look = self.peek.is_none() && !self.in_look,
-            Action::Up => self.pane.step(-1),
-            Action::Down => self.pane.step(1),
-            Action::HalfUp => self.pane.step(-(page / 2).max(1)),
-            Action::HalfDown => self.pane.step((page / 2).max(1)),
-            Action::PageUp => self.pane.step(-page),
-            Action::PageDown => self.pane.step(page),
-            Action::Top => self.pane.jump(0),
-            Action::Bottom => self.pane.jump(usize::MAX),
-            Action::Enter if self.filter.is_some() => self.filter = None,
             Action::Right | Action::Enter => return self.enter(cx),
             Action::Left | Action::Leave => return self.leave(cx),
-            Action::HistoryBack => {
-                if let Some(to) = self.back.pop() {
-                    self.forward.push(self.pane.location.clone());
-                    self.trail.clear();
-                    self.show(to, None, cx);
-                }
+            Action::HistoryBack | Action::HistoryForward => self.travel(action == Action::HistoryBack, cx),
+            Action::Select | Action::SelectRange | Action::SelectAll | Action::SelectInvert | Action::SelectNone => {
+                self.select(action, cx);
             }
-            Action::HistoryForward => {
-                if let Some(to) = self.forward.pop() {
-                    self.back.push(self.pane.location.clone());
-                    self.trail.clear();
-                    self.show(to, None, cx);
-                }
+            Action::Basket if cx.basket.is_empty() => {
+                let key = cx.keymap.label(self.contexts(), Action::Select);
+                cx.toast(format!("nothing is selected: {key} selects what is under the cursor"));
             }
-            Action::Select => self.pane.toggle(),
-            Action::SelectRange => self.pane.toggle_range(),
-            Action::SelectAll => self.pane.select_all(),
-            Action::Filter => self.filter = Some(Input::new(self.pane.arrangement.filter.clone())),
-            Action::SearchNext | Action::SearchPrev => {
-                let needle = self.pane.arrangement.filter.clone();
-                if !self.pane.search(&needle, action == Action::SearchNext) {
-                    cx.toast(format!("nothing here holds “{needle}”"));
-                }
-            }
+            Action::Basket => return Flow::Open(Open::Basket),
+            Action::SelectGlob => self.ask(Ask::Glob(crate::basket::Change::Add)),
+            Action::UnselectGlob => self.ask(Ask::Glob(crate::basket::Change::Remove)),
+            Action::Filter => self.ask(Ask::Filter),
+            Action::Find => self.ask(Ask::Find),
+            Action::JumpTo => self.ask(Ask::Jump),
+            Action::SearchNext | Action::SearchPrev => self.seek_again(action == Action::SearchNext, cx),
+            Action::Percent => cx.toast("type a number first: 50% goes to the middle"),
             Action::SortNext => self.arrange(|a| a.by = a.by.next(), cx),
             Action::SortReverse => self.arrange(|a| a.reverse = !a.reverse, cx),
+            Action::Measure | Action::MeasureAll | Action::MeasureStop => self.measure(action, cx),
             Action::Refresh => {
                 self.pane.refresh(cx);
                 self.shown = None;
             }
-            Action::Bookmark => {
-                let here = self.pane.location.clone();
-                if cx.bookmarks.contains(&here) {
-                    cx.bookmarks.retain(|l| *l != here);
-                    cx.toast("bookmark removed");
-                } else {
-                    cx.bookmarks.push(here);
-                    cx.toast("bookmarked: it stands on the Places screen");
-                }
-            }
-            Action::Yank => {
-                let chosen = self.pane.chosen();
-                let mut locations: Vec<_> = chosen.iter().map(|e| e.location(&self.pane.location)).collect();
-                if locations.is_empty() {
-                    locations.push(self.pane.location.clone());
-                }
-                let media_type = chosen.into_iter().next().and_then(|e| e.more).and_then(|m| m.media_type);
-                return Flow::Open(Open::CopyMenu { locations, media_type });
-            }
+            Action::Bookmark => self.bookmark(cx),
+            Action::Yank => return self.copy_menu(cx),
             Action::Facts => return self.facts(cx),
-            Action::Versions if !self.pane.location.is_account() => {
-                return Flow::Open(Open::Versions(self.pane.location.clone()));
-            }
             Action::ReadOnly => self.toggle_read_only(cx),
             Action::Upload | Action::Convert | Action::Benchmark => return self.form(action, cx),
             Action::ViewNext => self.look.next_view(),
-            Action::Back => {
-                let filtered = !self.pane.arrangement.filter.is_empty();
-                if self.filter.take().is_some() || filtered {
-                    self.arrange(|a| a.filter.clear(), cx);
-                } else if !self.pane.clear_selection() {
-                    return Flow::Ignored;
+            Action::Back => return self.peel(cx),
+            _ => return Flow::Ignored,
+        }
+        self.update_look(cx);
+        Flow::Done
+    }
+
+    fn update_counted(&mut self, action: Action, count: usize, cx: &mut Cx) -> Flow {
+        let n = self.pane.shown();
+        match action {
+            Action::Top | Action::Bottom => self.pane.jump(count.saturating_sub(1)),
+            Action::Percent => self.pane.jump((n as u128 * count.min(100) as u128 / 100) as usize),
+            Action::Up => self.pane.step(-(count as isize)),
+            Action::Down => self.pane.step(count as isize),
+            _ => return Flow::Ignored,
+        }
+        self.update_look(cx);
+        Flow::Done
+    }
+
+    fn click(&mut self, target: &Target, cx: &mut Cx) -> Flow {
+        match target {
+            Target::Row(at) if *at == self.pane.cursor() => return self.update(Action::Enter, cx),
+            Target::Row(at) => {
+                self.in_look = false;
+                self.pane.jump(*at);
+            }
+            Target::Place(location) if *location != self.pane.location => {
+                // The place below which one is stands under the cursor.
+                let below = |l: &Location| l.parent().is_some_and(|parent| parent == *location);
+                let mut place = self.pane.location.clone();
+                while !below(&place)
+                    && let Some(above) = place.parent()
+                {
+                    place = above;
                 }
+                let name = if location.is_account() { place.bucket() } else { place.name() };
+                let name = Some(name.to_owned()).filter(|_| below(&place));
+                self.go(location.clone(), name, Vec::new(), cx);
             }
             _ => return Flow::Ignored,
         }
@@ -355,26 +417,41 @@ impl Screen for Browse {
         Flow::Done
     }
 
-    fn edit(&mut self, edit: &Edit, cx: &mut Cx) -> Flow {
-        let Some(input) = &mut self.filter else { return Flow::Ignored };
-        if *edit == Edit::Backspace && input.text().is_empty() {
-            self.filter = None;
-        } else if input.apply(edit) {
-            let text = input.text().to_owned();
-            self.arrange(|a| a.filter = text, cx);
+    fn wheel(&mut self, pane: Option<usize>, by: isize, cx: &mut Cx) -> Flow {
+        match (pane, &mut self.parent, &mut self.peek) {
+            (Some(ABOVE), Some(parent), _) => parent.scroll(by, self.height),
+            (Some(RIGHT), _, Some(peek)) => peek.scroll(by, self.height),
+            (Some(RIGHT), _, None) => {
+                let action = if by < 0 { Action::Up } else { Action::Down };
+                for _ in 0..by.unsigned_abs() {
+                    self.look.update(action, self.height as isize);
+                }
+            }
+            (Some(LIST), ..) => {
+                self.pane.scroll(by, self.height);
+                self.update_look(cx);
+            }
+            _ => {}
         }
-        self.update_look(cx);
         Flow::Done
     }
 
+    fn edit(&mut self, edit: &Edit, cx: &mut Cx) -> Flow {
+        let flow = self.edit_prompt(edit, cx);
+        self.update_look(cx);
+        flow
+    }
+
     fn poll(&mut self, cx: &mut Cx) {
-        self.pane.poll(cx);
+        let missing = self.pane.poll(cx);
+        self.tell_missing(missing, cx);
         if let Some(parent) = &mut self.parent {
             parent.poll(cx);
         }
         if let Some(peek) = &mut self.peek {
             peek.poll(cx);
         }
+        self.poll_deep(cx);
         self.look.poll(cx);
         self.update_look(cx);
     }

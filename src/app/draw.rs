@@ -1,0 +1,119 @@
+//! How the program is drawn: tabs, the screens of the current one, the strip, messages.
+
+use super::App;
+use crate::action::Action;
+use crate::screen::Target;
+use crate::screens;
+use crate::theme::Role;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
+
+impl App {
+    pub(super) fn render(&mut self, frame: &mut Frame) {
+        let area = frame.area();
+        let theme = self.cx.theme.clone();
+        self.cx.hits.clear();
+        frame.render_widget(Block::default().style(theme.style(Role::Text)), area);
+        if area.width < 4 || area.height < 3 {
+            return;
+        }
+        let tab_line = u16::from(self.tabs.len() > 1);
+        let [tabs, body, strip] =
+            Layout::vertical([Constraint::Length(tab_line), Constraint::Min(1), Constraint::Length(1)]).areas(area);
+        if tab_line > 0 {
+            self.render_tabs(frame, tabs);
+        }
+        let stack = &mut self.tabs[self.current];
+        let base = stack.iter().rposition(|s| !s.is_popup()).unwrap_or(0);
+        for screen in &mut stack[base..] {
+            if screen.is_popup() {
+                // What it covers is not to be clicked.
+                self.cx.hits.clear();
+            }
+            screen.draw(frame, body, &self.cx);
+        }
+        self.render_strip(frame, strip);
+        self.render_toasts(frame, area);
+    }
+
+    /// The tabs, each as wide as there is room for; the one shown stands out.
+    fn render_tabs(&self, frame: &mut Frame, area: Rect) {
+        let theme = &self.cx.theme;
+        let room = (usize::from(area.width) / self.tabs.len()).saturating_sub(4).clamp(1, 24);
+        let mut spans = Vec::new();
+        let mut x = area.x;
+        for (i, stack) in self.tabs.iter().enumerate() {
+            let title = stack.iter().rev().find(|s| !s.is_popup()).map(|s| s.title()).unwrap_or_default();
+            let style = theme.style(if i == self.current { Role::Cursor } else { Role::Bar });
+            let title = crate::text::fit_middle(&crate::text::clean(&title), room).into_owned();
+            let span = Span::styled(format!(" {} {title} ", i + 1), style);
+            let width = (span.width() as u16).min(area.right().saturating_sub(x));
+            self.cx.hits.add(Rect { x, width, ..area }, Target::Tab(i));
+            x += width;
+            spans.push(span);
+        }
+        frame.render_widget(Paragraph::new(Line::from(spans)).style(theme.style(Role::Bar)), area);
+    }
+
+    /// A message stands on the strip, so that a short one covers no line of the screen above it.
+    fn render_toasts(&self, frame: &mut Frame, body: Rect) {
+        let Some(toast) = self.cx.toasts.last() else { return };
+        let theme = &self.cx.theme;
+        let mark = match (toast.bad, self.cx.unicode) {
+            (true, true) => "✗ ",
+            (true, false) => "! ",
+            (false, true) => "✓ ",
+            (false, false) => "* ",
+        };
+        let role = if toast.bad { Role::Bad } else { Role::Good };
+        let text = crate::text::clean(&toast.text).into_owned();
+        let width = body.width.saturating_sub(2).max(1);
+        let lines = (crate::text::width(&text) + 2).div_ceil(width as usize).clamp(1, 4) as u16;
+        let lines = lines.min(body.height);
+        let area = Rect { x: body.x, y: body.bottom() - lines, width: body.width, height: lines };
+        frame.render_widget(Clear, area);
+        let line = Line::from(vec![Span::styled(mark, theme.style(role)), Span::raw(text)]);
+        let style = theme.style(Role::Text).patch(theme.style(Role::CursorDim));
+        frame.render_widget(Paragraph::new(line).style(style).wrap(Wrap { trim: true }), area);
+    }
+
+    fn render_strip(&self, frame: &mut Frame, area: Rect) {
+        let theme = &self.cx.theme;
+        frame.render_widget(Block::default().style(theme.style(Role::Bar)), area);
+        let mut hints = Vec::new();
+        let mut targets = Vec::new();
+        let contexts = self.top().contexts();
+        for (action, word) in
+            [(Action::Help, "help"), (Action::Palette, "commands"), (Action::Jobs, "jobs"), (Action::Close, "close")]
+        {
+            let key = self.cx.keymap.label(contexts, action);
+            if !key.is_empty() {
+                let hint = [
+                    Span::styled(key, theme.style(Role::Key)),
+                    Span::styled(format!(" {word}  "), theme.style(Role::Bar)),
+                ];
+                targets.push((action, hint.iter().map(Span::width).sum::<usize>() as u16));
+                hints.extend(hint);
+            }
+        }
+        let hints = Line::from(hints);
+        let hint_width = (hints.width() as u16).min(area.width);
+        let left = Rect { width: area.width.saturating_sub(hint_width + 1), ..area };
+        let count = self.count.map(|n| n.to_string()).unwrap_or_default();
+        let typed: String = self.typed.iter().map(ToString::to_string).collect();
+        let typed = count + &typed;
+        let strip =
+            if typed.is_empty() { screens::strip(&self.cx, left.width) } else { Line::from(format!(" {typed}…")) };
+        frame.render_widget(Paragraph::new(strip).style(theme.style(Role::Bar)), left);
+        let right = Rect { x: area.right() - hint_width, width: hint_width, ..area };
+        frame.render_widget(Paragraph::new(hints), right);
+        let mut x = right.x;
+        for (action, width) in targets {
+            let width = width.min(right.right().saturating_sub(x));
+            self.cx.hits.add(Rect { x, width, ..right }, Target::Act(action));
+            x += width;
+        }
+    }
+}
