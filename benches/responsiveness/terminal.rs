@@ -42,9 +42,19 @@ pub(crate) struct Program {
 impl Program {
     /// Starts secchi. A terminal that does not answer ends no frames, see [`Program::frame`].
     pub(crate) fn secchi(args: &[&str], env: &[(String, String)], answers: bool) -> Self {
+        Self::start(super::program(), args, env, answers)
+    }
+
+    /// Starts any program.
+    pub(crate) fn start(
+        program: impl AsRef<std::ffi::OsStr>,
+        args: &[&str],
+        env: &[(String, String)],
+        answers: bool,
+    ) -> Self {
         let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
-        let mut command = CommandBuilder::new(super::program());
+        let mut command = CommandBuilder::new(program);
         command.args(args);
         command.env_clear();
         for (name, value) in env {

@@ -77,6 +77,22 @@ impl Block {
         self.times.push(NO_TIME);
     }
 
+    /// Adds an entry of another block.
+    pub fn push_row(&mut self, row: &Row<'_>) {
+        self.push(row.kind(), row.name());
+        self.put_size(row.size().unwrap_or(NO_SIZE));
+        self.put_modified(row.modified_ms().unwrap_or(NO_TIME));
+        if let Some(etag) = row.etag() {
+            self.put_etag(etag);
+        }
+        if let Some(class) = row.storage_class() {
+            self.put_class(class);
+        }
+        if let Some(more) = row.more() {
+            self.put_more(more.clone());
+        }
+    }
+
     /// The bytes of the last entry.
     pub fn put_size(&mut self, size: u64) {
         if let Some(last) = self.sizes.last_mut() {

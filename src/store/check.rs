@@ -354,6 +354,7 @@ mod tests {
             profile: None,
             owner: None,
             anonymous: true,
+            temporary: false,
         };
         tell_clock(ahead, &site, &Report(sender));
         receiver.try_recv().expect("a finding")

@@ -290,11 +290,15 @@ fn no_credentials(profile: Option<&str>, profiles: &Profiles) -> Error {
     Error::new(Kind::Denied, why).with_hint(ANONYMOUS_HINT)
 }
 
+/// Finds the source of credentials anew.
+pub(super) type Again = Box<dyn Fn() -> Option<Source> + Send + Sync>;
+
 /// Credentials that are kept until they are about to end, for both libraries.
 pub(super) struct Keys {
     provider: SharedCredentialsProvider,
     /// Whose they are, for sentences: "the profile `allas`".
     owner: String,
+    again: Again,
     slot: tokio::sync::Mutex<Option<Credentials>>,
     /// When they were asked for.
     asked: Mutex<Option<Instant>>,
@@ -308,7 +312,7 @@ impl std::fmt::Debug for Keys {
 
 impl Keys {
     /// Keys from `source`, got with `http` where they are got over the network.
-    pub(super) fn new(source: Source, access: &Access, http: &SharedHttpClient) -> Arc<Self> {
+    pub(super) fn new(source: Source, again: Again, access: &Access, http: &SharedHttpClient) -> Arc<Self> {
         let region = access.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
         let config =
             ProviderConfig::without_region().with_http_client(http.clone()).with_region(Some(Region::new(region)));
@@ -335,7 +339,8 @@ impl Keys {
             }
         };
         let owner = access.profile.as_ref().map_or_else(|| "the environment".into(), |p| format!("the profile `{p}`"));
-        Arc::new(Self { provider, owner, slot: tokio::sync::Mutex::default(), asked: Mutex::default() })
+        let slot = tokio::sync::Mutex::default();
+        Arc::new(Self { provider, owner, again, slot, asked: Mutex::default() })
     }
 
     /// The keys, renewed where they are about to end.
@@ -360,6 +365,27 @@ impl Keys {
                 None => Err(self.failure(err)),
             },
         }
+    }
+
+    /// Gets other keys than `refused`, which a server no longer takes; whether there are any.
+    pub(super) async fn renew(&self, refused: &Credentials) -> Result<bool> {
+        let is_other = |keys: &Credentials| {
+            keys.access_key_id() != refused.access_key_id() || keys.session_token() != refused.session_token()
+        };
+        let mut slot = self.slot.lock().await;
+        if slot.as_ref().is_some_and(is_other) {
+            return Ok(true);
+        }
+        // Written to a file by hand or by a script, they may have been renewed there.
+        let found = match (self.again)() {
+            Some(Source::Keys(keys)) => keys,
+            _ => self.provider.provide_credentials().await.map_err(|err| self.failure(err))?,
+        };
+        let renewed = is_other(&found);
+        if renewed {
+            *slot = Some(found);
+        }
+        Ok(renewed)
     }
 
     fn failure(&self, err: CredentialsError) -> Error {

@@ -171,6 +171,23 @@ impl Fault {
         }
     }
 
+    /// From an answer that was read by ourselves: its status, headers and the beginning of its body.
+    pub(super) fn of_answer(status: u16, headers: &http::HeaderMap, body: &str) -> Self {
+        let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        Self {
+            status: Some(status),
+            code: element(body, "Code").unwrap_or_default(),
+            message: element(body, "Message").unwrap_or_default(),
+            request_id: header("x-amz-request-id").or_else(|| element(body, "RequestId")),
+            region: header("x-amz-bucket-region").or_else(|| element(body, "Region")),
+        }
+    }
+
+    /// A failure that no answer tells, by a code of ours: see [`Site::sentence`].
+    pub(super) fn of_code(code: &str) -> Self {
+        Self { code: code.to_owned(), ..Self::default() }
+    }
+
     /// From an error of `object_store` about an answer or the network.
     pub(super) fn of_store(err: &object_store::Error) -> Self {
         use object_store::Error as E;
@@ -361,6 +378,11 @@ impl Site {
             "Timeout" => new(Kind::Unreachable, format!("{host} does not answer")),
             "NoRoute" => new(Kind::Unreachable, format!("there is no way to {host} from here")),
             "Reset" => new(Kind::Unreachable, format!("{host} closed the connection")),
+            "Truncated" => new(Kind::Unreachable, format!("the answer of {host} broke off")),
+            "Stalled" => new(Kind::Unreachable, format!("{host} fell silent in the middle of its answer")),
+            "NotS3" => new(Kind::Failed, format!("{host} does not answer as S3 does: {}", fault.message))
+                .with_hint("check the endpoint"),
+            "NoNext" => new(Kind::Failed, format!("{host} does not say how its listing goes on")),
             "SlowDown" | "RequestLimitExceeded" => return Some(self.busy()),
             "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => return Some(self.denied(doing, key)),
             _ => return None,

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 const PAGE: usize = 1000;
 
 /// Where pages are sent.
+#[derive(Clone)]
 pub(super) struct Sender(mpsc::Sender<Result<Page>>);
 
 impl Sender {

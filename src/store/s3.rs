@@ -1,10 +1,18 @@
 //! S3, whoever serves it: the clients of a profile and of a bucket.
 //!
-//! Bytes travel through `object_store`; what it does not know (lists of buckets, keys it cannot
-//! spell, uploads with metadata, tags, versions) through `aws-sdk-s3`. Both share credentials,
-//! settings and trust.
+//! Bytes travel through `object_store`, and listings beside it over the same connections; what it does
+//! not know (lists of buckets, keys it cannot spell, uploads with metadata, tags, versions) through
+//! `aws-sdk-s3`. All share credentials, settings and trust.
+//!
+//! | file of `s3/` | what it knows |
+//! |---|---|
+//! | `lister`, `xml` | one page of a listing: the request, the answer |
+//! | `pages`, `deep` | pages in a row, ahead and again; everything below a prefix by several hands |
+//! | `keys` | the `ObjectStore` that spells every key |
+//! | `ask`, `bucket`, `rules`, `stat`, `versions` | facts, also where a server does not understand the question |
+//! | `control`, `edit`, `blank` | everything else; keys of blanks, which the SDK would trim |
 
-use super::credentials::{Access, Keys};
+use super::credentials::{Access, Again, Keys};
 use super::errors::{Doing, Fault, Site};
 use super::link::{Keyring, Reach};
 use super::log::{Exchange, Log};
@@ -19,9 +27,9 @@ use aws_sdk_s3::config::interceptors::{
     AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
 };
 use aws_sdk_s3::config::{
-    BehaviorVersion, ConfigBag, Intercept, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    RuntimeComponents, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig, retry::RetryConfig,
-    timeout::TimeoutConfig,
+    BehaviorVersion, ConfigBag, IdentityCache, Intercept, Region, RequestChecksumCalculation,
+    ResponseChecksumValidation, RuntimeComponents, SharedCredentialsProvider, SharedHttpClient,
+    StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
 use chrono::{DateTime, Utc};
@@ -36,12 +44,17 @@ mod blank;
 mod bucket;
 mod check;
 pub(super) mod control;
+mod deep;
 mod edit;
 pub(super) mod keys;
+mod lister;
 pub(super) mod pages;
 mod rules;
 mod stat;
 mod versions;
+mod xml;
+
+pub(super) use lister::Patience;
 
 /// A request of the control plane is sent at most so often.
 const TRIES: u32 = 4;
@@ -52,6 +65,7 @@ pub(super) struct Account {
     keys: Option<Arc<Keys>>,
     http: HttpClient,
     sdk_http: SharedHttpClient,
+    patience: Patience,
     log: Log,
 }
 
@@ -61,6 +75,8 @@ pub(super) struct S3 {
     /// For bytes; `None` for an account.
     data: Option<AmazonS3>,
     client: Client,
+    /// How listings are asked for.
+    lister: lister::Lister,
     /// Whether Amazon itself serves it: only there a bucket is created in a region.
     amazon: bool,
     /// Tags of uploads under way: some servers forget them, see `control`.
@@ -71,11 +87,12 @@ pub(super) struct S3 {
 }
 
 impl Account {
-    pub(super) fn new(access: Access, log: &Log) -> Result<Self> {
+    /// `again` reads the credentials anew where they are plain keys: somebody may have renewed them.
+    pub(super) fn new(access: Access, again: Again, patience: Patience, log: &Log) -> Result<Self> {
         let options = transport::client_options(access.ca.as_deref())?;
         let sdk_http = transport::sdk_client(access.ca.as_deref())?;
-        let keys = access.source.clone().map(|source| Keys::new(source, &access, &sdk_http));
-        Ok(Self { http: transport::client(&options, log)?, access, keys, sdk_http, log: log.clone() })
+        let keys = access.source.clone().map(|source| Keys::new(source, again, &access, &sdk_http));
+        Ok(Self { http: transport::client(&options, log)?, access, keys, sdk_http, patience, log: log.clone() })
     }
 
     /// Makes the clients for `id`'s bucket. Fails early where no credentials can be had.
@@ -91,11 +108,13 @@ impl Account {
         // A dot in the bucket's name does not fit the certificate for `*.s3.amazonaws.com`.
         let path_style = self.access.path_style() || bucket.contains('.');
         let data = if bucket.is_empty() { None } else { Some(self.data(bucket, &region, path_style)?) };
+        let lister = self.lister(bucket, &region, path_style);
         let client = self.client(region, path_style);
         Ok(S3 {
             site,
             data,
             client,
+            lister,
             amazon: self.access.endpoint.is_none(),
             tags: Mutex::default(),
             keys: self.keys.clone(),
@@ -172,6 +191,16 @@ impl Account {
         builder.build().map_err(Error::from)
     }
 
+    fn lister(&self, bucket: &str, region: &str, path_style: bool) -> lister::Lister {
+        lister::Lister {
+            http: self.http.clone(),
+            keys: self.keys.clone(),
+            region: region.to_owned(),
+            address: lister::address(self.access.endpoint.as_deref(), bucket, region, path_style),
+            patience: self.patience,
+        }
+    }
+
     fn client(&self, region: String, path_style: bool) -> Client {
         let mut config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -186,6 +215,8 @@ impl Account {
             // Ceph fails on checksums in trailers.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            // `Keys` keeps them itself, and lets go of those that were refused.
+            .identity_cache(IdentityCache::no_cache())
             .disable_s3_express_session_auth(true);
         if let Some(endpoint) = &self.access.endpoint {
             config = config.endpoint_url(endpoint);

@@ -183,6 +183,11 @@ impl S3s {
         Self { endpoint, folder, task }
     }
 
+    /// Its folder: what lies in it are buckets.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// Options that reach it.
     pub fn options(&self) -> Options {
         s3_options(&self.endpoint, "key", "secret")

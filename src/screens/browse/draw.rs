@@ -276,11 +276,15 @@ fn draw_trouble(pane: &Pane, frame: &mut Frame, area: Rect, cx: &Cx, is_main: bo
     let lines = area.height.saturating_sub(1).min(lines);
     let [rest, below] = Layout::vertical([Constraint::Min(1), Constraint::Length(lines)]).areas(area);
     let (words, role) = match (&pane.error, &pane.note) {
-        (Some(err), _) => (format!("the list is not complete: {err}"), Role::Bad),
+        (Some(err), _) => {
+            let key = cx.keymap.label(&["browse", "list", "global"], Action::Refresh);
+            (format!("the list is not complete: {err}; {key} reads it again"), Role::Bad)
+        }
         (None, Some(note)) => (note.clone(), Role::Warn),
         (None, None) => return rest,
     };
     let text = Paragraph::new(text::clean(&words).into_owned()).wrap(Wrap { trim: true });
+    let below = Rect { x: below.x + 1.min(below.width), width: below.width.saturating_sub(1), ..below };
     frame.render_widget(text.style(cx.theme.style(role)), below);
     rest
 }

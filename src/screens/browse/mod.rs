@@ -7,6 +7,7 @@
 //! ```
 
 mod act;
+mod arranging;
 mod draw;
 mod header;
 mod needle;

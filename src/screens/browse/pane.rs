@@ -1,13 +1,15 @@
 //! One list: its entries as they stream in, how they are arranged, and the cursor in it.
 
+use super::arranging::Arranging;
 use super::needle::{Needle, Shown};
 use crate::basket::{self, Basket, Change, Folder};
 use crate::error::{Error, Kind};
-use crate::listing::{Arrangement, Listing, Page, Row, SortBy};
+use crate::listing::{Arrangement, Listing, MOST, Page, Row, Sieve, SortBy};
 use crate::location::Location;
 use crate::screen::Cx;
 use crate::sources;
 use crate::task::{Feed, Pending, poll_slot};
+use crate::text;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +39,9 @@ pub(super) struct Pane {
     order: Option<Arc<Vec<u32>>>,
     /// What `order` was made of: the arrangement and how many entries there were.
     arranged: (Arrangement, usize),
-    arranging: Option<Pending<(Arrangement, usize, Vec<u32>)>>,
+    arranging: Option<Arranging>,
+    /// What the next, longer filter may start from.
+    sieve: Option<Arc<Sieve>>,
     cursor: usize,
     top: usize,
     /// Where a range selection began, in the order shown.
@@ -91,6 +95,7 @@ impl Pane {
             order: None,
             arranged: (Arrangement::default(), 0),
             arranging: None,
+            sieve: None,
             cursor: 0,
             top: 0,
             range: None,
@@ -180,8 +185,13 @@ impl Pane {
         let was_loading = self.feed.is_some();
         self.pull(cx);
         self.take_sizes(cx);
-        if let Some(Ok((arrangement, len, order))) = poll_slot(&mut self.arranging) {
-            self.set_order(Some(order), (arrangement, len));
+        while let Some(outcome) = self.arranging.as_mut().and_then(Arranging::take) {
+            let mut len = 0;
+            if let Some(whole) = outcome.whole {
+                (len, self.sieve) = whole;
+                self.arranging = None;
+            }
+            self.set_order(Some(outcome.order), (outcome.arrangement, len));
         }
         self.arrange(cx);
         if self.wanted.is_some() && (self.listing.len() != before || self.feed.is_none()) {
@@ -226,8 +236,12 @@ impl Pane {
         if pages == PAGES_A_POLL {
             cx.waker.wake();
         }
-        if feed.is_done() || self.listing.len() >= self.limit {
+        let is_full = self.listing.len() >= self.limit.min(MOST);
+        if feed.is_done() || is_full {
             self.feed = None;
+            let most = text::count(MOST as u64);
+            let note = || format!("only the first {most} entries are shown: go to a folder below, or use `secchi ls`");
+            self.note = (is_full && self.limit > MOST).then(note);
         }
     }
 
@@ -263,7 +277,8 @@ impl Pane {
 
     /// The selection of a container that was read to its end again: what is gone is not selected any more.
     fn settle(&mut self, cx: &mut Cx) {
-        let complete = !self.is_loading() && self.error.is_none() && self.limit == usize::MAX;
+        let complete =
+            !self.is_loading() && self.error.is_none() && self.limit == usize::MAX && self.listing.len() < MOST;
         let Some(folder) = cx.basket.folder(&self.location).filter(|folder| complete && !folder.is_on(&self.listing))
         else {
             return;
@@ -335,7 +350,7 @@ impl Pane {
 
     fn arrange(&mut self, cx: &Cx) {
         if self.arrangement.is_plain(&self.listing) {
-            self.arranging = None;
+            (self.arranging, self.sieve) = (None, None);
             if self.order.is_some() {
                 self.set_order(None, (self.arrangement.clone(), self.listing.len()));
             }
@@ -350,15 +365,7 @@ impl Pane {
             self.set_order(Some(order), goal);
             return;
         }
-        let (listing, arrangement) = (self.listing.clone(), goal.0);
-        self.arranging = Some(Pending::spawn(&cx.waker, async move {
-            tokio::task::spawn_blocking(move || {
-                let order = arrangement.apply(&listing);
-                (arrangement, listing.len(), order)
-            })
-            .await
-            .map_err(|err| Error::new(Kind::Failed, "sorting failed").with_source(err))
-        }));
+        self.arranging = Some(Arranging::start(goal.0, self.listing.clone(), self.sieve.clone(), &cx.waker));
     }
 
     fn set_order(&mut self, order: Option<Vec<u32>>, made_of: (Arrangement, usize)) {

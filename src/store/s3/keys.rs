@@ -2,7 +2,7 @@
 //! the SDK, which sends a path as it is. See [`crate::store::rawkey`].
 
 use super::blank::spelled;
-use super::pages::Found;
+use super::pages::{self, Found};
 use super::{S3, time};
 use crate::error::{Error, Kind};
 use crate::location::Scheme;
@@ -184,11 +184,8 @@ impl AnyKey {
             let (store, prefix, after) = (store.clone(), prefix.clone(), after.clone());
             async move {
                 let Some(token) = state else { return Ok::<_, object_store::Error>(None) };
-                let page = store
-                    .0
-                    .page(None, &prefix, false, token.as_deref(), after.as_deref())
-                    .await
-                    .map_err(|err| outer(err, &prefix))?;
+                let page =
+                    pages::page(&store.0, &prefix, false, token, after).await.map_err(|err| outer(err, &prefix))?;
                 let metas = futures::stream::iter(page.objects.into_iter().map(|f| Ok(meta_of(f))));
                 Ok(Some((metas, page.next.map(Some))))
             }
@@ -298,7 +295,7 @@ impl ObjectStore for AnyKey {
         let mut found = ListResult { common_prefixes: Vec::new(), objects: Vec::new() };
         let mut token = None;
         loop {
-            let page = self.0.page(None, &prefix, true, token.as_deref(), None).await;
+            let page = pages::page(&self.0, &prefix, true, token.clone(), None).await;
             let page = page.map_err(|err| outer(err, &prefix))?;
             let paths = page.prefixes.iter().map(|p| {
                 let plain = p.strip_suffix('/').unwrap_or(p);

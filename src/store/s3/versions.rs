@@ -5,7 +5,7 @@
 
 use super::blank::spelled;
 use super::edit::Copying;
-use super::pages::decoded;
+use super::xml::decoded;
 use super::{S3, time};
 use crate::entry::{Stat, Version};
 use crate::error::{Error, Kind, Result};
