@@ -232,3 +232,62 @@ async fn credentials_that_have_ended_for_good_are_told() {
     assert!(err.to_string().contains("expired") && err.to_string().contains("`short`"), "{err}");
     assert!(err.hint().is_some_and(|hint| hint.contains("new")), "{err:?}");
 }
+
+/// What a user has who logs in by a command: its first answer is `first`, each later one `then`.
+fn process(sts: &Sts, name: &str, first: &str, then: &str) -> String {
+    let (first, then) = (sts.write(&format!("{name}.1"), first), sts.write(&format!("{name}.2"), then));
+    let (first, then) = (first.display(), then.display());
+    sts.write(&format!("{name}.sh"), &format!("cat {first} 2>/dev/null || cat {then}\nrm -f {first}\n"))
+        .display()
+        .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_goes_on_with_new_credentials_when_the_old_ones_end() {
+    let Some(ceph) = Ceph::find() else { return };
+    let root = many(&ceph).await;
+    let mut sts = Sts::start(&ceph);
+    // The command says that its keys last: the gateway ends them early, as one does that was told to.
+    let lasts = "2100-01-01T00:00:00Z";
+    let short = sts.lasting(2.0);
+    let wire = slow_pages(ceph.port(), Duration::from_secs(3)).await;
+    let script = process(&sts, "early", &short.process(lasts), &sts.session.process(lasts));
+    let endpoint = wire.endpoint();
+    sts.write(
+        ".aws/config",
+        &format!("[profile early]\nendpoint_url = {endpoint}\ncredential_process = /bin/sh {script}\n"),
+    );
+    let at = of_profile("early", &root);
+    let stores = stores(&sts);
+    let listed = keys(&stores, &at).await.expect("it goes on");
+    assert_eq!(listed.len(), MANY);
+    assert_eq!(listed.iter().collect::<std::collections::BTreeSet<_>>().len(), MANY, "no key comes twice");
+    let old = |asked: &&wire::Asked| asked.header("x-amz-security-token") == Some(&short.session_token);
+    let asked = wire.asked();
+    assert!(asked.iter().filter(old).count() >= 2, "the old ones were refused");
+    assert!(asked.len() < 12, "each page is asked for once more at most: {}", asked.len());
+    // What reads bytes has them too.
+    let handle = stores.open(&at, stores.meter()).await.expect("opens");
+    assert_eq!(handle.stat(&at.with_key("k00000")).await.expect("stat").size, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_goes_on_with_new_credentials_when_the_old_ones_end() {
+    let Some(ceph) = Ceph::find() else { return };
+    let root = bucket(&ceph).await;
+    let mut sts = Sts::start(&ceph);
+    let lasts = "2100-01-01T00:00:00Z";
+    for key in ["x", "a//x"] {
+        let ended = sts.lasting(-5.0);
+        let script = process(&sts, "ended", &ended.process(lasts), &sts.session.process(lasts));
+        let endpoint = &ceph.endpoint;
+        sts.write(
+            ".aws/config",
+            &format!("[profile early]\nendpoint_url = {endpoint}\ncredential_process = /bin/sh {script}\n"),
+        );
+        let at = of_profile("early", &root).with_key(key);
+        let stores = stores(&sts);
+        let handle = stores.open(&at, stores.meter()).await.expect("opens");
+        assert!(!handle.read_head(&at, 10).await.expect(key).bytes.is_empty(), "{key}");
+    }
+}
