@@ -21,6 +21,7 @@ use super::transport;
 use crate::error::{Error, Kind, Result};
 use crate::location::{Scheme, StoreId};
 use crate::meter::Meter;
+use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::interceptors::{
@@ -338,6 +339,19 @@ impl S3 {
         self.data.as_ref().ok_or_else(|| Error::new(Kind::Usage, "a list of buckets holds no bytes: name a bucket"))
     }
 
+    /// The keys that the next request is signed with, where they may end.
+    async fn used(&self) -> Option<Credentials> {
+        self.keys.as_ref().filter(|_| self.site.temporary)?.get().await.ok()
+    }
+
+    /// Whether there are other keys than those that were refused.
+    async fn renew(&self, refused: Option<Credentials>) -> bool {
+        match (&self.keys, refused) {
+            (Some(keys), Some(refused)) => keys.renew(&refused).await.unwrap_or(false),
+            _ => false,
+        }
+    }
+
     fn bucket(&self) -> &str {
         &self.site.bucket
     }
@@ -350,9 +364,10 @@ impl S3 {
         F: Fn(Tap) -> Fut,
         Fut: Future<Output = std::result::Result<T, SdkError<E, HttpResponse>>>,
     {
-        let (mut tries, mut ambiguous) = (0, false);
+        let (mut tries, mut ambiguous, mut renewed) = (0, false, false);
         loop {
             tries += 1;
+            let used = self.used().await;
             let permit = match traffic {
                 Some(traffic) => traffic.permit().await,
                 None => None,
@@ -382,6 +397,10 @@ impl S3 {
             }
             drop(permit);
             ambiguous |= fault.is_ambiguous();
+            if !renewed && pages::is_about_keys(&fault, self.site.temporary) && self.renew(used).await {
+                renewed = true;
+                continue;
+            }
             if !fault.is_passing() || tries >= TRIES {
                 return Err(Failure { fault, ambiguous });
             }

@@ -255,7 +255,16 @@ impl ObjectStore for AnyKey {
         if rawkey::is_marked(location) {
             self.get_raw(location, options).await
         } else {
-            self.data()?.get_opts(location, options).await
+            let used = self.0.used().await;
+            match self.data()?.get_opts(location, options.clone()).await {
+                // Temporary keys end in the middle of work; most servers only say that they refuse.
+                Err(object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. })
+                    if self.0.renew(used.clone()).await =>
+                {
+                    self.data()?.get_opts(location, options).await
+                }
+                answer => answer,
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use super::lister::{Lister, Query, Trouble};
 use super::xml::Answer;
 use super::{S3, time};
 use crate::entry::{Entry, EntryKind};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::listing::{Block, Page, Row};
 use crate::location::Location;
 use crate::store::errors::{Doing, Fault};
@@ -162,7 +162,7 @@ fn is_passing(fault: &Fault, begun: bool) -> bool {
 
 /// Whether other keys may help. A refusal in mid-listing, or of keys that end some time, is most often
 /// about those that have run out; some servers only say that they refuse.
-fn is_about_keys(fault: &Fault, suspicious: bool) -> bool {
+pub(super) fn is_about_keys(fault: &Fault, suspicious: bool) -> bool {
     let codes = ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired", "InvalidToken"];
     codes.contains(&fault.code.as_str()) || (suspicious && matches!(fault.status, Some(401 | 403)))
 }
