@@ -413,6 +413,7 @@ fn browsing_at_every_size() {
             drive.see("1 selected").await;
             drive.keys("gg=").await;
             drive.see("2024/ 4 objects").await;
+            drive.gone("counting").await;
             if size.0 >= 60 {
                 drive.see("MTD.xml").await;
             }

@@ -131,7 +131,8 @@ mod tests {
         assert_eq!(met("browse", Action::Convert, "u"), [("browse".into(), Action::Upload, false)]);
         assert_eq!(met("browse", Action::Convert, "q"), [("global".into(), Action::Close, true)]);
         assert_eq!(met("global", Action::GoTo, "y"), [("browse".into(), Action::Yank, false)]);
-        assert_eq!(met("browse", Action::Convert, "g"), [("list".into(), Action::Top, true)], "g begins gg");
+        let begun = [("browse".into(), Action::MeasureAll, false), ("list".into(), Action::Top, true)];
+        assert_eq!(met("browse", Action::Convert, "g"), begun, "g begins g= and gg");
         assert_eq!(met("browse", Action::Upload, "u"), [], "its own key is no conflict");
         assert_eq!(met("browse", Action::Upload, "<F9>"), []);
     }

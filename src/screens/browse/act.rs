@@ -76,6 +76,8 @@ impl Browse {
         if names.len() > MEASURED {
             return cx.toast(format!("more than {} prefixes: filter or select some", text::count(MEASURED as u64)));
         }
+        let targets = names.iter().map(|(_, target)| target.to_string());
+        cx.last_command = Some(std::iter::once("du".to_owned()).chain(targets).collect());
         for (name, target) in names {
             cx.sizes.ask(here, &name, target);
         }

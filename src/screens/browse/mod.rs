@@ -368,6 +368,9 @@ impl Screen for Browse {
             Action::Bookmark => self.bookmark(cx),
             Action::Yank => return self.copy_menu(cx),
             Action::Facts => return self.facts(cx),
+            Action::Versions if !self.pane.location.is_account() => {
+                return Flow::Open(Open::Versions(self.pane.location.clone()));
+            }
             Action::ReadOnly => self.toggle_read_only(cx),
             Action::Upload | Action::Convert | Action::Benchmark => return self.form(action, cx),
             Action::ViewNext => self.look.next_view(),
