@@ -37,6 +37,9 @@ mod keys;
 
 /// Frames that background work asks for come at most so often; a key is answered at once.
 const FRAME_FLOOR: Duration = Duration::from_millis(25);
+/// And soon after a key, because it may have set that work going.
+const SOON: Duration = Duration::from_millis(10);
+const AFTER_KEY: Duration = Duration::from_millis(100);
 /// While something moves.
 const TICK: Duration = Duration::from_millis(200);
 /// How long a message stays, and an error.
@@ -177,13 +180,12 @@ impl App {
         let mut input = std::pin::pin!(input);
         let waker = self.cx.waker.clone();
         let mut drawn = Instant::now();
-        // When background work was last drawn: what a key set going is shown as soon as it is there.
-        let mut background = drawn;
+        let (mut background, mut answered) = (drawn, drawn);
         let mut mouse = self.cx.mouse;
         self.draw(canvas)?;
         let mut dirty = false;
         while self.exit.is_none() {
-            let timer = self.next_timer(dirty, drawn, background);
+            let timer = self.next_timer(dirty, drawn, background, answered);
             tokio::select! {
                 biased;
                 next = input.next() => {
@@ -200,6 +202,7 @@ impl App {
                     self.poll();
                     self.draw(canvas)?;
                     (dirty, drawn) = (false, Instant::now());
+                    answered = drawn;
                 }
                 () = waker.woken() => {
                     self.poll();
@@ -223,11 +226,13 @@ impl App {
         Ok(self.exit.unwrap_or(Exit::Quit))
     }
 
-    /// Time until the next frame that no event asks for; `None`: sleep until something happens.
-    fn next_timer(&self, dirty: bool, drawn: Instant, background: Instant) -> Option<Duration> {
+    /// Time until the next frame that no event asks for; `None`: sleep until something happens. The last
+    /// frame was `drawn` then, the last for `background` work, and the last that `answered` a key.
+    fn next_timer(&self, dirty: bool, drawn: Instant, background: Instant, answered: Instant) -> Option<Duration> {
         let since = drawn.elapsed();
         if dirty {
-            return Some(FRAME_FLOOR.saturating_sub(background.elapsed()));
+            let floor = if answered.elapsed() < AFTER_KEY { SOON } else { FRAME_FLOOR };
+            return Some(floor.saturating_sub(background.elapsed()));
         }
         let moving = self.top().is_moving(&self.cx) || self.cx.jobs.active() > 0 || self.cx.sizes.under_way() > 0;
         let tick = moving.then(|| TICK.saturating_sub(since));

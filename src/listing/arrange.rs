@@ -1,7 +1,7 @@
 //! In which order a listing is shown, and what of it.
 
+use super::Listing;
 use super::filter::{Filter, RANKS};
-use super::{Block, Listing};
 use std::cmp::Ordering;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +12,7 @@ const CHUNK: usize = 16_384;
 /// Threads that filter at once, at most.
 const THREADS: usize = 8;
 /// What was found until then is shown first.
-const FIRST: Duration = Duration::from_millis(8);
+const FIRST: Duration = Duration::from_millis(6);
 
 /// What an arrangement sorts by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -169,33 +169,44 @@ fn sift(
     let before = before.filter(|sieve| sieve.len <= listing.len() && filter.narrows(&sieve.filter));
     let mut sieve = Sieve { filter: filter.clone(), len: listing.len(), ranks: vec![Vec::new(); RANKS] };
     let (mut start, mut left) = (0, None);
-    if let Some(before) = before {
-        start = before.len;
-        if *filter == before.filter {
+    match before {
+        // The same filter: only what came since is new.
+        Some(before) if *filter == before.filter => {
+            start = before.len;
             sieve.ranks.clone_from(&before.ranks);
-        } else {
-            let mut order = before.order();
-            order.sort_unstable();
-            left = Some(order);
         }
+        Some(before) => left = Some(Left::of(before)),
+        None => {}
     }
-    // First those that the former filter left, then what came since.
-    let left = left.unwrap_or_default();
-    let chunks = left.len().div_ceil(CHUNK);
-    let all = chunks + (listing.len() - start).div_ceil(CHUNK);
     let work = |chunk: usize| {
         let mut found = vec![Vec::new(); RANKS];
-        if chunk < chunks {
-            let part = &left[chunk * CHUNK..((chunk + 1) * CHUNK).min(left.len())];
-            look_at(filter, listing, part, &mut found);
-        } else {
-            let from = start + (chunk - chunks) * CHUNK;
-            look_through(filter, listing, from, (from + CHUNK).min(listing.len()), &mut found);
-        }
+        let from = start + chunk * CHUNK;
+        look_through(filter, listing, left.as_ref(), from, (from + CHUNK).min(listing.len()), &mut found);
         found
     };
-    gather(all, &work, is_wanted, &mut sieve, first)?;
+    gather((listing.len() - start).div_ceil(CHUNK), &work, is_wanted, &mut sieve, first)?;
     Some(sieve)
+}
+
+/// The entries that a former filter left, a bit each; all that came since.
+struct Left {
+    bits: Vec<u64>,
+    len: usize,
+}
+
+impl Left {
+    fn of(sieve: &Sieve) -> Self {
+        let mut bits = vec![0; sieve.len.div_ceil(64)];
+        for index in sieve.ranks.iter().flatten() {
+            bits[*index as usize / 64] |= 1_u64 << (index % 64);
+        }
+        Self { bits, len: sieve.len }
+    }
+
+    #[inline]
+    fn has(&self, index: usize) -> bool {
+        index >= self.len || self.bits[index / 64] >> (index % 64) & 1 == 1
+    }
 }
 
 /// Does the work on all chunks by several threads, and puts what they find together in order.
@@ -248,55 +259,30 @@ fn merge(done: &Mutex<Vec<Option<Found>>>, mut merged: usize, sieve: &mut Sieve)
     merged
 }
 
-/// Looks at the entries with these indices.
-fn look_at(filter: &Filter, listing: &Listing, indices: &[u32], found: &mut Found) {
-    let mut folded = Vec::new();
-    for index in indices {
-        let (block, i) = listing.place(*index as usize);
-        if let Some(rank) = filter.rank(block.name(i), &mut folded) {
-            found[usize::from(rank)].push(*index);
-        }
-    }
-}
-
-/// Looks at the entries from one index up to another.
-fn look_through(filter: &Filter, listing: &Listing, from: usize, to: usize, found: &mut Found) {
+/// Looks at the entries from one index up to another, those that are left.
+fn look_through(filter: &Filter, listing: &Listing, left: Option<&Left>, from: usize, to: usize, found: &mut Found) {
     let mut folded = Vec::new();
     let mut at = from;
     while at < to {
         let (block, start) = listing.place(at);
-        let end = block.len().min(start + to - at);
-        look_into(filter, block, start, end, at - start, &mut folded, found);
-        at += end - start;
-    }
-}
-
-/// Looks at the entries of a block from `start` to `end`; `base` is the index of its first one.
-fn look_into(
-    filter: &Filter,
-    block: &Block,
-    start: usize,
-    end: usize,
-    base: usize,
-    folded: &mut Vec<u8>,
-    found: &mut Found,
-) {
-    if !block.is_ascii() {
+        // The index of the block's first entry, and how far it is looked through.
+        let (base, end) = (at - start, block.len().min(start + to - at));
+        let (names, ends) = block.names();
         for i in start..end {
-            if let Some(rank) = filter.rank(block.name(i), folded) {
+            if left.is_some_and(|left| !left.has(base + i)) {
+                continue;
+            }
+            let from = if i == 0 { 0 } else { ends[i - 1] as usize };
+            let rank = if block.is_ascii() {
+                filter.rank_ascii(names.as_bytes(), from, ends[i] as usize)
+            } else {
+                filter.rank(block.name(i), &mut folded)
+            };
+            if let Some(rank) = rank {
                 found[usize::from(rank)].push((base + i) as u32);
             }
         }
-        return;
-    }
-    let (names, ends) = block.names();
-    let mut from = if start == 0 { 0 } else { ends[start - 1] as usize };
-    for (i, to) in ends.iter().enumerate().take(end).skip(start) {
-        let rank = filter.rank_ascii(names.as_bytes(), from, *to as usize);
-        from = *to as usize;
-        if let Some(rank) = rank {
-            found[usize::from(rank)].push((base + i) as u32);
-        }
+        at += end - start;
     }
 }
 
@@ -304,6 +290,7 @@ fn look_into(
 mod tests {
     use super::*;
     use crate::entry::{Entry, EntryKind};
+    use crate::listing::Block;
 
     fn listing(n: usize) -> Listing {
         let mut listing = Listing::new();
