@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt as _};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Wakes the event loop. Carries no value: a thousand wakes cost one frame.
@@ -135,8 +135,57 @@ impl<T> Drop for Feed<T> {
 pub struct Control {
     cancel: CancellationToken,
     progress: Arc<Progress>,
+    paused: Arc<watch::Sender<bool>>,
+    asked: Arc<watch::Sender<Asked>>,
     /// Counts the work's requests and bytes.
     pub meter: Meter,
+}
+
+/// What work wants to know of its user before it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// "b/lake.tif exists already: 12 MiB, 2026-11-20; the new one has 14 MiB"
+    pub text: String,
+    /// What can be answered, the first the safest.
+    pub choices: Vec<Choice>,
+}
+
+/// An answer that a user can choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// What is typed for it.
+    pub key: char,
+    /// What [`Control::ask`] gives: `skip`, `skip-all`.
+    pub name: &'static str,
+    /// A few words: "leave it as it is".
+    pub words: String,
+}
+
+/// The state of the only question that may stand open.
+#[derive(Default)]
+enum Asked {
+    /// Nobody is there to answer.
+    #[default]
+    Nobody,
+    /// Somebody is, and nothing is asked.
+    Ready,
+    Open(Question),
+    Answered(&'static str),
+}
+
+/// Who asked may be gone before the answer: the question then goes too.
+struct Withdrawn<'a>(&'a watch::Sender<Asked>);
+
+impl Drop for Withdrawn<'_> {
+    fn drop(&mut self) {
+        self.0.send_if_modified(|asked| {
+            let standing = matches!(asked, Asked::Open(_) | Asked::Answered(_));
+            if standing {
+                *asked = Asked::Ready;
+            }
+            standing
+        });
+    }
 }
 
 #[derive(Default)]
@@ -156,7 +205,110 @@ impl Default for Control {
 impl Control {
     /// For work whose traffic is counted by `meter`.
     pub fn new(meter: Meter) -> Self {
-        Self { cancel: CancellationToken::new(), progress: Arc::default(), meter }
+        Self {
+            cancel: CancellationToken::new(),
+            progress: Arc::default(),
+            paused: Arc::new(watch::Sender::new(false)),
+            asked: Arc::new(watch::Sender::new(Asked::default())),
+            meter,
+        }
+    }
+
+    /// Has the work wait at its next [`Control::turn`].
+    pub fn pause(&self) {
+        self.paused.send_replace(true);
+    }
+
+    /// Lets paused work go on.
+    pub fn go_on(&self) {
+        self.paused.send_replace(false);
+    }
+
+    /// Whether it was told to wait.
+    pub fn is_paused(&self) -> bool {
+        *self.paused.borrow()
+    }
+
+    /// Waits as long as the work is paused; fails once it was asked to stop. Work calls it before each part,
+    /// file or page, so that what is under way comes to its end and nothing new begins.
+    pub async fn turn(&self) -> Result<()> {
+        self.check()?;
+        if !self.is_paused() {
+            return Ok(());
+        }
+        let mut paused = self.paused.subscribe();
+        // The sender lives as long as we do.
+        self.race(async { paused.wait_for(|paused| !paused).await.map(|_| ()).map_err(|_| Error::cancelled()) }).await
+    }
+
+    /// Says that somebody can answer questions: a screen, or a terminal.
+    pub fn can_answer(&self) {
+        self.asked.send_if_modified(|asked| {
+            let nobody = matches!(asked, Asked::Nobody);
+            if nobody {
+                *asked = Asked::Ready;
+            }
+            nobody
+        });
+    }
+
+    /// The question that stands open.
+    pub fn question(&self) -> Option<Question> {
+        match &*self.asked.borrow() {
+            Asked::Open(question) => Some(question.clone()),
+            _ => None,
+        }
+    }
+
+    /// Waits until a question stands open.
+    pub async fn asked(&self) -> Option<Question> {
+        let mut asked = self.asked.subscribe();
+        let open = asked.wait_for(|asked| matches!(asked, Asked::Open(_))).await.ok()?;
+        match &*open {
+            Asked::Open(question) => Some(question.clone()),
+            _ => None,
+        }
+    }
+
+    /// Answers the open question with the name of one of its choices; anything else changes nothing.
+    pub fn answer(&self, name: &str) {
+        self.asked.send_if_modified(|asked| {
+            let chosen = match asked {
+                Asked::Open(question) => question.choices.iter().find(|choice| choice.name == name),
+                _ => None,
+            };
+            let Some(name) = chosen.map(|choice| choice.name) else { return false };
+            *asked = Asked::Answered(name);
+            true
+        });
+    }
+
+    /// Asks the user and waits for the name of the choice; `None` where nobody can answer. Others that ask
+    /// meanwhile wait for their turn.
+    pub async fn ask(&self, question: Question) -> Result<Option<&'static str>> {
+        let mut asked = self.asked.subscribe();
+        let mut question = Some(question);
+        loop {
+            let mut nobody = false;
+            self.asked.send_if_modified(|asked| {
+                nobody = matches!(asked, Asked::Nobody);
+                let mine = matches!(asked, Asked::Ready).then(|| question.take()).flatten();
+                mine.map(|question| *asked = Asked::Open(question)).is_some()
+            });
+            if nobody {
+                return Ok(None);
+            }
+            let mine = question.is_none();
+            let _withdrawn = mine.then(|| Withdrawn(&self.asked));
+            let due =
+                |asked: &Asked| if mine { matches!(asked, Asked::Answered(_)) } else { matches!(asked, Asked::Ready) };
+            let wait = async { asked.wait_for(due).await.map(|_| ()).map_err(|_| Error::cancelled()) };
+            self.race(wait).await?;
+            if mine {
+                let Asked::Answered(name) = *self.asked.borrow() else { continue };
+                return Ok(Some(name));
+            }
+        }
     }
 
     /// Asks the work to stop.
@@ -257,6 +409,51 @@ mod tests {
         drop(pending);
         assert!(rx.await.is_err(), "the task was dropped with what it held");
         assert!(control.check().is_ok());
+    }
+
+    #[tokio::test]
+    async fn paused_work_waits_and_can_still_be_stopped() {
+        let control = Control::default();
+        assert!(control.turn().await.is_ok());
+        control.pause();
+        let worker = control.clone();
+        let task = tokio::spawn(async move { worker.turn().await });
+        tokio::task::yield_now().await;
+        assert!(!task.is_finished());
+        control.go_on();
+        assert!(task.await.expect("joins").is_ok());
+        control.pause();
+        control.cancel();
+        assert_eq!(control.turn().await.map_err(|e| e.kind()), Err(Kind::Cancelled));
+    }
+
+    #[tokio::test]
+    async fn questions_are_asked_one_after_the_other() {
+        let question = |text: &str| Question {
+            text: text.to_owned(),
+            choices: vec![Choice { key: 's', name: "skip", words: "leave it".to_owned() }],
+        };
+        let control = Control::default();
+        assert_eq!(control.ask(question("one")).await.expect("asks"), None, "nobody is there");
+        control.can_answer();
+        let ask = |text: &'static str| {
+            let control = control.clone();
+            async move { control.ask(question(text)).await.expect("asks") }
+        };
+        let answer = async {
+            for _ in 0..2 {
+                control.asked().await.expect("asked");
+                control.answer("no such choice");
+                assert!(control.question().is_some());
+                control.answer("skip");
+                while control.question().is_some() {
+                    tokio::task::yield_now().await;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let (one, two, ()) = tokio::join!(ask("one"), ask("two"), answer);
+        assert_eq!((one, two), (Some("skip"), Some("skip")));
     }
 
     #[tokio::test]
