@@ -1,6 +1,6 @@
 //! Sending one file in parts.
 
-use super::digest::{Digests, Proof, Want, md5_of, whole_etag, whole_sum};
+use super::digest::{Digests, Proof, Want, hex, md5_of, whole_etag, whole_sum};
 use super::resume::{Known, Unfinished};
 use super::send::is_passing;
 use super::source::File;
@@ -165,7 +165,10 @@ impl Transfer {
                 continue;
             }
             let Some(theirs) = there.get(&part.number).filter(|theirs| theirs.size == part.len) else { continue };
-            let Some(md5) = md5_of(&theirs.etag) else { continue };
+            let listed = md5_of(&theirs.etag);
+            if listed.is_none() && !theirs.etag.is_empty() {
+                continue;
+            }
             let want = Want { md5: true, sha256: sending.keeps == Some(Kept::Sha256) };
             let (_, digests) = self.piece(sending.file, part.offset, part.len, want).await?;
             let is_kept = match sending.keeps {
@@ -173,8 +176,11 @@ impl Transfer {
                 Some(Kept::Sha256) => theirs.sums.sha256.is_some() && theirs.sums.sha256 == digests.sha256,
                 None => true,
             };
-            if digests.md5 == Some(md5) && is_kept {
-                let adopted = Known { etag: theirs.etag.clone(), digests };
+            // Without an ETag it is believed for now: only we know this upload, and the ETag of the whole, or
+            // reading it again, will tell.
+            if listed.is_none_or(|md5| digests.md5 == Some(md5)) && is_kept {
+                let etag = format!("\"{}\"", digests.md5.as_ref().map(|sum| hex(sum)).unwrap_or_default());
+                let adopted = Known { etag, digests };
                 self.resume.part(&sending.upload_id, part.number, part.len, &adopted);
                 known.insert(part.number, adopted);
             }

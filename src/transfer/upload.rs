@@ -344,8 +344,12 @@ impl Transfer {
                 }
                 Step::Send { if_absent } => match self.send(file, &to, if_absent).await {
                     Ok(sent) => return self.prove(file, to, sent).await,
-                    // It came to stand there between our look and our put, or it was not looked.
-                    Err(err) if err.kind() == Kind::Exists && self.spec.if_exists != IfExists::Fail => {
+                    // It came to stand there between our look and our put, or it was not looked; or it is ours, and
+                    // was still on its way when the attempt that sent it was killed.
+                    Err(err)
+                        if err.kind() == Kind::Exists
+                            && (self.spec.if_exists != IfExists::Fail || self.resume.intent(file).is_some()) =>
+                    {
                         self.crowded.store(true, Relaxed);
                         taken_by = Some(self.find(&to).await?.ok_or(err)?);
                     }
