@@ -37,6 +37,8 @@ struct Inner {
     finished: HashMap<PathBuf, Finished>,
     intents: HashMap<PathBuf, Intent>,
     for_all: Option<Verdict>,
+    /// Whether there was an attempt before.
+    again: bool,
     record: Option<Sink>,
 }
 
@@ -149,7 +151,8 @@ impl Inner {
 impl Resume {
     /// What former attempts recorded, and a sink for what this one records.
     pub fn new(earlier: &[Value], record: impl Fn(Value) + Send + Sync + 'static) -> Self {
-        let mut inner = Inner { record: Some(Box::new(record)), ..Inner::default() };
+        let again = !earlier.is_empty();
+        let mut inner = Inner { again, record: Some(Box::new(record)), ..Inner::default() };
         for event in earlier {
             // An event that is not ours, or cut by a crash, tells nothing.
             let _ = inner.learn(event);
@@ -160,6 +163,11 @@ impl Resume {
     /// Whether somebody keeps what is recorded, so that the upload can be resumed.
     pub(super) fn is_recorded(&self) -> bool {
         self.0.record.is_some()
+    }
+
+    /// Whether an attempt before may have written what no event tells of: the last ones may be lost.
+    pub(super) fn is_again(&self) -> bool {
+        self.0.again
     }
 
     /// The upload of this very file that can go on.

@@ -348,7 +348,7 @@ impl Transfer {
                     // was still on its way when the attempt that sent it was killed.
                     Err(err)
                         if err.kind() == Kind::Exists
-                            && (self.spec.if_exists != IfExists::Fail || self.resume.intent(file).is_some()) =>
+                            && (self.spec.if_exists != IfExists::Fail || self.resume.is_again()) =>
                     {
                         self.crowded.store(true, Relaxed);
                         taken_by = Some(self.find(&to).await?.ok_or(err)?);
@@ -371,7 +371,8 @@ impl Transfer {
             other => other,
         };
         let Some(stat) = standing else { return Ok(Step::Send { if_absent: !overwrite }) };
-        if intended && small && self.is_content_of(file, &stat).await? {
+        // Whatever an attempt before came to write down: the same content is what it sent.
+        if self.resume.is_again() && small && self.is_content_of(file, &stat).await? {
             return Ok(Step::Ours(stat));
         }
         // An upload in parts that was completed is found out where it goes on.
