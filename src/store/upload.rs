@@ -34,6 +34,18 @@ pub struct UploadMeta {
     pub acl: Option<String>,
 }
 
+/// The access control lists that S3 knows by name.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl>
+pub const CANNED_ACLS: [&str; 7] = [
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+];
+
 /// What is sent beside bytes, so that the server can tell whether they arrived as they were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {

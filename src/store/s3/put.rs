@@ -61,6 +61,14 @@ fn whole_etag(parts: &[PartSent]) -> String {
     format!("{}-{}", hex(&sum.finalize()), parts.len())
 }
 
+/// A body to send, in pieces where bandwidth is limited.
+fn stream(traffic: Option<&Traffic>, body: &Bytes) -> ByteStream {
+    match traffic.and_then(|traffic| traffic.throttle.body(body)) {
+        Some(paced) => ByteStream::from_body_1_x(paced),
+        None => ByteStream::from(body.clone()),
+    }
+}
+
 impl S3 {
     pub(in crate::store) fn is_amazon(&self) -> bool {
         self.amazon
@@ -99,7 +107,7 @@ impl S3 {
                 .set_ssekms_key_id(meta.encryption_key.clone())
                 .set_acl(meta.acl.as_deref().map(ObjectCannedAcl::from))
                 .set_if_none_match(if_absent.then(|| "*".to_owned()))
-                .body(ByteStream::from(body.clone()))
+                .body(stream(Some(traffic), &body))
                 .customize()
                 .disable_payload_signing()
                 .interceptor(tap)
@@ -176,7 +184,7 @@ impl S3 {
                 .set_content_md5(sums.content_md5())
                 .set_checksum_crc32_c(sums.crc32c_text())
                 .set_checksum_sha256(sums.sha256_text())
-                .body(ByteStream::from(body.clone()))
+                .body(stream(traffic, &body))
                 .customize()
                 .disable_payload_signing()
                 .interceptor(tap)
