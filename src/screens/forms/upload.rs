@@ -55,7 +55,7 @@ impl UploadPlan {
         let pairs = || Rows::new(vec![Column::text("key"), Column::text("value").weight(3)]);
         let fields = vec![
             Field::paths("files", "files", Paths::new("", true))
-                .help("Letters find names, ↓ ↑ point, Enter opens a folder or takes a file, Ctrl-A takes a whole folder with all below (links to folders and empty folders are left out), Ctrl-X drops the last one"),
+                .help("Letters find names, ↓ ↑ point, Enter opens a folder or takes a file, Ctrl-A takes a whole folder, Ctrl-X drops the last one"),
             Field::text("destination", "destination", &destination.to_string(), "s3://bucket/prefix/")
                 .help("A prefix that ends in /, or the key of a single file"),
             Field::text("type", "content type", "", "guessed from each name")
