@@ -4,6 +4,7 @@
 //! (or aborted) for a larger one, conditional where nothing may be replaced, and proved afterwards by what
 //! the server says of the object.
 
+mod copy;
 mod exists;
 mod media;
 mod pace;
@@ -12,6 +13,7 @@ mod resume;
 mod source;
 mod upload;
 
+pub use copy::{CopyRecord, CopyReport, CopySpec, copy};
 pub use exists::{Conflicts, IfExists, Verdict, taken};
 pub use media::content_type;
 pub use pace::{Pace, Place};
