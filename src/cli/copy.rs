@@ -21,6 +21,12 @@ pub struct Copy {
     /// Where something stands already: fail, skip, overwrite, rename, ask
     #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename", "ask"])]
     pub if_exists: String,
+    /// Bytes of the largest object that is copied whole within a server
+    #[arg(long, value_name = "BYTES", hide = true)]
+    pub whole: Option<u64>,
+    /// Bytes of a part of larger ones
+    #[arg(long, value_name = "BYTES", hide = true)]
+    pub part: Option<u64>,
 }
 
 /// Copies, or moves.
@@ -35,7 +41,12 @@ pub(super) async fn run(stores: Stores, args: Copy, moves: bool, json: bool) -> 
         }
         sources.push(source);
     }
-    let spec = spec(&stores, sources, destination, args.recursive, moves, args.if_exists.parse()?).await;
+    let mut spec = spec(&stores, sources, destination, args.recursive, moves, args.if_exists.parse()?).await;
+    for (name, bytes) in [("whole", args.whole), ("part", args.part)] {
+        if let Some(bytes) = bytes.filter(|_| spec.kind == "copy") {
+            spec.params[name] = json!(bytes);
+        }
+    }
     work::run(stores, jobs::from_spec(spec)?, json).await
 }
 

@@ -231,9 +231,9 @@ impl Journal {
         sync_dir(&dir.path().join(EVENTS));
         let (to, from) = mpsc::channel();
         let told = Arc::new(Mutex::default());
-        let mut lines = Lines { dir, file, told: told.clone(), length: 0, waiting: Vec::new(), broken: false, due: None };
-        let writer =
-            std::thread::Builder::new().name("secchi-journal".into()).spawn(move || lines.write_all(&from))?;
+        let mut lines =
+            Lines { dir, file, told: told.clone(), length: 0, waiting: Vec::new(), broken: false, due: None };
+        let writer = std::thread::Builder::new().name("secchi-journal".into()).spawn(move || lines.write_all(&from))?;
         Ok(Self { to, writer, told, attempt, began: Instant::now(), seq: 0 })
     }
 

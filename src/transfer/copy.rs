@@ -93,6 +93,13 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl CopySpec {
+    /// Where a source goes.
+    pub fn target_of(&self, from: &Location) -> Location {
+        let into = self.sources.len() > 1 || self.destination.is_container();
+        let to = if into { plan::below(&self.destination, from) } else { self.destination.clone() };
+        if from.is_container() { to.as_container() } else { to }
+    }
+
     /// A copy of `sources` that replaces nothing.
     pub fn new(sources: Vec<Location>, destination: Location) -> Self {
         Self { sources, destination, moves: false, recursive: true, if_exists: IfExists::Fail, whole: WHOLE, part: 0 }

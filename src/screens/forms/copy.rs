@@ -6,6 +6,7 @@ use crate::location::{Location, Scheme};
 use crate::screen::Cx;
 use crate::store::Stores;
 use crate::text;
+use crate::transfer::CopySpec;
 use crate::widgets::form::{Field, Form};
 use serde_json::json;
 
@@ -44,12 +45,10 @@ impl CopyPlan {
         FormScreen::new(Self { sources, moves, stores: cx.stores.clone() }, Form::new(submit, fields), cx)
     }
 
-    /// Where the first of them goes.
-    fn becomes(&self, to: &Location) -> Option<Location> {
-        let first = self.sources.first()?;
-        let into = self.sources.len() > 1 || to.is_container();
-        let at = if into { to.as_container().child(first.name()) } else { to.clone() };
-        Some(if first.is_container() { at.as_container() } else { at })
+    /// Where each of them goes.
+    fn become_at<'a>(&'a self, to: &Location) -> impl Iterator<Item = (&'a Location, Location)> {
+        let spec = CopySpec::new(self.sources.clone(), to.clone());
+        self.sources.iter().map(move |from| (from, spec.target_of(from)))
     }
 
     /// What will happen, in a sentence.
@@ -87,10 +86,7 @@ impl CopyPlan {
             return Some("several things need a prefix, which ends in /".to_owned());
         }
         let verb = if self.moves { "moved" } else { "copied" };
-        for from in &self.sources {
-            let into = self.sources.len() > 1 || to.is_container();
-            let at = if into { to.as_container().child(from.name()) } else { to.clone() };
-            let at = if from.is_container() { at.as_container() } else { at };
+        for (from, at) in self.become_at(to) {
             if at == from.with_version(None) {
                 return Some(format!("{} would be {verb} onto itself", from.name()));
             }
@@ -127,8 +123,8 @@ impl Plan for CopyPlan {
 
     fn follow(&mut self, form: &mut Form) {
         let to = Location::parse(form.text("destination").trim()).ok();
-        let becomes = to.as_ref().filter(|to| !to.is_account()).and_then(|to| self.becomes(to));
-        let note = becomes.filter(|_| self.sources.len() == 1).map(|at| format!("becomes {at}"));
+        let one = to.as_ref().filter(|to| !to.is_account() && self.sources.len() == 1);
+        let note = one.and_then(|to| Some(format!("becomes {}", self.become_at(to).next()?.1)));
         form.set_note("destination", note);
         if let Some(field) = form.field_mut("how") {
             let lines = to.iter().filter(|to| !to.is_account()).map(|to| self.how(to)).collect();

@@ -219,10 +219,10 @@ impl Finding<'_> {
     }
 }
 
-/// Where a source goes in a container: under its own name.
-fn below(container: &Location, from: &Location) -> Location {
-    let name = if from.is_container() { from.name().to_owned() } else { from.name().trim_end_matches('/').to_owned() };
-    container.as_container().child(&name)
+/// Where a source goes in a container: under its own name. A bucket is no folder: what is in it goes there itself.
+pub(super) fn below(container: &Location, from: &Location) -> Location {
+    let container = container.as_container();
+    if from.key().is_empty() { container } else { container.child(from.name()) }
 }
 
 /// A local path without links, as far as it is there, with the slash of a container.
