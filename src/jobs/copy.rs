@@ -47,7 +47,8 @@ fn place(location: &Location) -> String {
         ("", "") => location.to_string(),
         ("", _) => location.name().to_owned(),
         (bucket, "") => bucket.to_owned(),
-        (bucket, _) => format!("{bucket}/…/{}", location.name()),
+        (bucket, key) if key.contains('/') => format!("{bucket}/…/{}", location.name()),
+        (bucket, _) => format!("{bucket}/{}", location.name()),
     }
 }
 
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn it_can_be_said_as_a_command_line() {
-        assert_eq!(job().title(), "move 2 things → b/…/in/");
+        assert_eq!(job().title(), "move 2 things → b/in/");
         let expected = "mv -r s3://allas@lakes/2024/ s3://allas@lakes/x.tif s3://b/in/ --if-exists rename";
         assert_eq!(job().command().join(" "), expected);
         let one = Copy::new(CopySpec::new(vec![at("s3://a/x.tif")], at("s3://b/")));

@@ -3,6 +3,7 @@
 //! What servers do, and drove this:
 //! - Ceph 16 ignores `x-amz-copy-source-if-match` and obeys `x-amz-copy-if-match`: both are sent to all but Amazon;
 //!   for parts it may look at neither, so that whoever completes the upload looks once more;
+//! - it wants a `Content-Length` with the copy of a part, which has no body;
 //! - it ignores `If-None-Match` with a copy and `If-Match` with a deletion: what stands there is asked for first;
 //! - a copy may answer 200 and tell in the body that it failed: the SDK reads that as the error it is;
 //! - a long copy is answered when it is done: the wait grows with the size.
@@ -118,7 +119,9 @@ impl S3 {
         let fault = &failure.fault;
         match (fault.status, fault.code.as_str()) {
             (Some(412), _) => changed(from.location),
-            (_, "NoSuchKey" | "NoSuchVersion") => source.sentence(failure, Doing::Read, from.location.key()),
+            (_, "NoSuchKey" | "NoSuchVersion" | "InvalidRange") | (Some(416), _) => {
+                source.sentence(failure, Doing::Read, from.location.key())
+            }
             (_, "EntityTooLarge") => {
                 Error::new(Kind::Limit, format!("{} does not copy so much at once", self.site.host))
             }
@@ -140,7 +143,8 @@ impl S3 {
     ) -> Result<String> {
         let number = i32::try_from(number).map_err(|_| Error::usage("an upload has at most 10,000 parts"))?;
         let origin = source.copy_source(from.location.key(), from.location.version());
-        let conditions = self.conditions(from.etag);
+        let mut headers = self.conditions(from.etag);
+        headers.push(("content-length", "0".to_owned()));
         let bytes = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
         let answer = self.call_within(Some(traffic), 0, patience(range.end - range.start), |tap| {
             self.client
@@ -153,7 +157,7 @@ impl S3 {
                 .copy_source_range(&bytes)
                 .set_copy_source_if_match(from.etag.map(str::to_owned))
                 .customize()
-                .mutate_request(with_headers(conditions.clone()))
+                .mutate_request(with_headers(headers.clone()))
                 .interceptor(tap)
                 .send()
         });

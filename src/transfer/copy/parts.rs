@@ -92,7 +92,12 @@ impl Work<'_> {
             Err(err) => {
                 self.take_back(advanced);
                 self.clean_up(&sending, &err).await;
-                Err(err)
+                // What a server says of a range that is not there any more is not the reason.
+                let may_have_changed = matches!(err.kind(), Kind::Invalid | Kind::NotFound | Kind::Failed);
+                match self.check_source(item).await {
+                    Err(why) if may_have_changed && why.kind() == Kind::Changed => Err(why),
+                    _ => Err(err),
+                }
             }
         }
     }
@@ -153,7 +158,11 @@ impl Work<'_> {
             advance(bytes);
         }
         drop(running);
-        self.check_source(item, sending.within).await?;
+        if sending.within {
+            self.check_source(item).await?;
+        } else {
+            self.check_unpinned(item).await?;
+        }
         let expected = whole_etag(&known);
         let parts: Vec<(u32, String)> = known.into_iter().collect();
         let complete = || target.complete_upload(to.key(), &sending.id, &parts, if_absent);
@@ -181,10 +190,7 @@ impl Work<'_> {
     }
 
     /// A server may copy parts without looking whether the object is still the same.
-    async fn check_source(&self, item: &Item, within: bool) -> Result<()> {
-        if !within {
-            return self.check_unpinned(item).await;
-        }
+    async fn check_source(&self, item: &Item) -> Result<()> {
         let now = self.race(self.again(|| Box::pin(item.root.source.stat(&item.from)))).await?;
         if now.etag.as_deref() == item.etag() && now.size == item.size() { Ok(()) } else { Err(changed(item)) }
     }
