@@ -7,14 +7,18 @@
 mod bucket;
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "support/cx.rs"]
+mod cx;
 #[path = "support/kill.rs"]
 mod kill;
 #[path = "support/mod.rs"]
 mod support;
 
 use bytes::Bytes;
+use secchi::action::Action;
 use secchi::error::{Kind, Result};
 use secchi::location::Location;
+use secchi::screen::Open;
 use secchi::store::{Given, Options, Stores, UploadMeta};
 use secchi::task::Control;
 use secchi::transfer::{CopyRecord, CopyReport, CopySpec, IfExists, copy};
@@ -534,4 +538,37 @@ fn a_killed_move_of_many_loses_none() {
     for name in &names {
         assert_eq!(bucket.get(&format!("back/{name}")).as_deref(), Some(name.as_bytes()), "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_form_says_what_will_become_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut context = cx::for_tests(folder.path());
+    let at = |text: &str| Location::parse(text).expect(text);
+    let open = |sources: &[&str], other: Option<&str>, moves, context: &mut secchi::screen::Cx| {
+        let sources = sources.iter().map(|text| at(text)).collect();
+        let (here, other) = (at("s3://allas@lakes/2024/"), other.map(at));
+        secchi::screens::open(Open::CopyForm { sources, here, other, moves }, context)
+    };
+    let mut form = open(&["s3://allas@lakes/2024/B02.tif"], None, false, &mut context);
+    insta::assert_snapshot!("form_80x24", cx::picture(form.as_mut(), &context, 80, 24));
+    let many = ["s3://allas@lakes/2024/a/", "s3://allas@lakes/2024/b", "s3://allas@lakes/2024/c.tif"];
+    let mut form = open(&many, Some("s3://eodata@in/"), true, &mut context);
+    insta::assert_snapshot!("form_moves_100x30", cx::picture(form.as_mut(), &context, 100, 30));
+    for width in [1, 5, 9, 20, 40, 51] {
+        for height in [1, 2, 3, 7, 13, 15] {
+            cx::picture(form.as_mut(), &context, width, height);
+        }
+    }
+    form.update(Action::Submit, &mut context);
+    assert!(cx::picture(form.as_mut(), &context, 100, 30).contains("✗ s3://eodata@in is locked"));
+    let id = at("s3://eodata@in/").store().clone();
+    context.set_writable(&id, true);
+    form.update(Action::Submit, &mut context);
+    let picture = cx::picture(form.as_mut(), &context, 100, 30);
+    assert!(picture.contains("✗ s3://allas@lakes is locked"), "what is moved is deleted there: {picture}");
+    let mut form = open(&["s3://allas@lakes/2024/"], Some("s3://allas@lakes/2024/"), false, &mut context);
+    form.update(Action::Submit, &mut context);
+    let picture = cx::picture(form.as_mut(), &context, 100, 30);
+    assert!(picture.contains("becomes s3://allas@lakes/2024/") || picture.contains("onto itself"), "{picture}");
 }

@@ -2,12 +2,11 @@
 
 use super::work;
 use crate::error::{Error, Result};
-use crate::job::JobSpec;
 use crate::jobs;
-use crate::location::{Location, Scheme};
+use crate::location::Location;
 use crate::store::Stores;
-use crate::transfer::IfExists;
-use serde_json::{Value, json};
+use crate::transfer::CopySpec;
+use serde_json::json;
 
 /// Options of `cp` and `mv`.
 #[derive(clap::Args, Debug)]
@@ -41,37 +40,18 @@ pub(super) async fn run(stores: Stores, args: Copy, moves: bool, json: bool) -> 
         }
         sources.push(source);
     }
-    let mut spec = spec(&stores, sources, destination, args.recursive, moves, args.if_exists.parse()?).await;
+    let destination = stores.resolve(&destination).await;
+    let spec = CopySpec {
+        moves,
+        recursive: args.recursive,
+        if_exists: args.if_exists.parse()?,
+        ..CopySpec::new(sources, destination)
+    };
+    let mut spec = jobs::copy::job_for(&spec);
     for (name, bytes) in [("whole", args.whole), ("part", args.part)] {
         if let Some(bytes) = bytes.filter(|_| spec.kind == "copy") {
             spec.params[name] = json!(bytes);
         }
     }
     work::run(stores, jobs::from_spec(spec)?, json).await
-}
-
-/// The job that does it: files to a store are uploaded, which tells their content types; all else is copied.
-async fn spec(
-    stores: &Stores,
-    sources: Vec<Location>,
-    destination: Location,
-    recursive: bool,
-    moves: bool,
-    if_exists: IfExists,
-) -> JobSpec {
-    let is_file = |location: &Location| location.scheme() == Scheme::File;
-    // A folder under a new name is for the copy: an upload puts it below the destination under its own.
-    let exact = sources.len() == 1 && sources[0].is_container() && !destination.is_container();
-    if !moves && !exact && sources.iter().all(is_file) && !is_file(&destination) {
-        let files: Vec<Value> = sources.iter().map(|l| json!({ "path": l.key().trim_end_matches('/') })).collect();
-        let destination = if files.len() > 1 { destination.as_container() } else { destination };
-        let params = json!({ "files": files, "destination": destination, "if_exists": if_exists });
-        return JobSpec { kind: "upload".into(), params };
-    }
-    let destination = stores.resolve(&destination).await;
-    let params = json!({
-        "sources": sources, "destination": destination, "move": moves,
-        "recursive": recursive, "if_exists": if_exists,
-    });
-    JobSpec { kind: "copy".into(), params }
 }

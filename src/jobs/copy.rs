@@ -41,6 +41,28 @@ impl Copy {
     }
 }
 
+/// The job that does what `spec` says: files are uploaded to a store, objects downloaded to the disk, which know
+/// more of files; all else is copied. A folder under a new name is for the copy, and so is what is moved.
+pub fn job_for(spec: &CopySpec) -> JobSpec {
+    let is_file = |location: &Location| location.scheme() == Scheme::File;
+    let renamed = matches!(spec.sources.as_slice(), [one] if one.is_container()) && !spec.destination.is_container();
+    let (from_disk, to_disk) = (spec.sources.iter().all(is_file), is_file(&spec.destination));
+    let to_store = matches!(spec.destination.scheme(), Scheme::S3 | Scheme::Gs | Scheme::Az);
+    if !spec.moves && !renamed && from_disk && to_store {
+        let files: Vec<Value> = spec.sources.iter().map(|l| json!({ "path": l.key().trim_end_matches('/') })).collect();
+        let several = files.len() > 1;
+        let to = if several { spec.destination.as_container() } else { spec.destination.clone() };
+        let params = json!({ "files": files, "destination": to, "if_exists": spec.if_exists });
+        return JobSpec { kind: "upload".into(), params };
+    }
+    let can_download = super::KINDS.iter().any(|kind| kind.name == "download");
+    if !spec.moves && !renamed && to_disk && can_download && !spec.sources.iter().any(is_file) {
+        let params = json!({ "sources": spec.sources, "destination": spec.destination, "if_exists": spec.if_exists });
+        return JobSpec { kind: "download".into(), params };
+    }
+    JobSpec { kind: "copy".into(), params: serde_json::to_value(spec).unwrap_or_default() }
+}
+
 /// A few words for where something goes: the bucket, and the folder in it.
 fn place(location: &Location) -> String {
     match (location.bucket(), location.key().trim_end_matches('/')) {
@@ -142,6 +164,17 @@ mod tests {
             (one.title().as_str(), one.command().join(" ").as_str()),
             ("copy x.tif → b", "cp s3://a/x.tif s3://b/")
         );
+    }
+
+    #[test]
+    fn files_to_a_store_are_uploaded_but_not_moved_nor_renamed_folders() {
+        let kind =
+            |moves, from: &str, to: &str| job_for(&CopySpec { moves, ..CopySpec::new(vec![at(from)], at(to)) }).kind;
+        assert_eq!(kind(false, "/d/x.tif", "s3://b/"), "upload");
+        assert_eq!(kind(true, "/d/x.tif", "s3://b/"), "copy");
+        assert_eq!(kind(false, "/d/set/", "s3://b/set"), "copy");
+        assert_eq!(kind(false, "/d/x.tif", "/e/"), "copy");
+        assert_eq!(kind(false, "s3://a/x.tif", "s3://b/"), "copy");
     }
 
     #[test]

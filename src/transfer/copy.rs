@@ -54,6 +54,7 @@ fn whole() -> u64 {
     WHOLE
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
 fn is_whole(size: &u64) -> bool {
     *size == WHOLE
 }
@@ -247,6 +248,7 @@ impl Tally {
         Self { report, emptied: BTreeSet::new(), failed: 0, first: None }
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
     fn is_whole(&self) -> bool {
         self.first.is_none()
     }

@@ -2,13 +2,13 @@
 
 use super::{FormScreen, IF_EXISTS, Plan, address};
 use crate::job::JobSpec;
+use crate::jobs::copy::job_for;
 use crate::location::{Location, Scheme};
 use crate::screen::Cx;
 use crate::store::Stores;
 use crate::text;
 use crate::transfer::CopySpec;
 use crate::widgets::form::{Field, Form};
-use serde_json::json;
 
 /// Names that are shown of what is copied.
 const SHOWN: usize = 4;
@@ -37,7 +37,7 @@ impl CopyPlan {
         let fields = vec![
             Field::info("what", "what", shown(&sources)),
             Field::text("destination", "destination", &proposed.to_string(), "s3://bucket/prefix/, or a folder")
-                .help("With a / at its end: into it. Without: the new name of the one that is copied"),
+                .help("With a / at its end: into it; without: its new name"),
             Field::choice("exists", "if it exists", IF_EXISTS)
                 .help("fail: write nothing over; rename: x (1).tif; ask: answer when it happens; ← → choose"),
             Field::info("how", "", Vec::new()),
@@ -123,8 +123,9 @@ impl Plan for CopyPlan {
 
     fn follow(&mut self, form: &mut Form) {
         let to = Location::parse(form.text("destination").trim()).ok();
-        let one = to.as_ref().filter(|to| !to.is_account() && self.sources.len() == 1);
-        let note = one.and_then(|to| Some(format!("becomes {}", self.become_at(to).next()?.1)));
+        let becomes = |to: &Location| Some(format!("becomes {}", self.become_at(to).next()?.1));
+        let single = self.sources.len() == 1;
+        let note = to.as_ref().and_then(|to| self.wrong(to).or_else(|| becomes(to).filter(|_| single)));
         form.set_note("destination", note);
         if let Some(field) = form.field_mut("how") {
             let lines = to.iter().filter(|to| !to.is_account()).map(|to| self.how(to)).collect();
@@ -140,14 +141,8 @@ impl Plan for CopyPlan {
         if form.focus_error() {
             return None;
         }
-        Some(JobSpec {
-            kind: "copy".to_owned(),
-            params: json!({
-                "sources": self.sources,
-                "destination": destination?,
-                "move": self.moves,
-                "if_exists": form.text("exists"),
-            }),
-        })
+        let spec = CopySpec::new(self.sources.clone(), destination?);
+        let if_exists = form.text("exists").parse().unwrap_or_default();
+        Some(job_for(&CopySpec { moves: self.moves, if_exists, ..spec }))
     }
 }

@@ -135,7 +135,7 @@ pub(super) struct Copied {
 
 /// How an item has ended.
 pub(super) enum End {
-    Done(Copied),
+    Done(Box<Copied>),
     Skipped,
     /// A former attempt has done it.
     Before,
@@ -174,7 +174,7 @@ impl Work<'_> {
             self.remove(item, &copied).await?;
         }
         self.record.file(item, &copied);
-        Ok(End::Done(copied))
+        Ok(End::Done(Box::new(copied)))
     }
 
     /// The copy that a former attempt has proved, if it and its source are still the same.
@@ -305,7 +305,7 @@ impl Work<'_> {
                 stat = self.standing(item, &to).await?;
             }
         }
-        if let Some(why) = self.differs(item, &stat, told.as_deref()) {
+        if let Some(why) = differs(item, &stat, told.as_deref()) {
             let err = Error::invalid(format!("{to} is not what was copied: {why}"));
             return Err(if self.spec.moves { err.with_hint("the source was not deleted") } else { err });
         }
@@ -329,37 +329,6 @@ impl Work<'_> {
     async fn standing(&self, item: &Item, to: &Location) -> Result<Stat> {
         let found = self.find(item, to).await?;
         found.ok_or_else(|| Error::invalid(format!("the server took {to} but does not have it")))
-    }
-
-    fn differs(&self, item: &Item, stat: &Stat, told: Option<&str>) -> Option<String> {
-        if stat.size != item.size() {
-            return Some(format!("it has {} bytes, the source {}", stat.size, item.size()));
-        }
-        if let (Some(told), Some(now)) = (told, &stat.etag)
-            && !is_same(told, Some(now))
-        {
-            return Some(format!("its ETag is {now}, that of another write; ours was {told}"));
-        }
-        let source = &item.known.get()?.stat;
-        if item.root.target.loses(&crate::store::UploadMeta::of(source)).is_some() || stat.location.to_path().is_some()
-        {
-            return None;
-        }
-        if plain(&stat.metadata) != plain(&source.metadata) {
-            return Some("its metadata is another".to_owned());
-        }
-        let (is, was) = (&stat.detail, &source.detail);
-        for (name, is, was) in [
-            ("type", &stat.content_type, &source.content_type),
-            ("encoding", &is.content_encoding, &was.content_encoding),
-            ("language", &is.content_language, &was.content_language),
-            ("disposition", &is.content_disposition, &was.content_disposition),
-        ] {
-            if was.is_some() && is != was {
-                return Some(format!("its content {name} is {:?}", is.as_deref().unwrap_or("absent")));
-            }
-        }
-        None
     }
 
     /// Deletes the source of a proved copy, on condition that it is still what was copied.
@@ -404,6 +373,37 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// In what a copy is not what its source is.
+fn differs(item: &Item, stat: &Stat, told: Option<&str>) -> Option<String> {
+    if stat.size != item.size() {
+        return Some(format!("it has {} bytes, the source {}", stat.size, item.size()));
+    }
+    if let (Some(told), Some(now)) = (told, &stat.etag)
+        && !is_same(told, Some(now))
+    {
+        return Some(format!("its ETag is {now}, that of another write; ours was {told}"));
+    }
+    let source = &item.known.get()?.stat;
+    if item.root.target.loses(&crate::store::UploadMeta::of(source)).is_some() || stat.location.to_path().is_some() {
+        return None;
+    }
+    if plain(&stat.metadata) != plain(&source.metadata) {
+        return Some("its metadata is another".to_owned());
+    }
+    let (is, was) = (&stat.detail, &source.detail);
+    for (name, is, was) in [
+        ("type", &stat.content_type, &source.content_type),
+        ("encoding", &is.content_encoding, &was.content_encoding),
+        ("language", &is.content_language, &was.content_language),
+        ("disposition", &is.content_disposition, &was.content_disposition),
+    ] {
+        if was.is_some() && is != was {
+            return Some(format!("its content {name} is {:?}", is.as_deref().unwrap_or("absent")));
+        }
+    }
+    None
 }
 
 fn is_same(etag: &str, other: Option<&str>) -> bool {

@@ -24,6 +24,7 @@ const TOGETHER: usize = 16;
 const AHEAD: usize = 256;
 
 /// One of the sources, with where it goes.
+#[expect(clippy::struct_excessive_bools, reason = "each is another fact of the pair")]
 pub(super) struct Root {
     pub(super) from: Location,
     pub(super) to: Location,
@@ -244,6 +245,7 @@ fn real(location: &Location) -> String {
 }
 
 /// What a listing sends.
+#[expect(clippy::large_enum_variant, reason = "a page holds a thousand entries")]
 enum Batch {
     One(Arc<Root>),
     Page(Arc<Root>, Block),
