@@ -145,6 +145,8 @@ pub struct App {
     suspend: bool,
     /// Jobs that were active at the last look.
     active: BTreeSet<JobId>,
+    /// What was interrupted was offered to be resumed, or there was nothing.
+    offered: bool,
     /// Command lines that do what was done last, newest first.
     commands: VecDeque<Vec<String>>,
     /// The container that the screen on top showed at the last look.
@@ -168,6 +170,7 @@ impl App {
             exit: None,
             suspend: false,
             active: BTreeSet::new(),
+            offered: false,
             commands: VecDeque::new(),
             here: None,
             samples: (0, false),
@@ -400,6 +403,17 @@ impl App {
         }
     }
 
+    /// Offers once to resume what a former program left undone.
+    fn offer_interrupted(&mut self) {
+        if self.offered || !self.cx.jobs.is_loaded() || self.top().is_popup() {
+            return;
+        }
+        self.offered = true;
+        if !self.cx.jobs.interrupted().is_empty() {
+            self.open(Open::Interrupted);
+        }
+    }
+
     /// Lists the demo again when it has more samples than at the last look.
     fn watch_demo(&mut self) {
         let Some(demo) = &self.cx.demo else { return };
@@ -427,6 +441,7 @@ impl App {
 
     fn poll(&mut self) {
         self.watch_jobs();
+        self.offer_interrupted();
         self.watch_sizes();
         self.watch_demo();
         self.cx.toasts.retain(|t| t.since.elapsed() < toast_time(t.bad));

@@ -1,6 +1,6 @@
 //! `cp` and `mv`: between any two places.
 
-use super::work;
+use super::jobs::run as run_job;
 use crate::error::{Error, Result};
 use crate::jobs;
 use crate::location::Location;
@@ -53,5 +53,5 @@ pub(super) async fn run(stores: Stores, args: Copy, moves: bool, json: bool) -> 
             spec.params[name] = json!(bytes);
         }
     }
-    work::run(stores, jobs::from_spec(spec)?, json).await
+    run_job(stores, jobs::from_spec(spec)?, json).await
 }

@@ -40,6 +40,7 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Themes => Box::new(popup::Themes::open(cx)),
         Open::Log => Box::new(log::Log::open(cx)),
         Open::ConfirmQuit => Box::new(popup::ConfirmQuit::default()),
+        Open::Interrupted => Box::new(popup::Interrupted::open(cx)),
         Open::Jobs(at) => Box::new(jobs::JobsScreen::new(at, cx)),
         Open::UploadForm { destination } => Box::new(forms::UploadPlan::screen(&destination, cx)),
         Open::CopyForm { sources, here, other, moves } => {

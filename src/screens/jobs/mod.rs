@@ -197,7 +197,7 @@ impl JobsScreen {
             return;
         }
         cx.last_command = Some(view.command.clone());
-        match cx.jobs.retry(&view.id) {
+        match cx.resume(&view.id) {
             Ok(id) => {
                 cx.toast(format!("{} runs again", text::clean(&view.title)));
                 self.wanted = Some(id);
