@@ -5,15 +5,19 @@
 //! the server says of the object.
 
 mod copy;
+mod digest;
 mod exists;
 mod media;
 mod pace;
 mod parts;
 mod resume;
+mod send;
 mod source;
+mod standing;
 mod upload;
 
 pub use copy::{CopyRecord, CopyReport, CopySpec, copy};
+pub use digest::{Checksum, Proof};
 pub use exists::{Conflicts, IfExists, Verdict, taken};
 pub use media::content_type;
 pub use pace::{Pace, Place};

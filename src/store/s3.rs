@@ -11,6 +11,7 @@
 //! | `keys` | the `ObjectStore` that spells every key |
 //! | `ask`, `bucket`, `rules`, `stat`, `versions` | facts, also where a server does not understand the question |
 //! | `copies` | copies between keys and buckets, whole and in parts; deletion of what is still the same |
+//! | `put` | bytes on their way there, with checksums; uploads that were left |
 //! | `control`, `edit`, `blank` | everything else; keys of blanks, which the SDK would trim |
 
 use super::credentials::{Access, Again, Keys};
@@ -52,6 +53,7 @@ mod edit;
 pub(super) mod keys;
 mod lister;
 pub(super) mod pages;
+mod put;
 mod rules;
 mod stat;
 mod versions;

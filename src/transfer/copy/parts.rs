@@ -8,8 +8,9 @@ use super::send::{Sent, changed, digest, is_passing};
 use crate::error::{Error, Kind, Result};
 use crate::location::{Location, Scheme};
 use crate::store::StoreHandle;
+use crate::transfer::digest::{md5_of, whole_etag};
 use crate::transfer::exists::taken;
-use crate::transfer::parts::{md5_of, part_size, whole_etag};
+use crate::transfer::parts::part_size;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -163,7 +164,7 @@ impl Work<'_> {
         } else {
             self.check_unpinned(item).await?;
         }
-        let expected = whole_etag(&known);
+        let expected = whole_etag(known.values().map(String::as_str));
         let parts: Vec<(u32, String)> = known.into_iter().collect();
         let complete = || target.complete_upload(to.key(), &sending.id, &parts, if_absent);
         let completed =
