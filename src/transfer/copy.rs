@@ -248,7 +248,6 @@ impl Tally {
         Self { report, emptied: BTreeSet::new(), failed: 0, first: None }
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
     fn is_whole(&self) -> bool {
         self.first.is_none()
     }

@@ -51,18 +51,18 @@ impl CopyPlan {
         self.sources.iter().map(move |from| (from, spec.target_of(from)))
     }
 
-    /// What will happen, in a sentence.
-    fn how(&self, to: &Location) -> String {
+    /// What will happen, in a line or two.
+    fn how(&self, to: &Location) -> Vec<String> {
         let within = self.sources.iter().all(|from| self.is_same_server(from, to));
         let disk = to.to_path().is_some() && self.sources.iter().all(|from| from.to_path().is_some());
         let way = match (within, disk, self.moves) {
-            (_, true, true) => "files get their new place at once where both are on one disk",
+            (_, true, true) => "files are renamed where both are on one disk",
             (_, true, false) => "copied from disk to disk",
             (true, ..) => "the server copies by itself: no byte comes through here",
             (false, ..) => "read and written through this computer, checked by MD5",
         };
-        let end = if self.moves { "; each source is deleted once its copy is proved" } else { "" };
-        format!("{way}{end}")
+        let end = self.moves.then_some("each source is deleted once its copy is proved");
+        [Some(way), end].into_iter().flatten().map(str::to_owned).collect()
     }
 
     fn is_same_server(&self, from: &Location, to: &Location) -> bool {
@@ -128,7 +128,7 @@ impl Plan for CopyPlan {
         let note = to.as_ref().and_then(|to| self.wrong(to).or_else(|| becomes(to).filter(|_| single)));
         form.set_note("destination", note);
         if let Some(field) = form.field_mut("how") {
-            let lines = to.iter().filter(|to| !to.is_account()).map(|to| self.how(to)).collect();
+            let lines = to.iter().filter(|to| !to.is_account()).flat_map(|to| self.how(to)).collect();
             field.kind = crate::widgets::form::Kind::Info(lines);
         }
     }
