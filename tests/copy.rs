@@ -132,7 +132,7 @@ async fn within_a_server_all_is_kept_whole_and_in_parts() {
         let (record, events) = recording(&[], "part", || {});
         let done = copy(&stores, &spec, &control, &record).await.unwrap_or_else(|e| panic!("{name}: {e:?}"));
         assert_eq!((done.objects, done.within, done.bytes), (1, 1, size as u64));
-        assert_eq!(done.written, [to.clone()]);
+        assert_eq!(done.written, std::slice::from_ref(&to));
         assert!(control.meter.counts().bytes_in < 100_000, "no byte of it comes through here");
         assert_eq!(count(&events, "part"), if size > 6 * MIB { 4 } else { 0 });
         let stat = done.stat.expect("a proof");
