@@ -115,6 +115,8 @@ actions! {
     CheckPlace, "check-place", "Check the place: who am I, which buckets, round-trip time";
 
     Upload, "upload", "Upload files with metadata";
+    CopyTo, "copy-to", "Copy what is selected, or under the cursor, to another place";
+    MoveTo, "move-to", "Move what is selected, or under the cursor, to another place";
     Convert, "convert", "Convert to another format";
     Benchmark, "benchmark", "Benchmark formats and storages";
 

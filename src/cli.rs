@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use object_store::GetRange;
 use std::path::PathBuf;
 
+mod copy;
 mod du;
 mod jobs;
 mod ls;
@@ -137,6 +138,10 @@ pub enum Verb {
     Preview(preview::Args),
     /// Upload files and folders with metadata
     Put(work::Put),
+    /// Copy objects and all below prefixes from any place to another
+    Cp(copy::Copy),
+    /// Move them: copy, compare, then delete the source
+    Mv(copy::Copy),
     /// Convert a table to GeoParquet
     Convert(work::Convert),
     /// Benchmark random patch reads of formats and storages
@@ -249,6 +254,8 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         Verb::Presign(args) => presign::run(&stores, args, global.json).await,
         Verb::Preview(args) => preview::run(&stores, args, global.json).await,
         Verb::Put(args) => work::put(stores, args, global.json).await,
+        Verb::Cp(args) => copy::run(stores, args, false, global.json).await,
+        Verb::Mv(args) => copy::run(stores, args, true, global.json).await,
         Verb::Convert(args) => work::convert(stores, args, global.json).await,
         Verb::Bench(verb) => work::bench(stores, verb, global.json).await,
         Verb::Jobs(verb) => jobs::manage(stores, verb, limits.jobs, global.json).await,

@@ -13,6 +13,7 @@
 //! | `rawkey` | keys that `object_store` cannot spell |
 //! | `errors` | sentences |
 //! | `listing`, `upload` | pages; puts and parts |
+//! | `copy` | copies within a server, reads and deletions of what must still be the same |
 //! | `facts` | versions, changes to what is kept beside the bytes, facts of buckets |
 
 use crate::config::Place;
@@ -34,6 +35,7 @@ use throttle::Throttle;
 use tokio::sync::Semaphore;
 
 mod check;
+mod copy;
 pub mod credentials;
 mod environment;
 mod errors;
@@ -57,6 +59,7 @@ mod transport;
 mod upload;
 
 pub use check::{Finding, Topic};
+pub use copy::Pinned;
 pub use credentials::{Origin, Profile};
 pub use environment::Environment;
 pub use errors::cause;

@@ -4,6 +4,7 @@
 //! (or aborted) for a larger one, conditional where nothing may be replaced, and proved afterwards by what
 //! the server says of the object.
 
+mod copy;
 mod digest;
 mod exists;
 mod media;
@@ -15,6 +16,7 @@ mod source;
 mod standing;
 mod upload;
 
+pub use copy::{CopyRecord, CopyReport, CopySpec, copy};
 pub use digest::{Checksum, Proof};
 pub use exists::{Conflicts, IfExists, Verdict, taken};
 pub use media::content_type;

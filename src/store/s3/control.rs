@@ -7,6 +7,7 @@ use crate::store::errors::{Doing, Fault};
 use crate::store::link::{Link, Method};
 use crate::store::metered::Traffic;
 use crate::store::{PartSent, Sums, UploadMeta};
+use aws_sdk_s3::config::http::HttpRequest;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Tag, Tagging};
 use bytes::Bytes;
@@ -55,6 +56,15 @@ pub(super) fn tagging(meta: &UploadMeta) -> Option<String> {
     let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let pairs: Vec<String> = meta.tags.iter().map(|(k, v)| format!("{}={}", encoded(k), encoded(v))).collect();
     (!pairs.is_empty()).then(|| pairs.join("&"))
+}
+
+/// Adds headers to a request as they are. A value that no header carries is left out.
+pub(super) fn with_headers(headers: Vec<(&'static str, String)>) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
+    move |request| {
+        for (name, value) in &headers {
+            let _ = request.headers_mut().try_insert(*name, value.clone());
+        }
+    }
 }
 
 impl S3 {

@@ -5,7 +5,7 @@
 //! checksum beside a body is a signed header, and so holds it.
 
 use super::blank::spelled;
-use super::control::{headers, hex, tagging};
+use super::control::{headers, hex, tagging, with_headers};
 use super::{S3, time};
 use crate::entry::Stat;
 use crate::error::{Error, Kind, Result};
@@ -109,6 +109,7 @@ impl S3 {
                 .set_if_none_match(if_absent.then(|| "*".to_owned()))
                 .body(stream(Some(traffic), &body))
                 .customize()
+                .mutate_request(with_headers(meta.headers()))
                 .disable_payload_signing()
                 .interceptor(tap)
                 .send()
@@ -151,6 +152,7 @@ impl S3 {
                 .set_acl(meta.acl.as_deref().map(ObjectCannedAcl::from))
                 .set_checksum_algorithm(algorithm.clone())
                 .customize()
+                .mutate_request(with_headers(meta.headers()))
                 .interceptor(tap)
                 .send()
         });
