@@ -18,6 +18,7 @@ mod out;
 mod places;
 mod presign;
 mod preview;
+mod prune;
 mod rows;
 mod stat;
 mod tui;
@@ -132,6 +133,11 @@ pub enum Verb {
     Preview(preview::Args),
     /// Upload files and folders with metadata
     Put(work::Put),
+    /// Delete objects, prefixes and folders
+    Rm(prune::Rm),
+    /// Uploads in parts that nobody completed: list them, abort them
+    #[command(subcommand)]
+    Uploads(prune::Uploads),
     /// Convert a table to GeoParquet
     Convert(work::Convert),
     /// Benchmark random patch reads of formats and storages
@@ -214,6 +220,8 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         Verb::Presign(args) => presign::run(&stores, args, global.json).await,
         Verb::Preview(args) => preview::run(&stores, args, global.json).await,
         Verb::Put(args) => work::put(stores, args, global.json).await,
+        Verb::Rm(args) => prune::rm(stores, args, global.json).await,
+        Verb::Uploads(verb) => prune::uploads(stores, verb, global.json).await,
         Verb::Convert(args) => work::convert(stores, args, global.json).await,
         Verb::Bench(verb) => work::bench(stores, verb, global.json).await,
         Verb::Jobs(verb) => work::manage(stores, verb, global.json).await,

@@ -13,6 +13,7 @@
 //! | `rawkey` | keys that `object_store` cannot spell |
 //! | `errors` | sentences |
 //! | `listing`, `upload` | pages; puts and parts |
+//! | `prune` | deleting many, uploads that nobody completed |
 //! | `facts` | versions, changes to what is kept beside the bytes, facts of buckets |
 
 use crate::config::Place;
@@ -48,6 +49,7 @@ mod metered;
 mod other;
 mod places;
 mod profiles;
+mod prune;
 mod rawkey;
 mod redact;
 mod s3;
@@ -61,6 +63,8 @@ pub use errors::cause;
 pub use facts::{Access, Aspect, Change, Fact, Grant, Told};
 pub use link::{Keyring, LONGEST_LINK, Link, Method, Reach, parse_expiry};
 pub use log::{Exchange, LogFile, LogWatch};
+pub(crate) use prune::refused;
+pub use prune::{BATCH, Held, Unfinished, Victim, is_precious};
 pub use redact::address as redacted;
 pub use upload::UploadMeta;
 

@@ -4,13 +4,17 @@
 //! (or aborted) for a larger one, conditional where nothing may be replaced, and proved afterwards by what
 //! the server says of the object.
 
+mod delete;
 mod media;
+mod orphans;
 mod parts;
 mod resume;
 mod source;
 mod upload;
 
+pub use delete::{DeleteSpec, Deleted, Gone, Survey, Target, delete, keeps_versions, objects, survey};
 pub use media::content_type;
+pub use orphans::{AbortSpec, Claims, Orphan, abort_uploads, is_older, parse_age, unfinished};
 pub use resume::Resume;
 pub use source::Source;
 pub use upload::{IfExists, UploadSpec, Uploaded, upload};

@@ -217,12 +217,12 @@ pub(super) async fn manage(stores: Stores, verb: JobsVerb, json: bool) -> Result
     }
 }
 
-fn engine(stores: Stores, waker: Waker) -> Result<Jobs> {
+pub(super) fn engine(stores: Stores, waker: Waker) -> Result<Jobs> {
     Ok(Jobs::new(stores, Folders::find()?.state, waker).with_kinds(jobs::from_spec))
 }
 
 /// Runs a job to its end, journalled as one of the screen is.
-async fn run(stores: Stores, job: Box<dyn Job>, json: bool) -> Result<()> {
+pub(super) async fn run(stores: Stores, job: Box<dyn Job>, json: bool) -> Result<()> {
     let waker = Waker::new();
     let jobs = engine(stores, waker.clone())?;
     let id = jobs.start(job)?;

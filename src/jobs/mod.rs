@@ -1,7 +1,9 @@
 //! The table of kinds of jobs. A new one: a file here and a line below.
 
+pub mod abort;
 pub mod bench;
 pub mod convert;
+pub mod delete;
 pub mod upload;
 
 use crate::error::{Error, Result};
@@ -19,6 +21,8 @@ pub struct Kind {
 /// The kinds.
 pub const KINDS: &[Kind] = &[
     Kind { name: "upload", from_params: upload::Upload::from_params },
+    Kind { name: "delete", from_params: delete::Delete::from_params },
+    Kind { name: "abort-uploads", from_params: abort::Abort::from_params },
     Kind { name: "bench", from_params: bench::from_params },
     Kind { name: "convert", from_params: convert::Convert::from_params },
 ];

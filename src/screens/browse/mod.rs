@@ -373,6 +373,10 @@ impl Screen for Browse {
             }
             Action::ReadOnly => self.toggle_read_only(cx),
             Action::Upload | Action::Convert | Action::Benchmark => return self.form(action, cx),
+            Action::Delete => return self.delete(cx),
+            Action::Uploads if !self.pane.location.is_account() => {
+                return Flow::Open(Open::Uploads(self.pane.location.clone()));
+            }
             Action::ViewNext => self.look.next_view(),
             Action::Back => return self.peel(cx),
             _ => return Flow::Ignored,
