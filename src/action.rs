@@ -115,6 +115,8 @@ actions! {
     CheckPlace, "check-place", "Check the place: who am I, which buckets, round-trip time";
 
     Upload, "upload", "Upload files with metadata";
+    CopyTo, "copy-to", "Copy what is selected, or under the cursor, to another place";
+    MoveTo, "move-to", "Move what is selected, or under the cursor, to another place";
     Delete, "delete", "Delete what is selected or under the cursor, after a question";
     Sync, "sync", "Make one place like another: copy what is new or changed";
     Uploads, "uploads", "Unfinished uploads of the bucket, which are paid for and not listed";

@@ -277,10 +277,19 @@ impl App {
         }
     }
 
-    fn open(&mut self, open: Open) {
+    fn open(&mut self, mut open: Open) {
+        if let Open::CopyForm { other, .. } = &mut open {
+            *other = self.other_place();
+        }
         note_opened(&open, &mut self.cx);
         let screen = screens::open(open, &mut self.cx);
         self.tabs[self.current].push(screen);
+    }
+
+    /// The container that the next tab shows, of those that show one.
+    fn other_place(&self) -> Option<Location> {
+        let others = (1..self.tabs.len()).map(|n| &self.tabs[(self.current + n) % self.tabs.len()]);
+        others.flat_map(|stack| stack.iter().rev()).find_map(|screen| screen.here())
     }
 
     fn close(&mut self) {

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use object_store::GetRange;
 use std::path::PathBuf;
 
+mod copy;
 mod du;
 mod ls;
 mod out;
@@ -133,6 +134,10 @@ pub enum Verb {
     Preview(preview::Args),
     /// Upload files and folders with metadata
     Put(work::Put),
+    /// Copy objects and all below prefixes from any place to another
+    Cp(copy::Copy),
+    /// Move them: copy, compare, then delete the source
+    Mv(copy::Copy),
     /// Delete objects, prefixes and folders
     Rm(prune::Rm),
     /// Uploads in parts that nobody completed: list them, abort them
@@ -220,6 +225,8 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         Verb::Presign(args) => presign::run(&stores, args, global.json).await,
         Verb::Preview(args) => preview::run(&stores, args, global.json).await,
         Verb::Put(args) => work::put(stores, args, global.json).await,
+        Verb::Cp(args) => copy::run(stores, args, false, global.json).await,
+        Verb::Mv(args) => copy::run(stores, args, true, global.json).await,
         Verb::Rm(args) => prune::rm(stores, args, global.json).await,
         Verb::Uploads(verb) => prune::uploads(stores, verb, global.json).await,
         Verb::Convert(args) => work::convert(stores, args, global.json).await,

@@ -226,6 +226,17 @@ pub enum Open {
         /// Where to.
         destination: Location,
     },
+    /// The form for copying or moving things.
+    CopyForm {
+        /// What: objects and containers.
+        sources: Vec<Location>,
+        /// Where they lie: the folder above is proposed.
+        here: Location,
+        /// What another tab shows, which is proposed first.
+        other: Option<Location>,
+        /// Whether they are moved.
+        moves: bool,
+    },
     /// Uploads in parts below a prefix that nobody completed.
     Uploads(Location),
     /// The question before something goes for good.

@@ -13,6 +13,7 @@
 //! | `rawkey` | keys that `object_store` cannot spell |
 //! | `errors` | sentences |
 //! | `listing`, `upload` | pages; puts and parts |
+//! | `copy` | copies within a server, reads and deletions of what must still be the same |
 //! | `prune` | deleting many, uploads that nobody completed |
 //! | `facts` | versions, changes to what is kept beside the bytes, facts of buckets |
 
@@ -34,6 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 mod check;
+mod copy;
 pub mod credentials;
 mod environment;
 mod errors;
@@ -57,6 +59,7 @@ mod transport;
 mod upload;
 
 pub use check::{Finding, Topic};
+pub use copy::Pinned;
 pub use credentials::{Origin, Profile};
 pub use environment::Environment;
 pub use errors::cause;
@@ -201,6 +204,11 @@ impl Stores {
     /// The options they were made with.
     pub fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    /// Requests that may be under way at once: the limit that adaptive work keeps below.
+    pub fn concurrency(&self) -> usize {
+        self.0.options.concurrency.unwrap_or(CONCURRENCY).max(1)
     }
 
     /// The profiles that a location may name: those given by the program, then those of the machine.

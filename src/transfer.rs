@@ -4,17 +4,23 @@
 //! (or aborted) for a larger one, conditional where nothing may be replaced, and proved afterwards by what
 //! the server says of the object.
 
+mod copy;
 mod delete;
+mod exists;
 mod media;
 mod orphans;
+mod pace;
 mod parts;
 mod resume;
 mod source;
 mod upload;
 
+pub use copy::{CopyRecord, CopyReport, CopySpec, copy};
 pub use delete::{DeleteSpec, Deleted, Gone, Survey, Target, delete, keeps_versions, objects, survey};
+pub use exists::{Conflicts, IfExists, Verdict, taken};
 pub use media::content_type;
 pub use orphans::{AbortSpec, Claims, Orphan, abort_uploads, is_older, parse_age, unfinished};
+pub use pace::{Pace, Place};
 pub use resume::Resume;
 pub use source::Source;
-pub use upload::{IfExists, UploadSpec, Uploaded, upload};
+pub use upload::{UploadSpec, Uploaded, upload};

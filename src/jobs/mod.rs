@@ -3,6 +3,7 @@
 pub mod abort;
 pub mod bench;
 pub mod convert;
+pub mod copy;
 pub mod delete;
 pub mod upload;
 
@@ -21,6 +22,7 @@ pub struct Kind {
 /// The kinds.
 pub const KINDS: &[Kind] = &[
     Kind { name: "upload", from_params: upload::Upload::from_params },
+    Kind { name: "copy", from_params: copy::Copy::from_params },
     Kind { name: "delete", from_params: delete::Delete::from_params },
     Kind { name: "abort-uploads", from_params: abort::Abort::from_params },
     Kind { name: "bench", from_params: bench::from_params },

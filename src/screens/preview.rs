@@ -48,6 +48,12 @@ impl Screen for Preview {
             Action::Refresh => self.look.refresh(cx),
             Action::Leave | Action::Back => return Flow::Close,
             Action::Convert => return Flow::Open(Open::ConvertForm { source: self.probe.location.clone() }),
+            Action::CopyTo | Action::MoveTo => {
+                let location = self.probe.location.clone();
+                let here = location.parent().unwrap_or_else(|| location.clone());
+                let moves = action == Action::MoveTo;
+                return Flow::Open(Open::CopyForm { sources: vec![location], here, other: None, moves });
+            }
             Action::Yank => {
                 return Flow::Open(Open::CopyMenu {
                     locations: vec![self.probe.location.clone()],

@@ -28,6 +28,9 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use tempfile::NamedTempFile;
 
+/// Bytes of a file that are copied between two looks at whether to stop.
+const COPIED: u64 = 16 << 20;
+
 /// The local disk.
 #[derive(Debug, Default)]
 pub(super) struct Local;
@@ -176,6 +179,76 @@ pub(super) fn complete_upload(
     let tag = publish(whole, path, if_absent)?;
     abort_upload(path, id)?;
     Ok(tag)
+}
+
+/// Copies a whole file as the only part of an upload, then gives it its name: in pieces, `tell` is told of each
+/// and may stop it. The system copies within the disk where it can. Times and permissions are kept.
+pub(super) fn copy_whole(
+    from: &FilePath,
+    path: &FilePath,
+    id: &str,
+    if_absent: bool,
+    tell: &dyn Fn(u64) -> io::Result<()>,
+) -> io::Result<String> {
+    let folder = parts_folder(path, id);
+    if if_absent && path.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let (source, about) = open(from)?;
+    let whole = folder.join("whole");
+    let mut file = File::create(&whole)?;
+    loop {
+        let copied = io::copy(&mut io::Read::take(&source, COPIED), &mut file)?;
+        if copied == 0 {
+            break;
+        }
+        tell(copied)?;
+    }
+    if etag(&source.metadata()?) != etag(&about) || file.metadata()?.len() != about.len() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it changed while it was copied"));
+    }
+    file.set_permissions(about.permissions())?;
+    file.set_modified(about.modified()?)?;
+    file.sync_all()?;
+    drop(file);
+    publish_as(&whole, path, if_absent)?;
+    abort_upload(path, id)?;
+    Ok(etag(&std::fs::metadata(path)?))
+}
+
+/// Gives a file another name on the same disk.
+fn publish_as(file: &FilePath, path: &FilePath, if_absent: bool) -> io::Result<()> {
+    if !if_absent {
+        return std::fs::rename(file, path);
+    }
+    match std::fs::hard_link(file, path) {
+        // Some file systems have no links.
+        Err(err) if matches!(err.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => {
+            if path.symlink_metadata().is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            std::fs::rename(file, path)
+        }
+        Err(err) => Err(err),
+        Ok(()) => std::fs::remove_file(file),
+    }
+}
+
+/// Gives a file another name, in another folder perhaps; `None` where that takes a copy: on another disk, or of
+/// a link, which may lead nowhere from there.
+pub(super) fn rename(from: &FilePath, to: &FilePath, if_absent: bool) -> io::Result<Option<String>> {
+    if from.symlink_metadata()?.is_symlink() {
+        return Ok(None);
+    }
+    let _ = open(from)?;
+    if let Some(folder) = to.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    match publish_as(from, to, if_absent) {
+        Err(err) if err.kind() == io::ErrorKind::CrossesDevices => Ok(None),
+        Err(err) => Err(err),
+        Ok(()) => Ok(Some(etag(&std::fs::metadata(to)?))),
+    }
 }
 
 /// Drops the parts of an upload.

@@ -32,6 +32,16 @@ pub(super) fn put_options(meta: &UploadMeta, if_absent: bool) -> PutOptions {
     if let Some(class) = &meta.storage_class {
         attributes.insert(Attribute::StorageClass, class.clone().into());
     }
+    for (name, value) in [
+        (Attribute::ContentEncoding, &meta.content_encoding),
+        (Attribute::ContentLanguage, &meta.content_language),
+        (Attribute::ContentDisposition, &meta.content_disposition),
+        (Attribute::CacheControl, &meta.cache_control),
+    ] {
+        if let Some(value) = value {
+            attributes.insert(name, value.clone().into());
+        }
+    }
     for (key, value) in &meta.metadata {
         attributes.insert(Attribute::Metadata(key.clone().into()), value.clone().into());
     }

@@ -10,6 +10,7 @@
 //! | `pages`, `deep` | pages in a row, ahead and again; everything below a prefix by several hands |
 //! | `keys` | the `ObjectStore` that spells every key |
 //! | `ask`, `bucket`, `rules`, `stat`, `versions` | facts, also where a server does not understand the question |
+//! | `copies` | copies between keys and buckets, whole and in parts; deletion of what is still the same |
 //! | `prune` | deleting by the thousand; uploads that nobody completed |
 //! | `control`, `edit`, `blank` | everything else; keys of blanks, which the SDK would trim |
 
@@ -46,6 +47,7 @@ mod blank;
 mod bucket;
 mod check;
 pub(super) mod control;
+mod copies;
 mod deep;
 mod edit;
 pub(super) mod keys;
@@ -366,6 +368,22 @@ impl S3 {
         F: Fn(Tap) -> Fut,
         Fut: Future<Output = std::result::Result<T, SdkError<E, HttpResponse>>>,
     {
+        self.call_within(traffic, out, transport::patience(out), send).await
+    }
+
+    /// The same, where an answer takes its time for another reason than the body of its request.
+    async fn call_within<T, E, F, Fut>(
+        &self,
+        traffic: Option<&Traffic>,
+        out: u64,
+        patience: Duration,
+        send: F,
+    ) -> Answer<T>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Fn(Tap) -> Fut,
+        Fut: Future<Output = std::result::Result<T, SdkError<E, HttpResponse>>>,
+    {
         let (mut tries, mut ambiguous, mut renewed) = (0, false, false);
         loop {
             tries += 1;
@@ -377,7 +395,7 @@ impl S3 {
             let request = traffic.map(|t| t.meter.request());
             let started = Instant::now();
             let tap = Tap::new(traffic.map(|t| t.meter.clone()));
-            let answer = tokio::time::timeout(transport::patience(out), send(tap.clone())).await;
+            let answer = tokio::time::timeout(patience, send(tap.clone())).await;
             let ms = started.elapsed().as_millis() as u64;
             let fault = match answer {
                 Ok(Ok(value)) => {

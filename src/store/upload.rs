@@ -1,6 +1,7 @@
 //! Writing: one put or several parts, with everything a server keeps beside the bytes.
 
 use super::{Backend, Link, Method, StoreHandle, local, memory, rawkey};
+use crate::entry::Stat;
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
@@ -20,6 +21,51 @@ pub struct UploadMeta {
     pub tags: BTreeMap<String, String>,
     /// Storage class; the bucket's default where absent.
     pub storage_class: Option<String>,
+    /// `Content-Encoding`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_encoding: Option<String>,
+    /// `Content-Language`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_language: Option<String>,
+    /// `Content-Disposition`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_disposition: Option<String>,
+    /// `Cache-Control`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<String>,
+    /// `Expires`, as it is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+}
+
+impl UploadMeta {
+    /// What an object has, for another that shall have the same.
+    pub fn of(stat: &Stat) -> Self {
+        let detail = &stat.detail;
+        Self {
+            content_type: stat.content_type.clone(),
+            metadata: stat.metadata.clone(),
+            tags: stat.tags.clone(),
+            storage_class: stat.storage_class.clone(),
+            content_encoding: detail.content_encoding.clone(),
+            content_language: detail.content_language.clone(),
+            content_disposition: detail.content_disposition.clone(),
+            cache_control: detail.cache_control.clone(),
+            expires: detail.expires.clone(),
+        }
+    }
+
+    /// Its rarer headers: name and value.
+    pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
+        let all = [
+            ("content-encoding", &self.content_encoding),
+            ("content-language", &self.content_language),
+            ("content-disposition", &self.content_disposition),
+            ("cache-control", &self.cache_control),
+            ("expires", &self.expires),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+    }
 }
 
 impl StoreHandle {
@@ -32,7 +78,7 @@ impl StoreHandle {
     }
 
     /// Runs work on the local disk or in memory as a request that is counted and limited.
-    async fn counted<T>(&self, out: u64, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(super) async fn counted<T>(&self, out: u64, work: impl Future<Output = Result<T>>) -> Result<T> {
         let _permit = self.traffic.permit().await;
         let request = self.traffic.meter.request();
         let value = work.await?;
@@ -41,7 +87,7 @@ impl StoreHandle {
         Ok(value)
     }
 
-    async fn on_disk<T: Send + 'static>(
+    pub(super) async fn on_disk<T: Send + 'static>(
         &self,
         key: &str,
         out: u64,

@@ -64,7 +64,7 @@ impl Sums {
 }
 
 /// The MD5 that an `ETag` is, if it looks like one.
-fn md5_of(etag: &str) -> Option<[u8; 16]> {
+pub(super) fn md5_of(etag: &str) -> Option<[u8; 16]> {
     let hex = etag.trim_matches('"');
     let mut out = [0; 16];
     if hex.len() != 32 {
@@ -77,7 +77,7 @@ fn md5_of(etag: &str) -> Option<[u8; 16]> {
 }
 
 /// The `ETag` that S3 gives to an object of these parts, without quotes; `None` where they are not MD5 sums.
-fn whole_etag(parts: &BTreeMap<u32, String>) -> Option<String> {
+pub(super) fn whole_etag(parts: &BTreeMap<u32, String>) -> Option<String> {
     let mut all = Md5::new();
     for etag in parts.values() {
         all.update(md5_of(etag)?);
@@ -85,7 +85,7 @@ fn whole_etag(parts: &BTreeMap<u32, String>) -> Option<String> {
     Some(format!("{}-{}", hex(&all.finalize()), parts.len()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");
@@ -268,7 +268,7 @@ impl Transfer<'_> {
         let (path, stamp) = (sending.file.path.clone(), sending.file.stamp);
         self.control.blocking(move |_| stamp.check(&path)).await?;
         if if_absent && self.find(to).await?.is_some() {
-            return Err(super::upload::exists(to));
+            return Err(super::exists::taken(to));
         }
         let expected = whole_etag(&known);
         let parts: Vec<(u32, String)> = known.into_iter().collect();
@@ -372,7 +372,7 @@ impl Transfer<'_> {
         let found = self.find(to).await?.and_then(|stat| stat.etag);
         match (found, expected) {
             (Some(etag), Some(expected)) if etag.trim_matches('"') == expected => Ok(etag),
-            _ if err.kind() == Kind::Exists => Err(super::upload::exists(to)),
+            _ if err.kind() == Kind::Exists => Err(super::exists::taken(to)),
             _ => Err(err),
         }
     }

@@ -170,6 +170,28 @@ impl Browse {
         Flow::Open(Open::CopyMenu { locations, media_type })
     }
 
+    /// The form for copying or moving what is chosen.
+    fn copy_form(&self, moves: bool, cx: &mut Cx) -> Flow {
+        let count = cx.basket.total().count;
+        if count > GIVEN {
+            let (n, most) = (text::count(count as u64), text::count(GIVEN as u64));
+            cx.toast(format!("{n} are selected; at most {most} go at once: select the folder that holds them instead"));
+            return Flow::Done;
+        }
+        let sources = self.chosen(cx);
+        if sources.is_empty() {
+            cx.toast("there is nothing here to copy or move");
+            return Flow::Done;
+        }
+        if let Some(locked) = sources.iter().find(|at| moves && !cx.is_writable(at.store()) && at.to_path().is_none()) {
+            let place = locked.with_key("").to_string();
+            let key = cx.keymap.label(self.contexts(), Action::ReadOnly);
+            cx.toast(format!("{place} is read-only: what is moved is deleted there; {key} allows writing"));
+            return Flow::Done;
+        }
+        Flow::Open(Open::CopyForm { sources, here: self.pane.location.clone(), other: None, moves })
+    }
+
     pub(super) fn form(&self, action: Action, cx: &mut Cx) -> Flow {
         let here = self.pane.location.clone();
         match action {
@@ -185,6 +207,7 @@ impl Browse {
                 }
                 chosen.into_iter().next().map_or(Flow::Done, |source| Flow::Open(Open::ConvertForm { source }))
             }
+            Action::CopyTo | Action::MoveTo => self.copy_form(action == Action::MoveTo, cx),
             _ if here.is_account() => {
                 cx.toast("choose a bucket first");
                 Flow::Done

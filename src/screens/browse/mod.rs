@@ -372,7 +372,9 @@ impl Screen for Browse {
                 return Flow::Open(Open::Versions(self.pane.location.clone()));
             }
             Action::ReadOnly => self.toggle_read_only(cx),
-            Action::Upload | Action::Convert | Action::Benchmark => return self.form(action, cx),
+            Action::Upload | Action::Convert | Action::Benchmark | Action::CopyTo | Action::MoveTo => {
+                return self.form(action, cx);
+            }
             Action::Delete => return self.delete(cx),
             Action::Uploads if !self.pane.location.is_account() => {
                 return Flow::Open(Open::Uploads(self.pane.location.clone()));

@@ -3,12 +3,14 @@
 
 mod bench;
 mod convert;
+mod copy;
 mod local;
 mod place;
 mod upload;
 
 pub use bench::BenchPlan;
 pub use convert::ConvertPlan;
+pub use copy::CopyPlan;
 pub(super) use place::PlaceForm;
 pub use upload::UploadPlan;
 
@@ -256,8 +258,12 @@ impl<P: Plan> FormScreen<P> {
 /// The field whose store a job would write to although it is locked, and the sentence about it. What
 /// lies on the local disk is its owner's.
 fn locked(spec: &JobSpec, cx: &Cx) -> Option<(&'static str, String)> {
-    ["destination", "out"].into_iter().find_map(|field| {
-        let to = Location::parse(spec.params.get(field)?.as_str()?).ok()?;
+    let written = ["destination", "out"].into_iter().filter_map(|field| Some((field, spec.params.get(field)?)));
+    // What is moved is deleted where it was; its form says so below its destination.
+    let moved = spec.params.get("sources").filter(|_| spec.params.get("move") == Some(&true.into()));
+    let moved = moved.and_then(|all| all.as_array()).into_iter().flatten().map(|at| ("destination", at));
+    written.chain(moved).find_map(|(field, at)| {
+        let to = Location::parse(at.as_str()?).ok()?;
         let ours = matches!(to.scheme(), Scheme::File | Scheme::Memory);
         (!ours && !cx.is_writable(to.store())).then(|| {
             let key = cx.keymap.label(&["browse"], Action::ReadOnly);
@@ -327,7 +333,7 @@ fn look(theme: &Theme, unicode: bool) -> Look {
 }
 
 /// The words of every "if it exists".
-const IF_EXISTS: [&str; 4] = ["fail", "skip", "overwrite", "rename"];
+const IF_EXISTS: [&str; 5] = ["fail", "skip", "overwrite", "rename", "ask"];
 
 /// An address from a line of a form; says what is wrong with it where it is none.
 fn address(form: &mut Form, id: &'static str) -> Option<crate::location::Location> {

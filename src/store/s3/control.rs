@@ -7,6 +7,7 @@ use crate::store::UploadMeta;
 use crate::store::errors::{Doing, Fault};
 use crate::store::link::{Link, Method};
 use crate::store::metered::Traffic;
+use aws_sdk_s3::config::http::HttpRequest;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
@@ -76,9 +77,18 @@ fn tagging(meta: &UploadMeta) -> Option<String> {
     (!pairs.is_empty()).then(|| pairs.join("&"))
 }
 
+/// Adds headers to a request as they are. A value that no header carries is left out.
+pub(super) fn with_headers(headers: Vec<(&'static str, String)>) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
+    move |request| {
+        for (name, value) in &headers {
+            let _ = request.headers_mut().try_insert(*name, value.clone());
+        }
+    }
+}
+
 impl S3 {
     /// The `ETag` of what stands at `key`, without its quotes; `None` where nothing stands.
-    async fn standing(&self, traffic: &Traffic, key: &str) -> Result<Option<String>> {
+    pub(super) async fn standing(&self, traffic: &Traffic, key: &str) -> Result<Option<String>> {
         let head = self.call(Some(traffic), 0, |tap| {
             self.client.head_object().bucket(self.bucket()).key(spelled(key)).customize().interceptor(tap).send()
         });
@@ -89,7 +99,7 @@ impl S3 {
         }
     }
 
-    fn exists(&self, key: &str) -> Error {
+    pub(super) fn exists(&self, key: &str) -> Error {
         Error::new(Kind::Exists, format!("{} exists already", self.site.address(key)))
     }
 
@@ -110,6 +120,7 @@ impl S3 {
                 .set_tagging(tagging(meta))
                 .set_storage_class(meta.storage_class.as_deref().map(StorageClass::from))
                 .customize()
+                .mutate_request(with_headers(meta.headers()))
                 .interceptor(tap)
                 .send()
         });
@@ -262,6 +273,7 @@ impl S3 {
                 .set_if_none_match(if_absent.then(|| "*".to_owned()))
                 .body(ByteStream::from(body.clone()))
                 .customize()
+                .mutate_request(with_headers(meta.headers()))
                 .disable_payload_signing()
                 .interceptor(tap)
                 .send()

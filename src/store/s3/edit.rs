@@ -136,17 +136,8 @@ impl S3 {
                     .set_content_disposition(wish.content_disposition.clone())
                     .set_cache_control(wish.cache_control.clone());
             }
-            let extra = extra.clone();
-            request
-                .customize()
-                .mutate_request(move |request| {
-                    for (name, value) in &extra {
-                        // A value that is no header was refused before.
-                        let _ = request.headers_mut().try_insert(*name, value.clone());
-                    }
-                })
-                .interceptor(tap)
-                .send()
+            // A value that is no header was refused before.
+            request.customize().mutate_request(control::with_headers(extra.clone())).interceptor(tap).send()
         });
         answer.await.map(drop)
     }

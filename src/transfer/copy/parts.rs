@@ -1,0 +1,267 @@
+//! A large object in parts, copied within the server or through this computer. Each part that is there is
+//! journalled, so that another attempt sends only what is missing.
+
+use super::Work;
+use super::item::Item;
+use super::record::Unfinished;
+use super::send::{Sent, changed, digest, is_passing};
+use crate::error::{Error, Kind, Result};
+use crate::location::{Location, Scheme};
+use crate::store::StoreHandle;
+use crate::transfer::exists::taken;
+use crate::transfer::parts::{md5_of, part_size, whole_etag};
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+const MIB: u64 = 1 << 20;
+/// The usual part of a copy within a server, which moves no bytes here.
+const PART_WITHIN: u64 = 128 * MIB;
+/// What S3 allows of a part at least.
+const LEAST: u64 = 5 * MIB;
+/// Memory, in MiB, that parts on their way through this computer may take.
+pub(super) const MEMORY_MIB: usize = 512;
+/// Parts of one object that wait for a place or are under way.
+const WAITING: usize = 32;
+/// How long the clean-up of an upload may take when the user waits for it.
+const CLEAN_UP: Duration = Duration::from_secs(15);
+
+/// An upload under way.
+struct Sending<'a> {
+    item: &'a Item,
+    to: &'a Location,
+    id: String,
+    within: bool,
+}
+
+impl Work<'_> {
+    fn part_size(&self, size: u64, within: bool) -> Result<u64> {
+        let least = part_size(size)?;
+        Ok(match self.spec.part {
+            0 if within => least.max(PART_WITHIN.min(size.div_ceil(MIB).max(1) * MIB)),
+            0 => least,
+            wished => least_of(size).max(wished).max(LEAST),
+        })
+    }
+
+    /// Writes it in parts.
+    pub(super) async fn in_parts(&self, item: &Item, to: &Location, if_absent: bool, within: bool) -> Result<Sent> {
+        self.know(item).await?;
+        let _large = self.race(async { Ok(self.large.acquire().await) }).await?;
+        let part = self.part_size(item.size(), within)?;
+        if let Some(left) = self.record.take_unfinished(item, to) {
+            if left.part_size == part {
+                self.control.note(format!("going on after {} parts that were copied before", left.parts.len()));
+                match self.attempt(item, to, if_absent, within, part, Some(left)).await {
+                    // The server may have forgotten the upload or its parts: then all is sent again.
+                    Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Invalid) => {
+                        self.control.note(format!("it cannot go on ({err}): all is copied again"));
+                    }
+                    other => return other,
+                }
+            } else {
+                self.abort(&item.root.target, to.key(), &left.upload_id).await;
+            }
+        }
+        self.attempt(item, to, if_absent, within, part, None).await
+    }
+
+    async fn attempt(
+        &self,
+        item: &Item,
+        to: &Location,
+        if_absent: bool,
+        within: bool,
+        part: u64,
+        left: Option<Unfinished>,
+    ) -> Result<Sent> {
+        let (id, known) = if let Some(left) = left {
+            (left.upload_id, left.parts)
+        } else {
+            if if_absent && self.find(item, to).await?.is_some() {
+                return Err(taken(to));
+            }
+            (self.begin(item, to, part).await?, BTreeMap::new())
+        };
+        let sending = Sending { item, to, id, within };
+        let mut advanced = 0;
+        let result = self.send_parts(&sending, part, known, if_absent, &mut advanced).await;
+        match result {
+            Ok(etag) => Ok(Sent { etag, within, renamed: false }),
+            Err(err) => {
+                self.take_back(advanced);
+                self.clean_up(&sending, &err).await;
+                Err(err)
+            }
+        }
+    }
+
+    /// Begins an upload. Told to stop meanwhile, it waits a little for its id, so that it can be undone.
+    async fn begin(&self, item: &Item, to: &Location, part: u64) -> Result<String> {
+        let (target, meta) = (&item.root.target, self.meta(item, to).await?);
+        let mut create = std::pin::pin!(self.again(|| target.create_upload(to.key(), &meta)));
+        if let Ok(created) = self.race(async { Ok(create.as_mut().await) }).await {
+            let id = created?;
+            self.record.begun(item, to, &id, part);
+            return Ok(id);
+        }
+        if let Ok(Ok(id)) = tokio::time::timeout(CLEAN_UP, create).await {
+            self.abort(target, to.key(), &id).await;
+        }
+        Err(Error::cancelled())
+    }
+
+    async fn send_parts(
+        &self,
+        sending: &Sending<'_>,
+        part: u64,
+        mut known: BTreeMap<u32, String>,
+        if_absent: bool,
+        advanced: &mut u64,
+    ) -> Result<String> {
+        let (item, to, target) = (sending.item, sending.to, &sending.item.root.target);
+        let size = item.size();
+        let count = size.div_ceil(part).max(1) as u32;
+        let range = |number: u32| {
+            let start = u64::from(number - 1) * part;
+            start..(start + part).min(size)
+        };
+        let mut advance = |bytes: u64| {
+            self.control.advance(bytes);
+            *advanced += bytes;
+        };
+        advance(known.keys().filter(|n| **n <= count).map(|n| range(*n).end - range(*n).start).sum());
+        let mut waiting = (1..=count).filter(|n| !known.contains_key(n)).collect::<Vec<_>>().into_iter();
+        let mut running = FuturesUnordered::new();
+        loop {
+            self.tell_part(known.len() as u32, count);
+            let next = waiting.by_ref().take(WAITING - running.len());
+            running.extend(next.map(|n| async move { (n, self.send_part(sending, n, range(n)).await) }));
+            let Some((number, sent)) = running.next().await else { break };
+            let etag = match sent {
+                Ok(etag) => etag,
+                Err(err) => {
+                    // What is being written to the disk cannot be taken back by dropping it.
+                    while to.to_path().is_some() && running.next().await.is_some() {}
+                    return Err(err);
+                }
+            };
+            let bytes = range(number).end - range(number).start;
+            self.record.part(&sending.id, number, bytes, &etag);
+            known.insert(number, etag);
+            advance(bytes);
+        }
+        drop(running);
+        self.check_source(item, sending.within).await?;
+        let expected = whole_etag(&known);
+        let parts: Vec<(u32, String)> = known.into_iter().collect();
+        let complete = || target.complete_upload(to.key(), &sending.id, &parts, if_absent);
+        let completed =
+            if to.to_path().is_some() { self.again(complete).await } else { self.race(self.again(complete)).await };
+        match completed {
+            Ok(etag) => Ok(etag),
+            // A former attempt, or a request that was not answered, has completed it: then it is to be what its
+            // parts make.
+            Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Exists) => {
+                let found = self.find(item, to).await?.and_then(|stat| stat.etag);
+                match (found, expected) {
+                    (Some(etag), Some(expected)) if etag.trim_matches('"') == expected => Ok(etag),
+                    _ => Err(err),
+                }
+            }
+            Err(err) => Err(err),
+        }
+    }
+
+    fn tell_part(&self, done: u32, count: u32) {
+        if self.single {
+            self.control.step(format!("part {} of {count}", (done + 1).min(count)));
+        }
+    }
+
+    /// A server may copy parts without looking whether the object is still the same.
+    async fn check_source(&self, item: &Item, within: bool) -> Result<()> {
+        if !within {
+            return self.check_unpinned(item).await;
+        }
+        let now = self.race(self.again(|| Box::pin(item.root.source.stat(&item.from)))).await?;
+        if now.etag.as_deref() == item.etag() && now.size == item.size() { Ok(()) } else { Err(changed(item)) }
+    }
+
+    async fn send_part(&self, sending: &Sending<'_>, number: u32, range: Range<u64>) -> Result<String> {
+        let Sending { item, to, id, within } = sending;
+        let (root, bytes) = (&item.root, range.end - range.start);
+        if *within {
+            let place = self.place().await?;
+            let copy = || root.target.copy_part(&root.source, item.pinned(), range.clone(), to.key(), id, number);
+            let sent = self.race(self.again(copy)).await;
+            Self::leave(place, &sent, bytes);
+            return sent;
+        }
+        let memory = u32::try_from(bytes.div_ceil(MIB)).unwrap_or(u32::MAX).clamp(1, MEMORY_MIB as u32);
+        let _memory = self.race(async { Ok(self.memory.acquire_many(memory).await) }).await?;
+        let place = self.place().await?;
+        let sent = self.read_and_put_part(sending, number, range).await;
+        Self::leave(place, &sent, bytes);
+        sent
+    }
+
+    async fn read_and_put_part(&self, sending: &Sending<'_>, number: u32, range: Range<u64>) -> Result<String> {
+        let Sending { item, to, id, .. } = sending;
+        let (source, target) = (&item.root.source, &item.root.target);
+        let body = self.race(self.again(|| source.read_pinned(item.pinned(), range.clone()))).await?;
+        let put = || target.put_part(to.key(), id, number, body.clone());
+        if to.to_path().is_some() {
+            return self.again(put).await;
+        }
+        let etag = self.race(self.again(put)).await?;
+        // The MD5 went along with the bytes, and the server has checked it. An ETag that is another sum is none.
+        if to.scheme() == Scheme::S3 && md5_of(&etag) != Some(digest(&body).await) {
+            self.note_once("the server's ETags are not MD5 sums: it is not proved by them".to_owned());
+        }
+        Ok(etag)
+    }
+
+    /// Aborts an upload that did not succeed, unless the server is out of reach and the parts are known to who
+    /// retries.
+    async fn clean_up(&self, sending: &Sending<'_>, err: &Error) {
+        let stopper = *self.stopped_by.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let why = match (err.kind(), stopper) {
+            (Kind::Cancelled, Some(stopper)) if !self.control.is_cancelled() => stopper,
+            (kind, _) => kind,
+        };
+        if is_passing(why) && self.record.is_recorded() {
+            self.note_once("what was copied is kept on the server: retry this job to go on".to_owned());
+            return;
+        }
+        self.abort(&sending.item.root.target, sending.to.key(), &sending.id).await;
+    }
+
+    /// Aborts an upload, and says so where that fails. A part that was on its way can make it fail at first.
+    pub(super) async fn abort(&self, handle: &StoreHandle, key: &str, id: &str) {
+        let persist = async {
+            let mut pause = Duration::from_millis(50);
+            loop {
+                match handle.abort_upload(key, id).await {
+                    Err(err) if is_passing(err.kind()) && pause < Duration::from_secs(2) => {
+                        tokio::time::sleep(pause).await;
+                        pause *= 2;
+                    }
+                    other => return other,
+                }
+            }
+        };
+        let why = match tokio::time::timeout(CLEAN_UP, persist).await {
+            Ok(Ok(())) => return self.record.aborted(id),
+            Ok(Err(err)) => err.to_string(),
+            Err(_) => "it took too long".to_owned(),
+        };
+        self.control.note(format!("the unfinished upload {id} could not be removed: {why}"));
+    }
+}
+
+/// The smallest part with which an object of this size has at most 10,000.
+fn least_of(size: u64) -> u64 {
+    size.div_ceil(10_000).div_ceil(MIB) * MIB
+}
