@@ -22,6 +22,7 @@ mod preview;
 mod prune;
 mod rows;
 mod stat;
+mod sync;
 mod tui;
 mod work;
 
@@ -140,6 +141,8 @@ pub enum Verb {
     Mv(copy::Copy),
     /// Delete objects, prefixes and folders
     Rm(prune::Rm),
+    /// Make one place like another: copy what is new or differs
+    Sync(sync::Options),
     /// Uploads in parts that nobody completed: list them, abort them
     #[command(subcommand)]
     Uploads(prune::Uploads),
@@ -228,6 +231,7 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         Verb::Cp(args) => copy::run(stores, args, false, global.json).await,
         Verb::Mv(args) => copy::run(stores, args, true, global.json).await,
         Verb::Rm(args) => prune::rm(stores, args, global.json).await,
+        Verb::Sync(args) => sync::run(stores, args, global.json).await,
         Verb::Uploads(verb) => prune::uploads(stores, verb, global.json).await,
         Verb::Convert(args) => work::convert(stores, args, global.json).await,
         Verb::Bench(verb) => work::bench(stores, verb, global.json).await,

@@ -237,6 +237,13 @@ pub enum Open {
         /// Whether they are moved.
         moves: bool,
     },
+    /// The form for making one place like another.
+    SyncForm {
+        /// What is read.
+        source: Location,
+        /// What another tab shows, which is proposed.
+        other: Option<Location>,
+    },
     /// Uploads in parts below a prefix that nobody completed.
     Uploads(Location),
     /// The question before something goes for good.

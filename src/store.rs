@@ -14,6 +14,7 @@
 //! | `errors` | sentences |
 //! | `listing`, `upload` | pages; puts and parts |
 //! | `copy` | copies within a server, reads and deletions of what must still be the same |
+//! | `ordered` | listings in the order of names, to be compared |
 //! | `prune` | deleting many, uploads that nobody completed |
 //! | `facts` | versions, changes to what is kept beside the bytes, facts of buckets |
 
@@ -48,6 +49,7 @@ mod local;
 mod log;
 mod memory;
 mod metered;
+mod ordered;
 mod other;
 mod places;
 mod profiles;

@@ -6,13 +6,16 @@
 
 mod copy;
 mod delete;
+mod digest;
 mod exists;
 mod media;
 mod orphans;
 mod pace;
 mod parts;
+mod plan;
 mod resume;
 mod source;
+mod sync;
 mod upload;
 
 pub use copy::{CopyRecord, CopyReport, CopySpec, copy};
@@ -21,6 +24,8 @@ pub use exists::{Conflicts, IfExists, Verdict, taken};
 pub use media::content_type;
 pub use orphans::{AbortSpec, Claims, Orphan, abort_uploads, is_older, parse_age, unfinished};
 pub use pace::{Pace, Place};
+pub use plan::{Compare, Planner, Step, SyncSpec, Verb};
 pub use resume::Resume;
 pub use source::Source;
+pub use sync::{Past, Synced, count_extras, sync};
 pub use upload::{UploadSpec, Uploaded, upload};

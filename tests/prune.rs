@@ -270,5 +270,142 @@ fn unfinished_uploads_are_listed_and_aborted() {
     program
         .run(&["--read-only", "uploads", "abort", &bucket.at(""), "--upload-id", &ids[4]])
         .refused(4, &["read-only"]);
-    program.run(&["uploads", "ls", "/tmp"]).refused(2, &["keeps no list of uploads"]);
+    program.run(&["uploads", "ls", "/tmp"]).refused(1, &["keeps no list of uploads"]);
+
+    // More than a page of them.
+    runtime.block_on(async {
+        let handle = stores.open(&root, stores.meter()).await.expect("opens");
+        let begun = futures::stream::iter(0..1_010).map(|i| {
+            let handle = &handle;
+            async move { handle.create_upload(&format!("many/{:02} %41+/x", i % 50), &UploadMeta::default()).await }
+        });
+        begun.buffer_unordered(16).try_for_each(|_| async { Ok(()) }).await.expect("begins");
+    });
+    let many = program.run(&["uploads", "ls", "--json", &bucket.at("many/")]).ok().json();
+    let ids: BTreeSet<&str> = many.iter().filter_map(|u| u["upload_id"].as_str()).collect();
+    assert_eq!((many.len(), ids.len()), (1_010, 1_010));
+    program.run(&["uploads", "abort", &bucket.at("many/"), "--older-than", "0s", "--count", "1010"]).ok();
+    assert_eq!(listed("").len(), 1);
+}
+
+/// A plan as the command prints it: what is done with which name, but for what is the same.
+fn plan(program: &Program, args: &[&str]) -> Vec<(String, String)> {
+    let run = program.run(&[&["sync", "--dry-run", "--json"], args].concat()).ok();
+    let steps = run.json().into_iter().filter(|step| step["do"].is_string() && step["do"] != "same");
+    steps.map(|s| (s["do"].as_str().expect("a verb").into(), s["name"].as_str().expect("a name").into())).collect()
+}
+
+fn steps(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(verb, name)| ((*verb).to_owned(), (*name).to_owned())).collect()
+}
+
+/// How often each was done.
+fn done(run: &cli::Run) -> [u64; 4] {
+    let end = run.json().pop().expect("an end");
+    assert_eq!(end["state"], "done", "{end}");
+    ["copy", "update", "delete", "same"].map(|verb| end["data"][verb]["objects"].as_u64().unwrap_or(0))
+}
+
+#[test]
+fn a_folder_is_synced_to_a_bucket_and_back() {
+    let Some(ceph) = Ceph::find() else { return };
+    let (bucket, program) = (Bucket::new(&ceph), program(&ceph));
+    for (name, bytes) in [("set/a.txt", "one"), ("set/a/b", "two"), ("set/deep/er/ä b", "three"), ("set/x.tmp", "no")]
+    {
+        program.write(name, bytes);
+    }
+    let set = format!("{}/", program.folder("set").to_string_lossy());
+    let there = bucket.at("copy/");
+    bucket.put("copyright", "stays");
+    let args = [set.as_str(), there.as_str(), "--exclude", "*.tmp"];
+    let all = steps(&[("copy", "a.txt"), ("copy", "a/b"), ("copy", "deep/er/ä b")]);
+    assert_eq!(plan(&program, &args), all);
+    assert_eq!(bucket.keys(), ["copyright"], "a dry run changes nothing");
+    let sync = |args: &[&str]| program.run(&[&["sync", "--json"], args].concat());
+    assert_eq!(done(&sync(&args).ok()), [3, 0, 0, 0]);
+    assert_eq!(done(&sync(&args).ok()), [0, 0, 0, 3], "the second run copies nothing");
+    assert_eq!(bucket.get("copy/deep/er/ä b").as_deref(), Some(&b"three"[..]));
+
+    // Touched, and not changed: its checksum tells.
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(100);
+    let touch =
+        |name: &str, at| std::fs::File::open(program.folder(name)).and_then(|f| f.set_modified(at)).expect("touches");
+    touch("set/a/b", later);
+    assert_eq!(plan(&program, &args), []);
+    // Changed without another size, and made to look old: only reading tells.
+    program.write("set/a.txt", "eno");
+    touch("set/a.txt", std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000));
+    assert_eq!(plan(&program, &args), []);
+    assert_eq!(plan(&program, &[&args[..], &["--checksum"]].concat()), steps(&[("update", "a.txt")]));
+    touch("set/a.txt", later);
+    assert_eq!(plan(&program, &[&args[..], &["--size-only"]].concat()), []);
+    program.write("set/new", "four");
+    std::fs::remove_file(program.folder("set/a/b")).expect("removes");
+    bucket.put("copy/kept.tmp", "excluded at both sides");
+    let more = steps(&[("update", "a.txt"), ("copy", "new")]);
+    assert_eq!(plan(&program, &args), more);
+    let args = [&args[..], &["--delete"]].concat();
+    let mut with = more;
+    with.insert(1, ("delete".into(), "a/b".into()));
+    assert_eq!(plan(&program, &args), with);
+    sync(&args).refused(2, &["1 object", "--count 1"]);
+    sync(&[&args[..], &["--count", "2"]].concat()).refused(1, &["1 object would be deleted", "nothing was done"]);
+    assert!(bucket.get("copy/a/b").is_some() && bucket.get("copy/new").is_none());
+    program.run(&[&["--read-only", "sync"], &args[..], &["--yes"]].concat()).refused(4, &["read-only"]);
+    assert_eq!(done(&sync(&[&args[..], &["--count", "1"]].concat()).ok()), [1, 1, 1, 1]);
+    assert_eq!(bucket.keys(), ["copy/a.txt", "copy/deep/er/ä b", "copy/kept.tmp", "copy/new", "copyright"]);
+
+    // And back, into another folder.
+    let back = format!("{}/", program.folder("back").to_string_lossy());
+    std::fs::create_dir_all(&back).expect("a folder");
+    bucket.put("copy/../out", "must not leave the folder");
+    let args = [there.as_str(), back.as_str()];
+    let run = sync(&args).ok();
+    assert_eq!(done(&run), [4, 0, 0, 0]);
+    assert!(!program.folder("out").exists());
+    let read = |name: &str| std::fs::read_to_string(program.folder(name)).expect(name);
+    assert_eq!((read("back/a.txt"), read("back/deep/er/ä b")), ("eno".into(), "three".into()));
+    assert_eq!(done(&sync(&args).ok()), [0, 0, 0, 4]);
+    bucket.put("copy/a.txt", "changed there");
+    program.write("back/extra", "goes");
+    assert_eq!(done(&sync(&[&args[..], &["--delete", "--yes"]].concat()).ok()), [0, 1, 1, 3]);
+    assert_eq!((read("back/a.txt"), program.folder("back/extra").exists()), ("changed there".into(), false));
+
+    // Between buckets.
+    let other = bucket.at("other/");
+    let args = [there.as_str(), other.as_str(), "--include", "a*", "--include", "deep"];
+    assert_eq!(done(&sync(&args).ok()), [2, 0, 0, 0]);
+    assert_eq!(done(&sync(&args).ok()), [0, 0, 0, 2]);
+    assert_eq!(bucket.get("other/a.txt").as_deref(), Some(&b"changed there"[..]));
+    program.run(&["sync", &there, &bucket.at("copy/deep/")]).refused(2, &["overlap"]);
+    program.run(&["sync", "/no/such/folder", &there, "--delete", "--yes"]).refused(3, &["no folder"]);
+    program.keeps_secrets();
+}
+
+#[test]
+fn folders_are_synced_and_a_killed_sync_goes_on() {
+    let Some(ceph) = Ceph::find() else { return };
+    let (bucket, program) = (Bucket::new(&ceph), program(&ceph));
+    let block: Vec<u8> = (0..=250).cycle().take(100_003).collect();
+    let big = block.repeat(600);
+    for i in 0..40 {
+        program.write(&format!("set/{i:03}"), &big[i..5_000 + i]);
+    }
+    program.write("set/999 large", &big);
+    let set = program.folder("set").to_string_lossy().into_owned();
+    let there = bucket.at("s/");
+    let mut run = program.start(&["--concurrency", "1", "sync", &set, &there]);
+    until("something is there", || !bucket.keys().is_empty());
+    run.kill();
+    drop(run);
+    let jobs = program.run(&["jobs", "ls", "--json"]).ok().json();
+    let job = jobs.iter().find(|job| job["kind"] == "sync").expect("the job");
+    program.run(&["jobs", "resume", job["job"].as_str().expect("an id"), "--json"]).ok();
+    assert_eq!((bucket.keys().len(), bucket.uploads().len()), (41, 0));
+    assert!(bucket.get("s/999 large").expect("it is there") == big, "byte for byte");
+    assert_eq!(plan(&program, &[&set, &there, "--checksum"]), [], "parts are told by their sums");
+    let copy = program.folder("copy").to_string_lossy().into_owned();
+    let run = program.run(&["sync", "--json", &set, &copy]).ok();
+    assert_eq!(done(&run), [41, 0, 0, 0]);
+    assert_eq!(plan(&program, &[&set, &copy, "--checksum"]), []);
 }

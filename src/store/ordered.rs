@@ -27,7 +27,9 @@ impl StoreHandle {
         match &self.backend {
             Backend::Local => walk(PathBuf::from(base.key())),
             Backend::S3(_) => checked(self.list_all(&base).map(|page| Ok(page?.into_block())).boxed()),
-            Backend::Memory(_) | Backend::Other => sorted(self.list_all(&base).map(|page| Ok(page?.into_block())).boxed()),
+            Backend::Memory(_) | Backend::Other => {
+                sorted(self.list_all(&base).map(|page| Ok(page?.into_block())).boxed())
+            }
         }
     }
 }
@@ -43,7 +45,9 @@ fn checked(pages: BoxStream<'static, Result<Block>>) -> BoxStream<'static, Resul
             }
             if *row.name() < *last {
                 let why = format!("the server lists {:?} after {last:?}, out of order", row.name());
-                return Err(Error::invalid(why).with_hint("it cannot be compared by listings; this is a mistake of the server"));
+                return Err(
+                    Error::invalid(why).with_hint("it cannot be compared by listings; this is a mistake of the server")
+                );
             }
             last.clear();
             last.push_str(row.name());

@@ -114,6 +114,11 @@ impl Gone {
         gone
     }
 
+    /// What former attempts deleted.
+    pub(super) fn before(&self) -> Tally {
+        self.before
+    }
+
     fn record(&self, event: &str, tally: Tally) {
         if let Some(record) = &self.record {
             record(json!({ "event": event, "objects": tally.objects, "bytes": tally.bytes }));
@@ -419,6 +424,15 @@ struct Answer {
     failed: Vec<Error>,
     /// The request itself failed.
     broken: Option<Error>,
+}
+
+/// Deletes a batch, and records it; all of it or an error.
+pub(super) async fn batch(handle: &StoreHandle, victims: Vec<Victim>, control: &Control, gone: &Gone) -> Result<Tally> {
+    let answer = batch_of(handle, victims, control).await;
+    if answer.deleted != Tally::default() {
+        gone.record("deleted", answer.deleted);
+    }
+    answer.broken.or(answer.failed.into_iter().next()).map_or(Ok(answer.deleted), Err)
 }
 
 /// Deletes a batch; what failed is tried again, and only that.

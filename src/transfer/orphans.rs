@@ -52,7 +52,7 @@ impl Claims {
         let text = |event: &Value, name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
         let mut begun: Vec<(String, Option<String>)> = Vec::new();
         for event in events {
-            let (id, location) = (text(event, "upload_id"), text(event, "location"));
+            let (id, location) = (text(event, "upload_id"), text(event, "location").or_else(|| text(event, "to")));
             match (text(event, "event").as_deref(), id) {
                 (Some("aborted" | "completed"), Some(id)) => begun.retain(|(known, _)| *known != id),
                 (_, Some(id)) if !begun.iter().any(|(known, _)| *known == id) => begun.push((id, location)),

@@ -131,6 +131,17 @@ impl Browse {
         Flow::Done
     }
 
+    /// The form for syncing the prefix under the cursor, or what is listed.
+    pub(super) fn sync(&self, cx: &mut Cx) -> Flow {
+        let row = self.pane.row().filter(|row| matches!(row.kind(), EntryKind::Prefix | EntryKind::Bucket));
+        let source = row.map_or_else(|| self.pane.location.clone(), |row| basket::location(&self.pane.location, &row));
+        if source.is_account() {
+            cx.toast("choose a bucket first");
+            return Flow::Done;
+        }
+        Flow::Open(Open::SyncForm { source, other: None })
+    }
+
     pub(super) fn is_writable(&self, cx: &Cx) -> bool {
         cx.is_writable(self.pane.location.store())
     }

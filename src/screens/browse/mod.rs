@@ -376,6 +376,7 @@ impl Screen for Browse {
                 return self.form(action, cx);
             }
             Action::Delete => return self.delete(cx),
+            Action::Sync => return self.sync(cx),
             Action::Uploads if !self.pane.location.is_account() => {
                 return Flow::Open(Open::Uploads(self.pane.location.clone()));
             }

@@ -21,6 +21,7 @@ use crate::du::Tally;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::jobs::{abort::Abort, delete::Delete};
+use crate::location::Scheme;
 use crate::screen::{Cx, Doom, Flow, Screen};
 use crate::store::Stores;
 use crate::task::{Control, Pending, Waker, poll_slot};
@@ -112,6 +113,11 @@ impl Sure {
         }
     }
 
+    fn is_on_disk(&self) -> bool {
+        let Doom::Delete(targets) = &self.doom else { return false };
+        targets.iter().any(|target| target.location.scheme() == Scheme::File)
+    }
+
     /// How many will go, once that is known.
     fn number(&self) -> Option<u64> {
         self.counted.as_ref()?.as_ref().ok().map(|tally| tally.objects)
@@ -119,7 +125,7 @@ impl Sure {
 
     /// Whether the number has to be typed.
     fn is_typed(&self) -> bool {
-        self.number() != Some(1) || self.versions
+        self.number().is_none_or(|n| n > 1) || self.versions
     }
 
     fn turn(&mut self, forward: bool) {
@@ -343,7 +349,8 @@ impl Screen for Sure {
         if let Some(result) = self.counting.as_mut().and_then(|(_, pending)| pending.take()) {
             self.counting = None;
             self.counted = Some(match result {
-                Ok(tally) if tally.objects == 0 => {
+                // Folders of the disk without a file in them are something.
+                Ok(tally) if tally.objects == 0 && !self.is_on_disk() => {
                     Err(Error::new(crate::error::Kind::NotFound, "there is nothing to delete"))
                 }
                 other => other,
