@@ -14,6 +14,7 @@ use chrono::Utc;
 use clap::{Args, Subcommand};
 use futures::stream::StreamExt as _;
 use serde_json::json;
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 /// How a number that is to be deleted is confirmed.
@@ -115,13 +116,13 @@ async fn question(stores: &Stores, spec: &DeleteSpec, found: &Survey, counted: c
     let first = spec.targets.first().map(|target| target.location.clone());
     let mut what = format!("{}, {}", objects(counted.objects), text::bytes(counted.bytes));
     if let [target] = spec.targets.as_slice() {
-        what.push_str(&format!(" at or below {}", target.location));
+        let _ = write!(what, " at or below {}", target.location);
     }
     for name in names.iter().take(5) {
-        what.push_str(&format!("\n  {}", text::clean(name)));
+        let _ = write!(what, "\n  {}", text::clean(name));
     }
     if counted.objects > 5 {
-        what.push_str(&format!("\n  … and {} more", text::count(counted.objects - 5)));
+        let _ = write!(what, "\n  … and {} more", text::count(counted.objects - 5));
     }
     if let Some(first) = first
         && let Ok(handle) = stores.open(&first, stores.meter()).await

@@ -59,7 +59,7 @@ pub(super) async fn run(stores: Stores, args: Options, json: bool) -> Result<()>
         confirmed: args.sure.count,
         exact: args.sure.count.is_some(),
         dry_run: args.dry_run,
-        ..SyncSpec::new(source, destination)
+        ..SyncSpec::new(&source, &destination)
     };
     if args.dry_run {
         return plan(&stores, &spec, json).await;

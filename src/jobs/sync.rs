@@ -96,7 +96,7 @@ mod tests {
             compare: Compare::SizeOnly,
             exclude: vec!["*.tmp".to_owned()],
             confirmed: Some(3),
-            ..SyncSpec::new(at("/data/set"), at("s3://p@b/set"))
+            ..SyncSpec::new(&at("/data/set"), &at("s3://p@b/set"))
         };
         let job = Sync::new(spec);
         assert_eq!(job.title(), "sync set → set");

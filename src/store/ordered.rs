@@ -67,7 +67,9 @@ fn sorted(mut pages: BoxStream<'static, Result<Block>>) -> BoxStream<'static, Re
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_by(|a, b| all.row(*a).name().cmp(all.row(*b).name()));
         let mut block = Block::default();
-        order.into_iter().for_each(|at| block.push_row(&all.row(at)));
+        for at in order {
+            block.push_row(&all.row(at));
+        }
         Ok(block)
     })
     .boxed()

@@ -15,7 +15,7 @@ use std::path::Path;
 const MIB: u64 = 1 << 20;
 /// Bytes read at once.
 const CHUNK: usize = 1 << 20;
-/// Parts of boto3, aws, rclone, s5cmd, s3cmd, MinIO and others, in MiB.
+/// Parts of boto3, aws, rclone, s5cmd, s3cmd and others, in MiB.
 const SIZES: [u64; 18] = [5, 8, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 200, 250, 256, 500, 512, 1024];
 
 /// An `ETag` that is made of MD5 sums.

@@ -72,7 +72,7 @@ pub struct SyncSpec {
 
 impl SyncSpec {
     /// A sync that deletes nothing.
-    pub fn new(source: Location, destination: Location) -> Self {
+    pub fn new(source: &Location, destination: &Location) -> Self {
         Self {
             source: source.as_container(),
             destination: destination.as_container(),
@@ -418,7 +418,7 @@ mod tests {
     fn rules(include: &[&str], exclude: &[&str]) -> Rules {
         let at = |text: &str| Location::parse(text).expect(text);
         let owned = |all: &[&str]| all.iter().map(|&text| text.to_owned()).collect();
-        let spec = SyncSpec::new(at("memory:///a"), at("memory:///b"));
+        let spec = SyncSpec::new(&at("memory:///a"), &at("memory:///b"));
         Rules::of(&SyncSpec { include: owned(include), exclude: owned(exclude), ..spec }).expect("patterns")
     }
 
@@ -454,9 +454,13 @@ mod tests {
         for (from, to) in
             [("s3://b/a/", "s3://b/a"), ("s3://b/", "s3://b/a/"), ("s3://b/a/", "s3://b"), ("s3://", "s3://b")]
         {
-            assert_eq!(SyncSpec::new(at(from), at(to)).check().map_err(|e| e.kind()), Err(Kind::Usage), "{from} {to}");
+            assert_eq!(
+                SyncSpec::new(&at(from), &at(to)).check().map_err(|e| e.kind()),
+                Err(Kind::Usage),
+                "{from} {to}"
+            );
         }
-        SyncSpec::new(at("s3://b/a"), at("s3://b/ab")).check().expect("beside each other");
-        SyncSpec::new(at("s3://p@b/a"), at("s3://q@b/a")).check().expect("two accounts");
+        SyncSpec::new(&at("s3://b/a"), &at("s3://b/ab")).check().expect("beside each other");
+        SyncSpec::new(&at("s3://p@b/a"), &at("s3://q@b/a")).check().expect("two accounts");
     }
 }

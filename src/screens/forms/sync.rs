@@ -78,7 +78,7 @@ impl Plan for SyncPlan {
             exclude,
             confirmed,
             dry_run,
-            ..SyncSpec::new(source?, destination?)
+            ..SyncSpec::new(&source?, &destination?)
         };
         if let Err(err) = spec.check() {
             let field = if err.to_string().contains("no folder") { "source" } else { "destination" };

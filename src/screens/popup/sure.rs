@@ -48,6 +48,7 @@ enum Focus {
 }
 
 /// The popup.
+#[expect(clippy::struct_excessive_bools, reason = "they have nothing to do with each other")]
 pub(in crate::screens) struct Sure {
     doom: Doom,
     versions: bool,
