@@ -117,6 +117,11 @@ actions! {
     Upload, "upload", "Upload files with metadata";
     CopyTo, "copy-to", "Copy what is selected, or under the cursor, to another place";
     MoveTo, "move-to", "Move what is selected, or under the cursor, to another place";
+    Delete, "delete", "Delete what is selected or under the cursor, after a question";
+    Sync, "sync", "Make one place like another: copy what is new or changed";
+    Uploads, "uploads", "Unfinished uploads of the bucket, which are paid for and not listed";
+    AbortUpload, "abort-upload", "Abort the uploads selected, or the one under the cursor";
+    AbortOld, "abort-old", "Abort all uploads that are older than some days";
     Convert, "convert", "Convert to another format";
     Benchmark, "benchmark", "Benchmark formats and storages";
 

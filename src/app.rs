@@ -281,7 +281,7 @@ impl App {
     }
 
     fn open(&mut self, mut open: Open) {
-        if let Open::CopyForm { other, .. } = &mut open {
+        if let Open::CopyForm { other, .. } | Open::SyncForm { other, .. } = &mut open {
             *other = self.other_place();
         }
         note_opened(&open, &mut self.cx);

@@ -21,8 +21,10 @@ mod places;
 mod presign;
 mod preview;
 mod progress;
+mod prune;
 mod rows;
 mod stat;
+mod sync;
 mod tui;
 mod work;
 
@@ -142,6 +144,13 @@ pub enum Verb {
     Cp(copy::Copy),
     /// Move them: copy, compare, then delete the source
     Mv(copy::Copy),
+    /// Delete objects, prefixes and folders
+    Rm(prune::Rm),
+    /// Make one place like another: copy what is new or differs
+    Sync(sync::Options),
+    /// Uploads in parts that nobody completed: list them, abort them
+    #[command(subcommand)]
+    Uploads(prune::Uploads),
     /// Convert a table to GeoParquet
     Convert(work::Convert),
     /// Benchmark random patch reads of formats and storages
@@ -256,6 +265,9 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         Verb::Put(args) => work::put(stores, args, global.json).await,
         Verb::Cp(args) => copy::run(stores, args, false, global.json).await,
         Verb::Mv(args) => copy::run(stores, args, true, global.json).await,
+        Verb::Rm(args) => prune::rm(stores, args, global.json).await,
+        Verb::Sync(args) => sync::run(stores, args, global.json).await,
+        Verb::Uploads(verb) => prune::uploads(stores, verb, global.json).await,
         Verb::Convert(args) => work::convert(stores, args, global.json).await,
         Verb::Bench(verb) => work::bench(stores, verb, global.json).await,
         Verb::Jobs(verb) => jobs::manage(stores, verb, limits.jobs, global.json).await,

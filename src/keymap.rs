@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn overrides_replace_a_line_and_conflicts_are_named() {
-        let keymap = Keymap::with_overrides("[browse]\nupload = [\"U\"]").expect("fits");
+        let keymap = Keymap::with_overrides("[browse]\nupload = [\"E\"]").expect("fits");
         assert_eq!(keymap.find(&["browse"], &typed("u")), Found::Nothing);
         let err = Keymap::with_overrides("[browse]\nupload = [\"c\"]").expect_err("c converts");
         assert_eq!(err.to_string(), "keymap.toml, line 2: [browse] `c` is both convert and upload");

@@ -15,6 +15,7 @@ use crate::store::Stores;
 use crate::task::Waker;
 use crate::terminal::Gallery;
 use crate::theme::Theme;
+use crate::transfer::{AbortSpec, Target as Doomed};
 use crate::widgets::input::Edit;
 use futures::StreamExt as _;
 use ratatui::Frame;
@@ -214,6 +215,14 @@ pub enum Flow {
     Quit,
 }
 
+/// What is about to go, and has to be confirmed.
+pub enum Doom {
+    /// Objects, prefixes, folders.
+    Delete(Vec<Doomed>),
+    /// Unfinished uploads; so many of them a job may still go on with.
+    Abort(AbortSpec, usize),
+}
+
 /// What can be opened. A new screen: a variant here, an arm in [`crate::screens::open`].
 pub enum Open {
     /// The start screen.
@@ -246,6 +255,17 @@ pub enum Open {
         /// Whether they are moved.
         moves: bool,
     },
+    /// The form for making one place like another.
+    SyncForm {
+        /// What is read.
+        source: Location,
+        /// What another tab shows, which is proposed.
+        other: Option<Location>,
+    },
+    /// Uploads in parts below a prefix that nobody completed.
+    Uploads(Location),
+    /// The question before something goes for good.
+    Sure(Doom),
     /// The form for converting a thing.
     ConvertForm {
         /// What.

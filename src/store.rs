@@ -14,6 +14,8 @@
 //! | `errors` | sentences |
 //! | `listing`, `upload` | pages; puts and parts |
 //! | `copy` | copies within a server, reads and deletions of what must still be the same |
+//! | `ordered` | listings in the order of names, to be compared |
+//! | `prune` | deleting many, uploads that nobody completed |
 //! | `facts` | versions, changes to what is kept beside the bytes, facts of buckets |
 
 use crate::config::Place;
@@ -48,9 +50,11 @@ mod local;
 mod log;
 mod memory;
 mod metered;
+mod ordered;
 mod other;
 mod places;
 mod profiles;
+mod prune;
 mod rawkey;
 mod redact;
 mod s3;
@@ -66,6 +70,8 @@ pub use errors::cause;
 pub use facts::{Access, Aspect, Change, Fact, Grant, Told};
 pub use link::{Keyring, LONGEST_LINK, Link, Method, Reach, parse_expiry};
 pub use log::{Exchange, LogFile, LogWatch};
+pub(crate) use prune::refused;
+pub use prune::{BATCH, Held, Unfinished, Victim, is_precious};
 pub use redact::address as redacted;
 pub use upload::{CANNED_ACLS, Kept, PartSent, Sums, Taken, UploadMeta};
 

@@ -214,6 +214,18 @@ impl Control {
         }
     }
 
+    /// For a part of the work: paused, stopped, asked and counted with the whole, but with progress, step and
+    /// notes of its own.
+    #[must_use]
+    pub fn beneath(&self) -> Self {
+        Self { progress: Arc::default(), ..self.clone() }
+    }
+
+    /// Whether both report the same progress.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.progress, &other.progress)
+    }
+
     /// Has the work wait at its next [`Control::turn`].
     pub fn pause(&self) {
         self.paused.send_replace(true);

@@ -5,22 +5,31 @@
 //! the server says of the object.
 
 mod copy;
+mod delete;
 mod digest;
+mod etag;
 mod exists;
 mod media;
+mod orphans;
 mod pace;
 mod parts;
+mod plan;
 mod resume;
 mod send;
 mod source;
 mod standing;
+mod sync;
 mod upload;
 
 pub use copy::{CopyRecord, CopyReport, CopySpec, copy};
+pub use delete::{DeleteSpec, Deleted, Gone, Survey, Target, delete, keeps_versions, objects, survey};
 pub use digest::{Checksum, Proof};
 pub use exists::{Conflicts, IfExists, Verdict, taken};
 pub use media::content_type;
+pub use orphans::{AbortSpec, Claims, Orphan, abort_uploads, is_older, parse_age, unfinished};
 pub use pace::{Pace, Place};
+pub use plan::{Compare, Planner, Step, SyncSpec, Verb};
 pub use resume::Resume;
 pub use source::Source;
+pub use sync::{Past, Synced, count_extras, sync};
 pub use upload::{UploadSpec, Uploaded, upload};

@@ -54,7 +54,7 @@ impl Verb {
     }
 }
 
-fn engine(stores: Stores, waker: Waker) -> Result<Jobs> {
+pub(super) fn engine(stores: Stores, waker: Waker) -> Result<Jobs> {
     let jobs = Jobs::new(stores, Folders::find()?.state, waker).with_kinds(jobs::from_spec);
     Ok(if out::can_ask() { jobs.with_answers() } else { jobs })
 }

@@ -103,6 +103,27 @@ pub(super) fn progress(text: &str) {
     let _ = std::io::stderr().flush();
 }
 
+/// Waits for a count, and shows its total so far on a terminal.
+pub(super) async fn counting<T>(count: impl Future<Output = T>, now: impl Fn() -> crate::du::Tally) -> T {
+    let mut count = std::pin::pin!(count);
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(200));
+    let shown = is_progress_shown();
+    let found = loop {
+        tokio::select! {
+            found = &mut count => break found,
+            _ = tick.tick(), if shown => {
+                let tally = now();
+                let (objects, bytes) = (text::count(tally.objects), text::bytes(tally.bytes));
+                progress(&format!("counting: {objects} objects, {bytes}"));
+            }
+        }
+    };
+    if shown {
+        progress("");
+    }
+    found
+}
+
 /// A line on stderr.
 pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");

@@ -1,8 +1,11 @@
 //! The table of kinds of jobs. A new one: a file here and a line below.
 
+pub mod abort;
 pub mod bench;
 pub mod convert;
 pub mod copy;
+pub mod delete;
+pub mod sync;
 pub mod upload;
 
 use crate::error::{Error, Result};
@@ -21,6 +24,9 @@ pub struct Kind {
 pub const KINDS: &[Kind] = &[
     Kind { name: "upload", from_params: upload::Upload::from_params },
     Kind { name: "copy", from_params: copy::Copy::from_params },
+    Kind { name: "delete", from_params: delete::Delete::from_params },
+    Kind { name: "abort-uploads", from_params: abort::Abort::from_params },
+    Kind { name: "sync", from_params: sync::Sync::from_params },
     Kind { name: "bench", from_params: bench::from_params },
     Kind { name: "convert", from_params: convert::Convert::from_params },
 ];

@@ -16,6 +16,7 @@ mod log;
 mod places;
 mod popup;
 mod preview;
+mod uploads;
 
 /// The screen for what is to be opened.
 pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
@@ -38,6 +39,9 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Commands(commands) => Box::new(popup::Commands::open(&commands)),
         Open::Keys(contexts) => Box::new(popup::Keys::open(contexts, cx)),
         Open::Themes => Box::new(popup::Themes::open(cx)),
+        Open::Uploads(location) => Box::new(uploads::Uploads::open(&location, cx)),
+        Open::SyncForm { source, other } => Box::new(forms::SyncPlan::screen(&source, other.as_ref(), cx)),
+        Open::Sure(doom) => Box::new(popup::Sure::open(doom, cx)),
         Open::Log => Box::new(log::Log::open(cx)),
         Open::ConfirmQuit => Box::new(popup::ConfirmQuit::default()),
         Open::Interrupted => Box::new(popup::Interrupted::open(cx)),

@@ -12,6 +12,7 @@
 //! | `ask`, `bucket`, `rules`, `stat`, `versions` | facts, also where a server does not understand the question |
 //! | `copies` | copies between keys and buckets, whole and in parts; deletion of what is still the same |
 //! | `put` | bytes on their way there, with checksums; uploads that were left |
+//! | `prune` | deleting by the thousand; uploads that nobody completed |
 //! | `control`, `edit`, `blank` | everything else; keys of blanks, which the SDK would trim |
 
 use super::credentials::{Access, Again, Keys};
@@ -53,6 +54,7 @@ mod edit;
 pub(super) mod keys;
 mod lister;
 pub(super) mod pages;
+mod prune;
 mod put;
 mod rules;
 mod stat;

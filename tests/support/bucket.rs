@@ -40,6 +40,14 @@ impl Bucket {
         format!("s3://{}/{key}", self.name)
     }
 
+    /// Has it keep versions from now on.
+    pub fn keep_versions(&self) {
+        use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+        let wish = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let put = self.client.put_bucket_versioning().bucket(&self.name).versioning_configuration(wish);
+        self.runtime.block_on(put.send()).expect("keeps versions");
+    }
+
     /// Writes an object.
     pub fn put(&self, key: &str, bytes: impl Into<Vec<u8>>) {
         let put = self.client.put_object().bucket(&self.name).key(key).body(bytes.into().into());

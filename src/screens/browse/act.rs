@@ -5,8 +5,9 @@ use crate::action::Action;
 use crate::basket::{self, Change};
 use crate::entry::{EntryKind, More};
 use crate::location::{Location, Scheme};
-use crate::screen::{Cx, Flow, Open, Screen as _};
+use crate::screen::{Cx, Doom, Flow, Open, Screen as _};
 use crate::text;
+use crate::transfer::Target;
 
 /// Prefixes that are measured by one key.
 const MEASURED: usize = 2_000;
@@ -99,6 +100,48 @@ impl Browse {
         Flow::Open(Open::Facts(at))
     }
 
+    /// The question before what is selected, or under the cursor, is deleted. What is listed tells prefixes
+    /// from objects that are called like them.
+    pub(super) fn delete(&self, cx: &mut Cx) -> Flow {
+        let mut targets = Vec::new();
+        let mut other = None;
+        let mut add = |container: &Location, row: &crate::listing::Row<'_>| match row.kind() {
+            kind @ (EntryKind::Object | EntryKind::Prefix) => {
+                targets.push(Target { location: basket::location(container, row), below: kind == EntryKind::Prefix });
+            }
+            EntryKind::Bucket => other = Some("a bucket is emptied from within: open it first"),
+            _ => other = Some("only objects, prefixes and files are deleted"),
+        };
+        if cx.basket.is_empty() {
+            self.pane.row().iter().for_each(|row| add(&self.pane.location, row));
+        } else {
+            cx.basket.entries().take(GIVEN + 1).for_each(|(container, row)| add(container, &row));
+        }
+        if let Some(why) = other {
+            cx.toast(why);
+        } else if targets.len() > GIVEN {
+            cx.toast(format!("more than {} selected: select their folders instead", text::count(GIVEN as u64)));
+        } else if let Some(locked) = targets.iter().find(|t| !is_open(&t.location, cx)) {
+            let place = locked.location.with_key("").to_string();
+            let key = cx.keymap.label(self.contexts(), Action::ReadOnly);
+            cx.toast(format!("{} is read-only: {key} in its list allows writing", text::clean(&place)));
+        } else if !targets.is_empty() {
+            return Flow::Open(Open::Sure(Doom::Delete(targets)));
+        }
+        Flow::Done
+    }
+
+    /// The form for syncing the prefix under the cursor, or what is listed.
+    pub(super) fn sync(&self, cx: &mut Cx) -> Flow {
+        let row = self.pane.row().filter(|row| matches!(row.kind(), EntryKind::Prefix | EntryKind::Bucket));
+        let source = row.map_or_else(|| self.pane.location.clone(), |row| basket::location(&self.pane.location, &row));
+        if source.is_account() {
+            cx.toast("choose a bucket first");
+            return Flow::Done;
+        }
+        Flow::Open(Open::SyncForm { source, other: None })
+    }
+
     pub(super) fn is_writable(&self, cx: &Cx) -> bool {
         cx.is_writable(self.pane.location.store())
     }
@@ -188,6 +231,12 @@ impl Browse {
             _ => Flow::Open(Open::UploadForm { destination: here.as_container() }),
         }
     }
+}
+
+/// Whether a place may be written to. What lies on the local disk is its owner's.
+fn is_open(at: &Location, cx: &Cx) -> bool {
+    let ours = matches!(at.scheme(), Scheme::File | Scheme::Memory);
+    (ours && !cx.stores.options().read_only) || cx.is_writable(at.store())
 }
 
 /// Whether it may be a series of a benchmark: COGs, a Zarr, or a folder that may hold COGs.

@@ -375,6 +375,11 @@ impl Screen for Browse {
             Action::Upload | Action::Convert | Action::Benchmark | Action::CopyTo | Action::MoveTo => {
                 return self.form(action, cx);
             }
+            Action::Delete => return self.delete(cx),
+            Action::Sync => return self.sync(cx),
+            Action::Uploads if !self.pane.location.is_account() => {
+                return Flow::Open(Open::Uploads(self.pane.location.clone()));
+            }
             Action::ViewNext => self.look.next_view(),
             Action::Back => return self.peel(cx),
             _ => return Flow::Ignored,

@@ -6,12 +6,14 @@ mod convert;
 mod copy;
 mod local;
 mod place;
+mod sync;
 mod upload;
 
 pub use bench::BenchPlan;
 pub use convert::ConvertPlan;
 pub use copy::CopyPlan;
 pub(super) use place::PlaceForm;
+pub use sync::SyncPlan;
 pub use upload::UploadPlan;
 
 use crate::action::Action;
@@ -258,6 +260,9 @@ impl<P: Plan> FormScreen<P> {
 /// The field whose store a job would write to although it is locked, and the sentence about it. What
 /// lies on the local disk is its owner's.
 fn locked(spec: &JobSpec, cx: &Cx) -> Option<(&'static str, String)> {
+    if spec.params.get("dry_run") == Some(&true.into()) {
+        return None;
+    }
     let written = ["destination", "out"].into_iter().filter_map(|field| Some((field, spec.params.get(field)?)));
     // What is moved is deleted where it was; its form says so below its destination.
     let moved = spec.params.get("sources").filter(|_| spec.params.get("move") == Some(&true.into()));

@@ -22,6 +22,7 @@ mod keys;
 mod message;
 mod palette;
 mod plain;
+mod sure;
 mod themes;
 
 pub(super) use commands::Commands;
@@ -34,6 +35,7 @@ pub(super) use keys::Keys;
 pub(super) use message::Message;
 pub(super) use palette::Palette;
 pub(super) use plain::Plain;
+pub(super) use sure::Sure;
 pub(super) use themes::Themes;
 
 /// A framed box in the middle of `area`, at most so large; gives its inside.
