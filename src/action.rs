@@ -115,6 +115,7 @@ actions! {
     CheckPlace, "check-place", "Check the place: who am I, which buckets, round-trip time";
 
     Upload, "upload", "Upload files with metadata";
+    Download, "download", "Download what is selected, or under the cursor";
     Convert, "convert", "Convert to another format";
     Benchmark, "benchmark", "Benchmark formats and storages";
 

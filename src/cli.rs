@@ -13,6 +13,7 @@ use object_store::GetRange;
 use std::path::PathBuf;
 
 mod du;
+mod get;
 mod ls;
 mod out;
 mod places;
@@ -132,6 +133,8 @@ pub enum Verb {
     Preview(preview::Args),
     /// Upload files and folders with metadata
     Put(work::Put),
+    /// Download objects and all below prefixes into a folder
+    Get(get::Get),
     /// Convert a table to GeoParquet
     Convert(work::Convert),
     /// Benchmark random patch reads of formats and storages
@@ -214,6 +217,7 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         Verb::Presign(args) => presign::run(&stores, args, global.json).await,
         Verb::Preview(args) => preview::run(&stores, args, global.json).await,
         Verb::Put(args) => work::put(stores, args, global.json).await,
+        Verb::Get(args) => get::get(stores, args, global.json).await,
         Verb::Convert(args) => work::convert(stores, args, global.json).await,
         Verb::Bench(verb) => work::bench(stores, verb, global.json).await,
         Verb::Jobs(verb) => work::manage(stores, verb, global.json).await,

@@ -217,6 +217,11 @@ pub enum Open {
         /// Where to.
         destination: Location,
     },
+    /// The form for downloading objects and prefixes.
+    DownloadForm {
+        /// What.
+        sources: Vec<Location>,
+    },
     /// The form for converting a thing.
     ConvertForm {
         /// What.

@@ -4,6 +4,7 @@
 //! (or aborted) for a larger one, conditional where nothing may be replaced, and proved afterwards by what
 //! the server says of the object.
 
+mod download;
 mod exists;
 mod media;
 mod pace;
@@ -12,6 +13,7 @@ mod resume;
 mod source;
 mod upload;
 
+pub use download::{Check, DownloadSpec, Downloaded, Downloads, Refused, Trail, Why, download};
 pub use exists::{Conflicts, IfExists, Verdict, taken};
 pub use media::content_type;
 pub use pace::{Pace, Place};

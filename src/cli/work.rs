@@ -222,7 +222,7 @@ fn engine(stores: Stores, waker: Waker) -> Result<Jobs> {
 }
 
 /// Runs a job to its end, journalled as one of the screen is.
-async fn run(stores: Stores, job: Box<dyn Job>, json: bool) -> Result<()> {
+pub(super) async fn run(stores: Stores, job: Box<dyn Job>, json: bool) -> Result<()> {
     let waker = Waker::new();
     let jobs = engine(stores, waker.clone())?;
     let id = jobs.start(job)?;

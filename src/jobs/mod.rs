@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod convert;
+pub mod download;
 pub mod upload;
 
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ pub struct Kind {
 /// The kinds.
 pub const KINDS: &[Kind] = &[
     Kind { name: "upload", from_params: upload::Upload::from_params },
+    Kind { name: "download", from_params: download::Download::from_params },
     Kind { name: "bench", from_params: bench::from_params },
     Kind { name: "convert", from_params: convert::Convert::from_params },
 ];

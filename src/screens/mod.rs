@@ -42,6 +42,7 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::ConfirmQuit => Box::new(popup::ConfirmQuit::default()),
         Open::Jobs(at) => Box::new(jobs::JobsScreen::new(at, cx)),
         Open::UploadForm { destination } => Box::new(forms::UploadPlan::screen(&destination, cx)),
+        Open::DownloadForm { sources } => Box::new(forms::DownloadPlan::screen(sources, cx)),
         Open::ConvertForm { source } => Box::new(forms::ConvertPlan::screen(&source, cx)),
         Open::BenchForm { candidates } => Box::new(forms::BenchPlan::screen(&candidates, cx)),
         Open::PlaceTemplates => Box::new(places::Templates::open(cx)),

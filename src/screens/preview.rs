@@ -48,6 +48,7 @@ impl Screen for Preview {
             Action::Refresh => self.look.refresh(cx),
             Action::Leave | Action::Back => return Flow::Close,
             Action::Convert => return Flow::Open(Open::ConvertForm { source: self.probe.location.clone() }),
+            Action::Download => return Flow::Open(Open::DownloadForm { sources: vec![self.probe.location.clone()] }),
             Action::Yank => {
                 return Flow::Open(Open::CopyMenu {
                     locations: vec![self.probe.location.clone()],

@@ -372,7 +372,7 @@ impl Screen for Browse {
                 return Flow::Open(Open::Versions(self.pane.location.clone()));
             }
             Action::ReadOnly => self.toggle_read_only(cx),
-            Action::Upload | Action::Convert | Action::Benchmark => return self.form(action, cx),
+            Action::Upload | Action::Download | Action::Convert | Action::Benchmark => return self.form(action, cx),
             Action::ViewNext => self.look.next_view(),
             Action::Back => return self.peel(cx),
             _ => return Flow::Ignored,

@@ -3,12 +3,14 @@
 
 mod bench;
 mod convert;
+mod download;
 mod local;
 mod place;
 mod upload;
 
 pub use bench::BenchPlan;
 pub use convert::ConvertPlan;
+pub use download::DownloadPlan;
 pub(super) use place::PlaceForm;
 pub use upload::UploadPlan;
 
