@@ -8,6 +8,7 @@ use crate::text;
 use crate::transfer::{Check, DownloadSpec, Downloads, IfExists, Trail, download};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 /// Files that an outcome tells by name.
 const TOLD: usize = 1_000;
@@ -45,7 +46,8 @@ fn shown(source: &Location) -> String {
 
 /// Whether something secret was taken out of an address when it was written down.
 fn is_cut(source: &Location) -> bool {
-    matches!(source.scheme(), Scheme::Http | Scheme::Https) && source.key().split_once('?').is_some_and(|(_, query)| query.split('&').any(|part| part == "…"))
+    matches!(source.scheme(), Scheme::Http | Scheme::Https)
+        && source.key().split_once('?').is_some_and(|(_, query)| query.split('&').any(|part| part == "…"))
 }
 
 impl Job for Download {
@@ -121,7 +123,7 @@ fn outcome(done: &Downloads, took: std::time::Duration) -> Outcome {
     }
     for (n, what) in [(skipped, "left as they are"), (renamed, "renamed"), (done.refused.len(), "left out")] {
         if n > 0 {
-            summary.push_str(&format!("; {} {what}", text::count(n as u64)));
+            let _ = write!(summary, "; {} {what}", text::count(n as u64));
         }
     }
     let written = read().take(TOLD).map(|file| Location::file(&file.path)).collect();
@@ -130,7 +132,8 @@ fn outcome(done: &Downloads, took: std::time::Duration) -> Outcome {
         .take(TOLD)
         .map(|(file, why)| json!({ "location": shown(&file.location), "path": file.path, "why": why }))
         .collect();
-    let refused: Vec<Value> = done.refused.iter().take(TOLD).map(|one| json!({ "location": shown(&one.location), "why": one.why })).collect();
+    let refused: Vec<Value> =
+        done.refused.iter().take(TOLD).map(|one| json!({ "location": shown(&one.location), "why": one.why })).collect();
     let checked: serde_json::Map<String, Value> = checks
         .iter()
         .filter_map(|(check, n)| Some((serde_json::to_value(check).ok()?.as_str()?.to_owned(), json!(n))))

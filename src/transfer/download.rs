@@ -12,7 +12,7 @@
 //! | `target` | the folder: never through a link, never over something |
 //! | `small`, `large` | one request; ranges |
 //! | `read`, `sink` | one version of an object; where its bytes go |
-//! | `check`, `hash`, `lanes` | what proves that the bytes are right |
+//! | `check`, `prove`, `hash`, `lanes` | what proves that the bytes are right |
 //! | `trail` | what the journal keeps |
 
 use super::exists::{Conflicts, IfExists, Verdict};
@@ -40,6 +40,7 @@ mod lanes;
 mod large;
 mod names;
 mod plan;
+mod prove;
 mod read;
 mod sink;
 mod small;
@@ -122,7 +123,7 @@ pub async fn download(stores: &Stores, spec: &DownloadSpec, control: &Control, t
     control.step("listing what is there");
     let mut items = plan::expand(stores, &spec.sources, control).await?;
     let target = plan::open(plan::root(spec, &mut items)?, control).await?;
-    let (items, places, refused) = arranged(items, &target, trail, control).await?;
+    let (items, places, refused) = arranged(items, &target, trail, control)?;
     for one in refused.iter().take(100) {
         control.note(format!("{} is left out: {}", trail::address(&one.location), one.why));
     }
@@ -163,7 +164,7 @@ pub async fn download(stores: &Stores, spec: &DownloadSpec, control: &Control, t
     Ok(Downloads { files: done?, refused })
 }
 
-async fn arranged(
+fn arranged(
     items: Vec<Item>,
     target: &Arc<Target>,
     trail: &Trail,
@@ -258,7 +259,8 @@ impl Work<'_> {
                 return Err(Error::cancelled());
             }
             let is_one = n == 1 && total == 1;
-            let words = || format!("{} of {} files were not downloaded", text::count(n as u64), text::count(total as u64));
+            let words =
+                || format!("{} of {} files were not downloaded", text::count(n as u64), text::count(total as u64));
             return Err(if is_one { err } else { err.context(words()) });
         }
         done.sort_by_key(|(index, _)| *index);
@@ -412,7 +414,7 @@ impl Work<'_> {
             if left.is_some_and(|temp| target.look(&beside(&path, &temp)).is_ok_and(|found| found.is_some())) {
                 return Ok(None);
             }
-            large::compare(&target.read(&path)?, size, &proof, &control)
+            prove::compare(&target.read(&path)?, size, &proof, &control)
         })
         .await
     }
@@ -436,7 +438,9 @@ impl Work<'_> {
             self.trail.dropped(temp);
         }
         let remove = move || {
-            hidden.iter().for_each(|(temp, path)| target.remove_hidden(path, temp));
+            for (temp, path) in &hidden {
+                target.remove_hidden(path, temp);
+            }
             for path in again {
                 target.remove_hidden(&path, &names::temporary(path.rsplit('/').next().unwrap_or_default(), &run));
             }

@@ -81,7 +81,10 @@ impl Plan for DownloadPlan {
         if typed.is_empty() {
             form.set_error("destination", "a folder is needed: ./ is this one");
         } else if typed.contains("://") {
-            form.set_error("destination", "a folder of this computer; copying to another store is a command of its own");
+            form.set_error(
+                "destination",
+                "a folder of this computer; copying to another store is a command of its own",
+            );
         }
         if form.focus_error() {
             return None;

@@ -162,7 +162,8 @@ mod tests {
         let md5 = "\"5d41402abc4b2a76b9719d911017c592\"";
         assert!(matches!(Proof::of_etag(Some(md5)), Proof::Md5(sum) if sum[..2] == [0x5d, 0x41]));
         assert!(matches!(Proof::of_etag(Some("5d41402abc4b2a76b9719d911017c592-38")), Proof::Parts(_, 38)));
-        for other in ["\"abc\"", "W/\"5d41402abc4b2a76b9719d911017c592\"", "\"5d41402abc4b2a76b9719d911017c592-0\"", ""] {
+        for other in ["\"abc\"", "W/\"5d41402abc4b2a76b9719d911017c592\"", "\"5d41402abc4b2a76b9719d911017c592-0\"", ""]
+        {
             assert_eq!(Proof::of_etag(Some(other)), Proof::None, "{other}");
         }
         let mut detail = Detail { encryption: Some("aws:kms".into()), ..Detail::default() };

@@ -113,11 +113,7 @@ pub(super) fn whole(file: &File, size: u64, wait: impl Fn(Range<u64>) -> Result<
 }
 
 /// The MD5 of the MD5s of parts. Blocks.
-pub(super) fn of_parts(
-    file: &File,
-    parts: &[Range<u64>],
-    wait: impl Fn(Range<u64>) -> Result<()>,
-) -> Result<[u8; 16]> {
+pub(super) fn of_parts(file: &File, parts: &[Range<u64>], wait: impl Fn(Range<u64>) -> Result<()>) -> Result<[u8; 16]> {
     let mut all = Md5::new();
     for group in parts.chunks(lanes::LANES) {
         wait(group[0].start..group[group.len() - 1].end)?;
@@ -140,10 +136,8 @@ mod tests {
         file.write_all(&body).expect("writes");
         let (file, size) = (Arc::new(file), body.len() as u64);
         let parts = super::super::check::parts(size, 300_000);
-        let expected: Vec<u8> = parts
-            .iter()
-            .flat_map(|part| Md5::digest(&body[part.start as usize..part.end as usize]).to_vec())
-            .collect();
+        let expected: Vec<u8> =
+            parts.iter().flat_map(|part| Md5::digest(&body[part.start as usize..part.end as usize]).to_vec()).collect();
         let expected: [[u8; 16]; 2] = [Md5::digest(&body).into(), Md5::digest(&expected).into()];
         for (parts, expected) in [None, Some(parts)].into_iter().zip(expected) {
             let follower = Follower::start(file.clone(), size, parts);

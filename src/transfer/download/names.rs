@@ -114,7 +114,8 @@ fn plain(part: &str) -> (Cow<'_, str>, Option<Why>) {
 
 /// Eight hexadecimal digits that tell long names apart.
 fn digits(text: &str) -> String {
-    Md5::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    let sum = Md5::digest(text);
+    format!("{:08x}", u32::from_be_bytes([sum[0], sum[1], sum[2], sum[3]]))
 }
 
 fn head(text: &str, bytes: usize) -> &str {
@@ -149,8 +150,8 @@ pub(super) struct Folding {
 }
 
 impl Folding {
-    fn fold<'a>(&self, path: &'a str) -> Cow<'a, str> {
-        if *self == Self::default() || (path.is_ascii() && !self.case) {
+    fn fold(self, path: &str) -> Cow<'_, str> {
+        if self == Self::default() || (path.is_ascii() && !self.case) {
             return path.into();
         }
         let text: String = if self.marks { path.nfc().collect() } else { path.to_owned() };

@@ -1,7 +1,7 @@
 //! What is downloaded: objects, and all below prefixes, each with a path of its own below the target.
 
 use super::names::{self, Name, Places, Why};
-use super::read::Pin;
+use super::read::{Pin, patiently};
 use super::target::{Standing, Target};
 use super::trail::Trail;
 use super::{DownloadSpec, Refused};
@@ -112,9 +112,10 @@ pub(super) async fn expand(stores: &Stores, sources: &[Location], control: &Cont
     let few = sources.len() <= FEW;
     let ask = |source: Location| async move {
         control.turn().await?;
-        match source.is_container() && !matches!(source.scheme(), Scheme::Http | Scheme::Https) {
-            true => below(stores, &source, control).await,
-            false => single(stores, &source, few, control).await,
+        if source.is_container() && can_list(&source) {
+            below(stores, &source, control).await
+        } else {
+            single(stores, &source, few, control).await
         }
     };
     let asked = futures::stream::iter(sources.into_iter().cloned().map(ask));
@@ -127,14 +128,14 @@ async fn single(stores: &Stores, source: &Location, few: bool, control: &Control
     let base = Arc::new(source.clone());
     let found = async {
         if few {
-            let stat = control.race(Box::pin(stores.stat(source, &control.meter))).await?;
             let mut item = Item::of(&base);
-            item.learn(stat);
+            // A host that is not there is told at once; one that is busy is waited for.
+            item.learn(patiently(control, true, || stores.stat(source, &control.meter)).await?);
             return Ok(item);
         }
         let handle = control.race(stores.open(source, &control.meter)).await?;
         let (store, path) = (handle.object_store(), handle.path(source.key()));
-        let meta = control.race(store.head(&path)).await?;
+        let meta = patiently(control, true, || async { Ok(store.head(&path).await?) }).await?;
         let mut item = Item::of(&base);
         (item.size, item.etag) = (meta.size, meta.e_tag.map(Into::into));
         item.modified = Some(meta.last_modified).filter(|at| at.timestamp() != 0);
@@ -177,10 +178,8 @@ async fn below(stores: &Stores, source: &Location, control: &Control) -> Result<
                 Some(folder) => names::name(folder),
                 None => names::name(rest),
             };
-            let path = match is_folder && rest.is_empty() {
-                true => top.path.clone(),
-                false => format!("{}/{}", top.path, inside.path),
-            };
+            let path =
+                if is_folder && rest.is_empty() { top.path.clone() } else { format!("{}/{}", top.path, inside.path) };
             items.push(Item {
                 base: base.clone(),
                 rest: Some(rest.into()),

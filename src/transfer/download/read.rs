@@ -4,6 +4,7 @@
 use super::sink::Sink;
 use crate::error::{Error, Kind, Result};
 use crate::location::Location;
+use crate::task::Control;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
@@ -115,6 +116,23 @@ impl Patience {
         }
         tokio::time::sleep(pause(self.tries)).await;
         Ok(())
+    }
+}
+
+/// Asks until there is an answer: where a server is `only` busy, else also where it cannot be reached.
+pub(super) async fn patiently<T, F>(control: &Control, only_busy: bool, ask: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let mut patience = Patience::default();
+    loop {
+        match control.race(Box::pin(ask())).await.map_err(Fault::of) {
+            Ok(answer) => return Ok(answer),
+            Err(Fault::Passing(err)) if !only_busy || err.kind() == Kind::Limit => {
+                control.race(patience.wait(err, false)).await?;
+            }
+            Err(Fault::Passing(err) | Fault::Final(err)) => return Err(err),
+        }
     }
 }
 

@@ -127,11 +127,7 @@ impl Work<'_> {
 }
 
 /// Reads what is missing; the version there is where that is too much to be held.
-async fn read_on(
-    reader: &Reader,
-    known: &mut Option<Body>,
-    most: u64,
-) -> std::result::Result<Option<Pin>, Fault> {
+async fn read_on(reader: &Reader, known: &mut Option<Body>, most: u64) -> std::result::Result<Option<Pin>, Fault> {
     let got = match known.as_ref() {
         None => reader.whole().await,
         Some(body) => reader.range(&body.pin, body.length..body.pin.size).await,
@@ -171,7 +167,7 @@ pub(super) fn altered(location: &Location) -> Error {
 
 /// By what these bytes are proved; `None` where they are proved wrong.
 fn compare(chunks: &[Bytes], proof: &Proof) -> Option<Check> {
-    let sum = || -> [u8; 16] { chunks.iter().fold(Md5::new(), |sum, chunk| sum.chain_update(chunk)).finalize().into() };
+    let sum = || -> [u8; 16] { chunks.iter().fold(Md5::new(), Md5::chain_update).finalize().into() };
     match proof {
         Proof::Md5(expected) => (sum() == *expected).then_some(Check::Md5),
         Proof::Parts(expected, 1) => {
@@ -180,7 +176,9 @@ fn compare(chunks: &[Bytes], proof: &Proof) -> Option<Check> {
         }
         Proof::Crc(algorithm, expected) => {
             let mut sum = crc_fast::Digest::new(*algorithm);
-            chunks.iter().for_each(|chunk| sum.update(chunk));
+            for chunk in chunks {
+                sum.update(chunk);
+            }
             (sum.finalize() == *expected).then_some(Check::Checksum)
         }
         _ => Some(Check::Length),
@@ -223,8 +221,8 @@ mod tests {
         let proof = |etag: &str| Proof::of_etag(Some(etag));
         assert_eq!(compare(&chunks, &proof("5d41402abc4b2a76b9719d911017c592")), Some(Check::Md5));
         assert_eq!(compare(&chunks, &proof("6d41402abc4b2a76b9719d911017c592")), None);
-        assert_eq!(compare(&chunks, &proof("69a329523ce1ec88bf63061863d9cb14-1")), Some(Check::PartsMd5));
-        assert_eq!(compare(&chunks, &proof("69a329523ce1ec88bf63061863d9cb15-1")), None);
+        assert_eq!(compare(&chunks, &proof("62109206880d38a4010a98e11243924a-1")), Some(Check::PartsMd5));
+        assert_eq!(compare(&chunks, &proof("62109206880d38a4010a98e11243924b-1")), None);
         assert_eq!(compare(&chunks, &proof("other")), Some(Check::Length));
     }
 }

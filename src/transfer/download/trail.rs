@@ -78,7 +78,7 @@ impl Trail {
         }
         trail.again = !trail.run.is_empty();
         if !trail.again {
-            trail.run = ulid::Ulid::new().to_string()[16..].to_owned();
+            ulid::Ulid::new().to_string()[16..].clone_into(&mut trail.run);
             trail.record(json!({ "event": "run", "run": trail.run }));
         }
         trail
