@@ -115,6 +115,7 @@ actions! {
     CheckPlace, "check-place", "Check the place: who am I, which buckets, round-trip time";
 
     Upload, "upload", "Upload files with metadata";
+    Download, "download", "Download what is selected, or under the cursor";
     CopyTo, "copy-to", "Copy what is selected, or under the cursor, to another place";
     MoveTo, "move-to", "Move what is selected, or under the cursor, to another place";
     Delete, "delete", "Delete what is selected or under the cursor, after a question";

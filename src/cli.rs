@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 mod copy;
 mod du;
+mod get;
 mod jobs;
 mod ls;
 mod out;
@@ -140,6 +141,8 @@ pub enum Verb {
     Preview(preview::Args),
     /// Upload files and folders with metadata
     Put(work::Put),
+    /// Download objects and all below prefixes into a folder
+    Get(get::Get),
     /// Copy objects and all below prefixes from any place to another
     Cp(copy::Copy),
     /// Move them: copy, compare, then delete the source
@@ -263,6 +266,7 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         Verb::Presign(args) => presign::run(&stores, args, global.json).await,
         Verb::Preview(args) => preview::run(&stores, args, global.json).await,
         Verb::Put(args) => work::put(stores, args, global.json).await,
+        Verb::Get(args) => get::get(stores, args, global.json).await,
         Verb::Cp(args) => copy::run(stores, args, false, global.json).await,
         Verb::Mv(args) => copy::run(stores, args, true, global.json).await,
         Verb::Rm(args) => prune::rm(stores, args, global.json).await,

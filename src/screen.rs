@@ -266,6 +266,11 @@ pub enum Open {
     Uploads(Location),
     /// The question before something goes for good.
     Sure(Doom),
+    /// The form for downloading objects and prefixes.
+    DownloadForm {
+        /// What.
+        sources: Vec<Location>,
+    },
     /// The form for converting a thing.
     ConvertForm {
         /// What.

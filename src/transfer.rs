@@ -7,6 +7,7 @@
 mod copy;
 mod delete;
 mod digest;
+mod download;
 mod etag;
 mod exists;
 mod media;
@@ -24,6 +25,7 @@ mod upload;
 pub use copy::{CopyRecord, CopyReport, CopySpec, copy};
 pub use delete::{DeleteSpec, Deleted, Gone, Survey, Target, delete, keeps_versions, objects, survey};
 pub use digest::{Checksum, Proof};
+pub use download::{Check, DownloadSpec, Downloaded, Downloads, Refused, Trail, Why, download};
 pub use exists::{Conflicts, IfExists, Verdict, taken};
 pub use media::content_type;
 pub use orphans::{AbortSpec, Claims, Orphan, abort_uploads, is_older, parse_age, unfinished};

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod convert;
 pub mod copy;
 pub mod delete;
+pub mod download;
 pub mod sync;
 pub mod upload;
 
@@ -27,6 +28,7 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "delete", from_params: delete::Delete::from_params },
     Kind { name: "abort-uploads", from_params: abort::Abort::from_params },
     Kind { name: "sync", from_params: sync::Sync::from_params },
+    Kind { name: "download", from_params: download::Download::from_params },
     Kind { name: "bench", from_params: bench::from_params },
     Kind { name: "convert", from_params: convert::Convert::from_params },
 ];

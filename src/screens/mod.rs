@@ -50,6 +50,7 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::CopyForm { sources, here, other, moves } => {
             Box::new(forms::CopyPlan::screen(sources, &here, other.as_ref(), moves, cx))
         }
+        Open::DownloadForm { sources } => Box::new(forms::DownloadPlan::screen(sources, cx)),
         Open::ConvertForm { source } => Box::new(forms::ConvertPlan::screen(&source, cx)),
         Open::BenchForm { candidates } => Box::new(forms::BenchPlan::screen(&candidates, cx)),
         Open::PlaceTemplates => Box::new(places::Templates::open(cx)),

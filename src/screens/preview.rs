@@ -54,6 +54,7 @@ impl Screen for Preview {
                 let moves = action == Action::MoveTo;
                 return Flow::Open(Open::CopyForm { sources: vec![location], here, other: None, moves });
             }
+            Action::Download => return Flow::Open(Open::DownloadForm { sources: vec![self.probe.location.clone()] }),
             Action::Yank => {
                 return Flow::Open(Open::CopyMenu {
                     locations: vec![self.probe.location.clone()],

@@ -290,6 +290,14 @@ impl StoreHandle {
         }
     }
 
+    /// The size of the first part of an object that was uploaded in parts, where the server tells it.
+    pub(crate) async fn first_part(&self, location: &Location) -> Result<Option<u64>> {
+        match &self.backend {
+            Backend::S3(s3) => s3.first_part(&self.traffic, location.key(), location.version()).await,
+            _ => Ok(None),
+        }
+    }
+
     /// The tags of an object, or why there are none.
     pub async fn tags(&self, location: &Location) -> Fact<BTreeMap<String, String>> {
         match &self.backend {

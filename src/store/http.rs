@@ -30,6 +30,14 @@ const TRIES: u32 = 3;
 /// Only what cannot stand in an address is escaped: the rest is as the user wrote it.
 const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}').add(b'#');
 
+/// Stands among the attributes of an answer to a range that was not one: the server has sent everything.
+const WHOLE: &str = "secchi-whole";
+
+/// Whether a web server has answered a range with everything it has.
+pub(crate) fn is_whole(attributes: &Attributes) -> bool {
+    attributes.get(&Attribute::Metadata(WHOLE.into())).is_some()
+}
+
 /// One web server.
 pub(super) struct Web {
     client: HttpClient,
@@ -238,6 +246,9 @@ impl ObjectStore for Web {
         let mut attributes = Attributes::default();
         if let Some(kind) = text(&parts.headers, &header::CONTENT_TYPE) {
             attributes.insert(Attribute::ContentType, kind.into());
+        }
+        if options.range.is_some() && !options.head && parts.status != StatusCode::PARTIAL_CONTENT {
+            attributes.insert(Attribute::Metadata(WHOLE.into()), "true".into());
         }
         let last_modified = text(&parts.headers, &header::LAST_MODIFIED)
             .and_then(|v| DateTime::parse_from_rfc2822(&v).ok())

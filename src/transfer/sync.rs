@@ -6,6 +6,7 @@
 
 use super::copy::{CopyRecord, CopySpec, copy};
 use super::delete::{self, Gone, objects};
+use super::digest::Checksum;
 use super::exists::IfExists;
 use super::plan::{Planner, Step, SyncSpec, Verb};
 use super::resume::Resume;
@@ -400,6 +401,7 @@ impl<'a> Carrying<'a> {
             destination: self.spec.destination.as_container(),
             meta: UploadMeta::default(),
             if_exists: IfExists::Overwrite,
+            checksum: Checksum::default(),
         };
         let result = upload(self.stores, &spec, control, &resume).await;
         if result.is_err() {

@@ -62,6 +62,16 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// The bytes of an answer that is none of another server.
+    pub fn raw(self) -> Vec<u8> {
+        match self {
+            Self::Raw(bytes) => bytes,
+            Self::Of(_) => Vec::new(),
+        }
+    }
+}
+
 type Handler = dyn Fn(Asked) -> BoxFuture<'static, Reply> + Send + Sync;
 
 /// The server; it ends when it is dropped.

@@ -219,6 +219,18 @@ impl Browse {
                 chosen.into_iter().next().map_or(Flow::Done, |source| Flow::Open(Open::ConvertForm { source }))
             }
             Action::CopyTo | Action::MoveTo => self.copy_form(action == Action::MoveTo, cx),
+            Action::Download => {
+                let (mut sources, local): (Vec<_>, Vec<_>) =
+                    self.chosen(cx).into_iter().partition(|source| source.scheme() != Scheme::File);
+                // Its own bucket, where an account is listed, and never all buckets.
+                sources.retain(|source| !source.is_account());
+                if sources.is_empty() {
+                    let here = !local.is_empty();
+                    cx.toast(if here { "this lies on your computer already" } else { "there is nothing to download" });
+                    return Flow::Done;
+                }
+                Flow::Open(Open::DownloadForm { sources })
+            }
             _ if here.is_account() => {
                 cx.toast("choose a bucket first");
                 Flow::Done

@@ -372,9 +372,12 @@ impl Screen for Browse {
                 return Flow::Open(Open::Versions(self.pane.location.clone()));
             }
             Action::ReadOnly => self.toggle_read_only(cx),
-            Action::Upload | Action::Convert | Action::Benchmark | Action::CopyTo | Action::MoveTo => {
-                return self.form(action, cx);
-            }
+            Action::Upload
+            | Action::Download
+            | Action::Convert
+            | Action::Benchmark
+            | Action::CopyTo
+            | Action::MoveTo => return self.form(action, cx),
             Action::Delete => return self.delete(cx),
             Action::Sync => return self.sync(cx),
             Action::Uploads if !self.pane.location.is_account() => {

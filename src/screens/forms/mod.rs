@@ -4,6 +4,7 @@
 mod bench;
 mod convert;
 mod copy;
+mod download;
 mod local;
 mod place;
 mod sync;
@@ -12,6 +13,7 @@ mod upload;
 pub use bench::BenchPlan;
 pub use convert::ConvertPlan;
 pub use copy::CopyPlan;
+pub use download::DownloadPlan;
 pub(super) use place::PlaceForm;
 pub use sync::SyncPlan;
 pub use upload::UploadPlan;

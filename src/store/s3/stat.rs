@@ -128,6 +128,29 @@ impl S3 {
         head.await
     }
 
+    /// The size of the first part, from servers that tell of parts: Ceph 16 answers with the whole object.
+    pub(in crate::store) async fn first_part(
+        &self,
+        traffic: &Traffic,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<Option<u64>> {
+        let head = self.call(Some(traffic), 0, |tap| {
+            self.client
+                .head_object()
+                .bucket(self.bucket())
+                .key(spelled(key))
+                .set_version_id(version.map(str::to_owned))
+                .part_number(1)
+                .customize()
+                .interceptor(tap)
+                .send()
+        });
+        let head = head.await.map_err(|failure| self.sentence(&failure, Doing::Read, key))?;
+        let told = head.parts_count().is_some();
+        Ok(head.content_length().filter(|_| told).and_then(|n| u64::try_from(n).ok()))
+    }
+
     /// A HEAD and tags as ours.
     pub(super) fn stat_of(
         &self,
