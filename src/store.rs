@@ -64,7 +64,7 @@ pub use facts::{Access, Aspect, Change, Fact, Grant, Told};
 pub use link::{Keyring, LONGEST_LINK, Link, Method, Reach, parse_expiry};
 pub use log::{Exchange, LogFile, LogWatch};
 pub use redact::address as redacted;
-pub use upload::UploadMeta;
+pub use upload::{CANNED_ACLS, Kept, PartSent, Sums, Taken, UploadMeta};
 
 /// Requests under way at once, where nobody said a number.
 const CONCURRENCY: usize = 16;
@@ -203,6 +203,11 @@ impl Stores {
     /// The options they were made with.
     pub fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    /// Requests that may be under way at once: the limit that adaptive work keeps below.
+    pub fn concurrency(&self) -> usize {
+        self.0.options.concurrency.unwrap_or(CONCURRENCY).max(1)
     }
 
     /// The profiles that a location may name: those given by the program, then those of the machine.
