@@ -236,20 +236,22 @@ impl Asker {
             let (Some((id, question)), Some(lines)) = (&self.open, &mut self.lines) else {
                 return std::future::pending().await;
             };
-            // Where nobody can type, the first choice is the safest.
             let typed = lines.recv().await.flatten();
-            let letter = typed.as_ref().map(|line| line.trim().to_lowercase());
-            let choice = question.choices.iter().find(|choice| {
-                letter
-                    .as_ref()
-                    .is_none_or(|letter| *letter == choice.key.to_lowercase().to_string() || letter == choice.name)
-            });
-            if let Some(choice) = choice {
-                return Some((id.clone(), choice.name));
+            if let Some(name) = chosen(question, typed.as_deref()) {
+                return Some((id.clone(), name));
             }
             say_question(question);
         }
     }
+}
+
+/// What was typed as one of the choices: its letter, small or large as it stands there, or its name. `None` typed:
+/// nobody can type any more, and the first choice is the safest.
+fn chosen(question: &Question, typed: Option<&str>) -> Option<&'static str> {
+    let Some(typed) = typed.map(str::trim) else { return question.choices.first().map(|choice| choice.name) };
+    let mut letters = typed.chars();
+    let letter = letters.next().filter(|_| letters.next().is_none());
+    question.choices.iter().find(|choice| Some(choice.key) == letter || choice.name == typed).map(|choice| choice.name)
 }
 
 fn say_question(question: &Question) {
@@ -411,6 +413,21 @@ mod tests {
         assert!(bar(&view, 79, false).contains("  ########"), "no blocks without Unicode");
         let paused = JobView { state: State::Paused, eta: None, eta_range: None, ..view };
         assert!(bar(&paused, 79, true).contains("paused"));
+    }
+
+    #[test]
+    fn a_small_letter_is_not_a_large_one() {
+        use crate::task::Choice;
+        let choice = |key, name| Choice { key, name, words: String::new() };
+        let choices = vec![choice('s', "skip"), choice('S', "skip-all"), choice('O', "overwrite-all")];
+        let question = Question { text: "b/x exists".into(), choices };
+        assert_eq!(chosen(&question, Some("s")), Some("skip"));
+        assert_eq!(chosen(&question, Some(" S ")), Some("skip-all"));
+        assert_eq!(chosen(&question, Some("skip-all")), Some("skip-all"));
+        assert_eq!(chosen(&question, None), Some("skip"), "the first is the safest");
+        for typed in ["o", "", "x", "SS", "\u{1b}"] {
+            assert_eq!(chosen(&question, Some(typed)), None, "{typed}");
+        }
     }
 
     #[test]
