@@ -152,13 +152,12 @@ impl Cx {
         let locked = places.iter().find(|at| at.scheme() != Scheme::File && !self.is_writable(at.store()));
         if let Some(at) = locked {
             let refused = Error::new(Kind::Denied, format!("{at} is read-only here, and the job writes to it"));
-            return Err(match self.stores.options().read_only {
-                true => refused.with_hint("start secchi without --read-only"),
-                false => {
-                    let key = self.keymap.label(&["browse", "global"], Action::ReadOnly);
-                    refused.with_hint(format!("open it and press {key} to allow writing"))
-                }
-            });
+            return Err(refused.with_hint(if self.stores.options().read_only {
+                "start secchi without --read-only".to_owned()
+            } else {
+                let key = self.keymap.label(&["browse", "global"], Action::ReadOnly);
+                format!("open it and press {key} to allow writing")
+            }));
         }
         self.jobs.retry(id)
     }

@@ -470,6 +470,10 @@ fn an_upload_whose_session_ends_is_left_to_be_resumed() {
         let bucket = Bucket::new(&ceph);
         let slow = Fault::start(ceph.port(), &["rate=8000000"]);
         let run = begin_slowly(&program, &bucket, &slow, &file);
+        let job = program.run(&["jobs", "ls", "--json"]).ok().json().remove(0);
+        assert_eq!(job["state"], "running", "{job}");
+        let id = job["job"].as_str().expect("its id").to_owned();
+        program.run(&["jobs", "resume", &id]).refused(6, &["another program works on this job"]);
         run.signal(signal);
         let run = run.end();
         assert_eq!((run.code, run.stdout.len()), (130, 0), "{}", run.stderr);

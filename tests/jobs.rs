@@ -1,6 +1,10 @@
 //! The job engine: what runs, what waits, what is left on disk, and what is known of it afterwards.
 
+#[path = "support/cx.rs"]
+mod cx;
+
 use futures::future::BoxFuture;
+use secchi::action::Action;
 use secchi::error::{Error, Kind, Result};
 use secchi::job::{Job, JobCx, JobSpec, JobView, Jobs, Outcome, State};
 use secchi::store::{Options, Stores};
@@ -543,4 +547,48 @@ async fn what_was_interrupted_can_be_given_up() {
     assert_eq!(again.view(&id).map(|v| v.state), Some(State::Cancelled));
     assert_eq!(again.retry(&id).expect("after all"), id);
     assert_eq!(ended(&again, &id).await.outcome.expect("an outcome").summary, "after 1 events");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_interrupted_is_offered_and_asks_for_leave_to_write() {
+    use secchi::location::Location;
+    use secchi::screen::{Flow, Open};
+    let state = state();
+    let (id, file) = ("01JD0000000000000000000000", state.path().join("lake.csv"));
+    std::fs::write(&file, "a,b\n1,2\n").expect("a file");
+    let dir = run_dir(state.path(), id);
+    std::fs::create_dir_all(dir.join("ev")).expect("folders");
+    let spec = json!({ "id": id, "kind": "upload", "title": "upload lake.csv → memory", "command": ["put"],
+        "params": { "files": [{ "path": file }], "destination": "memory:///in/" },
+        "created": "2026-01-02T03:04:05Z", "version": "0" });
+    std::fs::write(dir.join("spec.json"), spec.to_string()).expect("spec");
+    let events = [
+        json!({ "seq": 0, "t": "2026-01-02T03:04:06Z", "mono": 0.0, "event": "start" }),
+        json!({ "seq": 1, "t": "2026-01-02T03:04:07Z", "mono": 1.0, "event": "progress", "done": 5, "total": 8 }),
+    ];
+    std::fs::write(dir.join("ev/0.1.ndjson"), format!("{}\n{}\n", events[0], events[1])).expect("events");
+
+    let mut cx = cx::for_tests(state.path());
+    soon("the history", cx.jobs.loaded()).await;
+    let mut popup = secchi::screens::open(Open::Interrupted, &mut cx);
+    let picture = cx::picture(popup.as_mut(), &cx, 80, 24);
+    for words in ["A job was interrupted", "upload lake.csv → memory", "62 %", "Resume (y)", "Look (w)", "Not now (n)"]
+    {
+        assert!(picture.contains(words), "{words} in\n{picture}");
+    }
+    assert!(cx::picture(popup.as_mut(), &cx, 40, 12).contains("62 %"));
+    assert!(matches!(popup.update(Action::Jobs, &mut cx), Flow::Replace(Open::Jobs(Some(at))) if at == id));
+
+    let place = Location::parse("memory:///in/").expect("an address");
+    assert_eq!(cx.jobs.writes(id).expect("its spec"), std::slice::from_ref(&place));
+    assert!(matches!(popup.update(Action::Yes, &mut cx), Flow::Close));
+    assert!(cx.toasts.last().is_some_and(|toast| toast.bad && toast.text.contains("read-only")), "{:?}", cx.toasts);
+    assert_eq!(cx.jobs.view(id).map(|v| v.state), Some(State::Interrupted), "nothing was started");
+
+    cx.set_writable(place.store(), true);
+    let mut popup = secchi::screens::open(Open::Interrupted, &mut cx);
+    assert!(matches!(popup.update(Action::Enter, &mut cx), Flow::Close));
+    assert_eq!(cx.toasts.last().map(|toast| &*toast.text), Some("one job goes on"));
+    assert_eq!(ended(&cx.jobs, id).await.state, State::Done);
+    assert!(cx.jobs.interrupted().is_empty());
 }

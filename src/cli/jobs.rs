@@ -12,6 +12,9 @@ use crate::text;
 use clap::Subcommand;
 use serde_json::json;
 
+/// Letters of an id on a terminal: its time and some of its chance.
+const SHORT: usize = 14;
+
 /// Verbs of `jobs`. An id may be given by its start.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -174,14 +177,18 @@ fn print_line(view: &JobView, json: bool) -> Result<()> {
         object["attempt"] = json!(view.attempt);
         return out::json(&object);
     }
-    out::line(&format!(
-        "{}  {:<14}  {:>5}  {}  {}",
-        view.id,
-        word(&view.state),
-        percent(view),
-        view.started.format("%Y-%m-%d %H:%M"),
-        text::clean(&view.title)
-    ))
+    let title = text::clean(&view.title);
+    let (state, percent) = (word(&view.state), percent(view));
+    if !out::is_terminal() {
+        let began = view.started.format("%Y-%m-%d %H:%M");
+        return out::line(&format!("{}  {state:<14}  {percent:>5}  {began}  {title}", view.id));
+    }
+    // A line for each; the start of an id is enough to name it.
+    let id: String = view.id.chars().take(SHORT).collect();
+    let began = view.started.with_timezone(&chrono::Local).format("%m-%d %H:%M");
+    let line = format!("{id}  {state:<14}  {percent:>5}  {began}  ");
+    let room = out::columns().saturating_sub(line.len()).max(20);
+    out::line(&format!("{line}{}", text::fit_middle(&title, room)))
 }
 
 fn percent(view: &JobView) -> String {

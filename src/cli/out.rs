@@ -71,6 +71,11 @@ pub(super) fn is_progress_shown() -> bool {
     std::io::stderr().is_terminal()
 }
 
+/// Whether stdout is a terminal.
+pub(super) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// Columns of the terminal that stderr is, or 80.
 pub(super) fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();

@@ -43,22 +43,21 @@ pub(super) async fn follow(jobs: &Jobs, ids: &[JobId], waker: &Waker, json: bool
             shown.clear();
             return ended.result;
         }
-        match views.iter().find_map(|view| Some((&view.id, view.question.clone()?))) {
-            Some((id, question)) => {
-                shown.clear();
-                asker.ask(id, question);
-            }
-            None => {
-                asker.withdraw();
-                shown.show(&views);
-            }
+        if let Some((id, question)) = views.iter().find_map(|view| Some((&view.id, view.question.clone()?))) {
+            shown.clear();
+            asker.ask(id, question);
+        } else {
+            asker.withdraw();
+            shown.show(&views);
         }
         tokio::select! {
             Signal::Terminate(code) = signals.next() => {
                 shown.clear();
                 if code == INTERRUPT && !stopping {
                     stopping = true;
-                    ids.iter().for_each(|id| jobs.cancel(id));
+                    for id in ids {
+                        jobs.cancel(id);
+                    }
                     shown.say("cleaning up; once more to leave it as it is");
                 } else {
                     jobs.leave().await;
@@ -237,20 +236,22 @@ impl Asker {
             let (Some((id, question)), Some(lines)) = (&self.open, &mut self.lines) else {
                 return std::future::pending().await;
             };
-            // Where nobody can type, the first choice is the safest.
             let typed = lines.recv().await.flatten();
-            let letter = typed.as_ref().map(|line| line.trim().to_lowercase());
-            let choice = question.choices.iter().find(|choice| {
-                letter
-                    .as_ref()
-                    .is_none_or(|letter| *letter == choice.key.to_lowercase().to_string() || letter == choice.name)
-            });
-            if let Some(choice) = choice {
-                return Some((id.clone(), choice.name));
+            if let Some(name) = chosen(question, typed.as_deref()) {
+                return Some((id.clone(), name));
             }
             say_question(question);
         }
     }
+}
+
+/// What was typed as one of the choices: its letter, small or large as it stands there, or its name. `None` typed:
+/// nobody can type any more, and the first choice is the safest.
+fn chosen(question: &Question, typed: Option<&str>) -> Option<&'static str> {
+    let Some(typed) = typed.map(str::trim) else { return question.choices.first().map(|choice| choice.name) };
+    let mut letters = typed.chars();
+    let letter = letters.next().filter(|_| letters.next().is_none());
+    question.choices.iter().find(|choice| Some(choice.key) == letter || choice.name == typed).map(|choice| choice.name)
 }
 
 fn say_question(question: &Question) {
@@ -272,7 +273,7 @@ fn bar(view: &JobView, columns: usize, unicode: bool) -> String {
     let state = match view.state {
         State::Queued => "waits for its turn".to_owned(),
         State::Paused => "paused".to_owned(),
-        _ => text::rate(view.throughput.recent(5.0)),
+        _ => Some(view.throughput.recent(5.0)).filter(|rate| *rate >= 1.0).map(text::rate).unwrap_or_default(),
     };
     let eta = view.eta.map(|eta| format!("eta {}", text::duration(eta)));
     let dash = if unicode { "–" } else { "-" };
@@ -282,10 +283,11 @@ fn bar(view: &JobView, columns: usize, unicode: bool) -> String {
         let (full, rest) = gauge::bar(Some(view.done as f64 / view.total as f64), 16, unicode);
         full + &rest
     });
-    let title = text::fit_middle(&text::clean(&view.title), (columns / 3).max(12)).into_owned();
+    let title = text::clean(&view.title).into_owned();
+    let least = text::fit_middle(&title, (columns / 3).max(12)).into_owned();
     let step = Some(text::clean(&view.step).into_owned());
     // In the order of the line, each with how much it matters.
-    let parts = [(Some(title), 0), (gauge, 3), (Some(done), 0), (Some(state), 1), (eta, 2), (range, 4), (step, 5)];
+    let parts = [(Some(least), 0), (gauge, 3), (Some(done), 0), (Some(state), 1), (eta, 2), (range, 4), (step, 5)];
     let mut parts: Vec<(String, u8)> =
         parts.into_iter().filter_map(|(part, rank)| Some((part.filter(|part| !part.is_empty())?, rank))).collect();
     let width = |parts: &[(String, u8)]| parts.iter().map(|(part, _)| text::width(part) + 2).sum::<usize>();
@@ -293,6 +295,11 @@ fn bar(view: &JobView, columns: usize, unicode: bool) -> String {
         && let Some(least) = parts.iter().map(|(_, rank)| *rank).max().filter(|rank| *rank > 0)
     {
         parts.retain(|(_, rank)| *rank != least);
+    }
+    // What is left over is the title's.
+    let spare = (columns + 2).saturating_sub(width(&parts));
+    if let Some((first, _)) = parts.first_mut() {
+        *first = text::fit_middle(&title, text::width(first) + spare).into_owned();
     }
     let words: Vec<String> = parts.into_iter().map(|(part, _)| part).collect();
     text::fit(&words.join("  "), columns).into_owned()
@@ -348,5 +355,94 @@ pub(super) fn word(state: &State) -> &'static str {
         State::Failed(_) => "failed",
         State::Cancelled => "cancelled",
         State::Interrupted => "can be resumed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::{Sample, Throughput};
+    use std::sync::Arc;
+
+    fn view() -> JobView {
+        let mut throughput = Throughput::new(16);
+        for second in 0..4_u32 {
+            throughput.push(Sample { t: f64::from(second), bytes: u64::from(second) * 88_080_384, requests: 1 });
+        }
+        JobView {
+            id: "01".into(),
+            kind: "upload".into(),
+            title: "upload a_long_name_of_a_scene_20260711T094031.tif → bucket\u{1b}[2J".into(),
+            command: vec![],
+            state: State::Running,
+            place: None,
+            attempt: 1,
+            question: None,
+            started: chrono::Utc::now(),
+            elapsed: Duration::from_secs(4),
+            done: 52,
+            total: 100,
+            step: "part 16 of 32".into(),
+            counts: crate::meter::Counts::default(),
+            in_flight: 4,
+            throughput,
+            latency: None,
+            eta: Some(Duration::from_secs(12)),
+            eta_range: Some((Duration::from_secs(10), Duration::from_secs(16))),
+            log: Arc::default(),
+            events: Arc::default(),
+            outcome: None,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn the_bar_fits_and_what_matters_least_goes_first() {
+        let view = view();
+        for columns in [20, 40, 60, 79, 100, 200] {
+            let line = bar(&view, columns, true);
+            assert!(text::width(&line) <= columns, "{columns}: {line}");
+            assert!(line.contains("52 %") && !line.contains('\u{1b}'), "{columns}: {line}");
+        }
+        assert_eq!(
+            bar(&view, 79, true),
+            "upload a_long_na…if → bucket␛[2J  ████████▎·······   52 %  84.0 MiB/s  eta 12 s"
+        );
+        let wide = bar(&view, 200, true);
+        assert!(wide.contains("(10 s–16 s)") && wide.ends_with("part 16 of 32"), "{wide}");
+        assert!(bar(&view, 79, false).contains("  ########"), "no blocks without Unicode");
+        let paused = JobView { state: State::Paused, eta: None, eta_range: None, ..view };
+        assert!(bar(&paused, 79, true).contains("paused"));
+    }
+
+    #[test]
+    fn a_small_letter_is_not_a_large_one() {
+        use crate::task::Choice;
+        let choice = |key, name| Choice { key, name, words: String::new() };
+        let choices = vec![choice('s', "skip"), choice('S', "skip-all"), choice('O', "overwrite-all")];
+        let question = Question { text: "b/x exists".into(), choices };
+        assert_eq!(chosen(&question, Some("s")), Some("skip"));
+        assert_eq!(chosen(&question, Some(" S ")), Some("skip-all"));
+        assert_eq!(chosen(&question, Some("skip-all")), Some("skip-all"));
+        assert_eq!(chosen(&question, None), Some("skip"), "the first is the safest");
+        for typed in ["o", "", "x", "SS", "\u{1b}"] {
+            assert_eq!(chosen(&question, Some(typed)), None, "{typed}");
+        }
+    }
+
+    #[test]
+    fn the_objects_tell_what_scripts_need() {
+        let object = as_json(&view(), "progress");
+        assert_eq!(
+            (&object["state"], &object["eta"], &object["eta_range"]),
+            (&json!("running"), &json!(12.0), &json!([10.0, 16.0]))
+        );
+        assert_eq!((&object["rate"], &object["in_flight"]), (&json!(88_080_384), &json!(4)));
+        let ended = as_json(&JobView { state: State::Failed("no".into()), ..view() }, "end");
+        assert_eq!(
+            (&ended["event"], &ended["state"], &ended["error"]),
+            (&json!("end"), &json!("failed"), &json!("no"))
+        );
+        assert!(ended.get("eta").is_none());
     }
 }

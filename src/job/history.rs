@@ -174,7 +174,6 @@ struct Reading {
     latency: hdrhistogram::Histogram<u64>,
     state: Option<State>,
     ended: bool,
-    began: bool,
     paused: bool,
 }
 
@@ -187,7 +186,6 @@ impl Reading {
             latency: latency_histogram(),
             state: None,
             ended: false,
-            began: false,
             paused: false,
         }
     }
@@ -201,7 +199,7 @@ impl Reading {
         let mono = line.get("mono").and_then(Value::as_f64).filter(|m| m.is_finite() && *m >= 0.0).unwrap_or(0.0);
         self.view.elapsed = self.view.elapsed.max(Duration::try_from_secs_f64(mono).unwrap_or_default());
         match line.get("event").and_then(Value::as_str) {
-            Some("start") => (self.view.started, self.began) = (at, true),
+            Some("start") => self.view.started = at,
             Some("pause") => self.paused = true,
             Some("go-on") => self.paused = false,
             Some("left") => self.log.push((at, "its program was told to end; it can be resumed".to_owned())),
@@ -267,7 +265,8 @@ impl Reading {
         self.view.attempt = attempt;
         self.view.state = match self.state {
             Some(state) => state,
-            None if elsewhere && !self.began => State::Queued,
+            // Its first events may be on their way to the file.
+            None if elsewhere && attempt == 0 => State::Queued,
             None if elsewhere && self.paused => State::Paused,
             None if elsewhere => State::Running,
             None => State::Interrupted,

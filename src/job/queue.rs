@@ -40,13 +40,12 @@ impl Inner {
             let Some(id) = self.queue.pop_front() else { return };
             let Some(run) = self.runs.get_mut(&id) else { continue };
             let Some(control) = &run.control else { continue };
-            let taken = match run.turn.take() {
+            let taken = if let Some(turn) = run.turn.take() {
                 // Whoever was to take it may have been cancelled: the place goes to the next.
-                Some(turn) => turn.send(()).is_ok(),
-                None => {
-                    control.go_on();
-                    true
-                }
+                turn.send(()).is_ok()
+            } else {
+                control.go_on();
+                true
             };
             if taken {
                 run.stand = Stand::Placed;

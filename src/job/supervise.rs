@@ -96,9 +96,9 @@ impl Engine {
             let dir = match header {
                 Some(header) if is_new || !has_spec(folder, &id) => RunDir::create(folder, &header),
                 _ => RunDir::reopen(folder, &id),
-            };
+            }?;
             engine.keep_rank(&id);
-            dir
+            Ok(dir)
         };
         tokio::task::spawn_blocking(prepare)
             .await

@@ -363,7 +363,7 @@ impl S3 {
     }
 
     /// Sends a request, again after a passing failure. With `traffic` it is counted and limited;
-    /// without, its caller does that. `out` is the size of its body.
+    /// without, its caller does that. `out` is the size of its body, which counts itself.
     async fn call<T, E, F, Fut>(&self, traffic: Option<&Traffic>, out: u64, send: F) -> Answer<T>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -403,8 +403,7 @@ impl S3 {
             let fault = match answer {
                 Ok(Ok(value)) => {
                     tap.done(&self.log, ms, None);
-                    if let (Some(request), Some(traffic)) = (request, traffic) {
-                        traffic.meter.sent(out);
+                    if let Some(request) = request {
                         request.done();
                     }
                     return Ok(value);

@@ -1,7 +1,7 @@
 //! The limit on bandwidth: one for all bodies of all stores over the network, received and sent together.
 
+use crate::meter::Meter;
 use bytes::Bytes;
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,6 +16,8 @@ const BURST: Duration = Duration::from_millis(200);
 const PIECE: Duration = Duration::from_millis(25);
 const LARGEST: u64 = 64 << 10;
 const SMALLEST: u64 = 4 << 10;
+/// Pieces where there is no limit.
+const FREE: u64 = 256 << 10;
 /// Bodies that may share the line: how much longer one of them may take than alone.
 const SHARED_BY: u32 = 64;
 
@@ -68,33 +70,34 @@ impl Throttle {
         Duration::from_secs(seconds).saturating_mul(SHARED_BY)
     }
 
-    /// A body that passes a piece at a time, or `None` where there is no limit.
-    pub(super) fn body(self: &Arc<Self>, bytes: &Bytes) -> Option<Paced> {
-        let rate = self.rate()?;
-        let piece = ((rate as f64 * PIECE.as_secs_f64()) as u64).clamp(SMALLEST, LARGEST) as usize;
-        let mut left = bytes.clone();
-        let mut pieces = VecDeque::with_capacity(bytes.len().div_ceil(piece));
-        while !left.is_empty() {
-            pieces.push_back(left.split_to(piece.min(left.len())));
-        }
-        Some(Paced { throttle: self.clone(), pieces, left: bytes.len() as u64, wait: None })
+    /// A body that passes a piece at a time, each counted when it goes, so that one can see how a long one goes on.
+    pub(super) fn body(self: &Arc<Self>, bytes: &Bytes, meter: &Meter) -> Paced {
+        let at_once = |rate: u64| (rate as f64 * PIECE.as_secs_f64()) as u64;
+        let piece = self.rate().map_or(FREE, |rate| at_once(rate).clamp(SMALLEST, LARGEST)) as usize;
+        Paced { throttle: self.clone(), meter: meter.clone(), left: bytes.clone(), piece, wait: None, granted: false }
     }
 }
 
 /// A body of known length in pieces, each of which waits for its time.
 pub(super) struct Paced {
     throttle: Arc<Throttle>,
-    pieces: VecDeque<Bytes>,
-    left: u64,
-    /// Until the first piece may go.
+    meter: Meter,
+    left: Bytes,
+    piece: usize,
+    /// Until the next piece may go.
     wait: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// The next piece has its time.
+    granted: bool,
 }
 
 impl Paced {
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Some(first) = self.pieces.front() else { return Poll::Ready(None) };
-        if self.wait.is_none() {
-            let at = self.throttle.grant(first.len() as u64, Instant::now());
+        if self.left.is_empty() {
+            return Poll::Ready(None);
+        }
+        let length = self.piece.min(self.left.len());
+        if !std::mem::replace(&mut self.granted, true) {
+            let at = self.throttle.grant(length as u64, Instant::now());
             self.wait = at.map(|at| Box::pin(tokio::time::sleep_until(at)));
         }
         if let Some(wait) = &mut self.wait
@@ -102,10 +105,9 @@ impl Paced {
         {
             return Poll::Pending;
         }
-        self.wait = None;
-        let piece = self.pieces.pop_front();
-        self.left -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        Poll::Ready(piece)
+        (self.wait, self.granted) = (None, false);
+        self.meter.sent(length as u64);
+        Poll::Ready(Some(self.left.split_to(length)))
     }
 }
 
@@ -121,11 +123,11 @@ impl http_body::Body for Paced {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty()
+        self.left.is_empty()
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        http_body::SizeHint::with_exact(self.left)
+        http_body::SizeHint::with_exact(self.left.len() as u64)
     }
 }
 
@@ -183,7 +185,6 @@ mod tests {
         let throttle = Arc::new(Throttle::new(None));
         let now = Instant::now();
         assert_eq!(throttle.grant(u64::MAX, now), None);
-        assert!(throttle.body(&Bytes::from_static(b"x")).is_none(), "bodies stay whole");
         assert_eq!(throttle.patience(1 << 30), Duration::ZERO);
         throttle.set(Some(1_000));
         assert!(throttle.grant(1_000, now).is_some_and(|at| at - now == Duration::from_secs(1)));
@@ -195,12 +196,14 @@ mod tests {
     async fn a_paced_body_is_the_same_body() {
         let throttle = Arc::new(Throttle::new(Some(200 * MB)));
         let bytes: Bytes = (0..300_000_u32).map(|i| (i % 251) as u8).collect::<Vec<u8>>().into();
-        let mut body = throttle.body(&bytes).expect("is paced");
+        let meter = Meter::new();
+        let mut body = throttle.body(&bytes, &meter);
         assert_eq!(http_body::Body::size_hint(&body).exact(), Some(300_000));
         let mut got = Vec::new();
         while let Some(piece) = std::future::poll_fn(|cx| body.next(cx)).await {
             assert!(piece.len() <= LARGEST as usize);
             got.extend_from_slice(&piece);
+            assert_eq!(meter.counts().bytes_out, got.len() as u64, "counted as it goes");
         }
         assert!(got == bytes && http_body::Body::is_end_stream(&body));
     }

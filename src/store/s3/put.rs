@@ -61,10 +61,10 @@ fn whole_etag(parts: &[PartSent]) -> String {
     format!("{}-{}", hex(&sum.finalize()), parts.len())
 }
 
-/// A body to send, in pieces where bandwidth is limited.
+/// A body to send: counted while it goes, and as fast as is allowed; both done by its caller without `traffic`.
 fn stream(traffic: Option<&Traffic>, body: &Bytes) -> ByteStream {
-    match traffic.and_then(|traffic| traffic.throttle.body(body)) {
-        Some(paced) => ByteStream::from_body_1_x(paced),
+    match traffic {
+        Some(traffic) => ByteStream::from_body_1_x(traffic.throttle.body(body, &traffic.meter)),
         None => ByteStream::from(body.clone()),
     }
 }
