@@ -160,6 +160,15 @@ pub(super) enum Word {
     Silent,
 }
 
+/// What is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// A whole object.
+    Whole,
+    /// A part of an upload that was begun for keeping such checksums, or none.
+    Part(Option<Kept>),
+}
+
 /// What is known of how a store vouches for what it was given.
 pub(super) struct Method {
     wish: Checksum,
@@ -192,26 +201,27 @@ impl Method {
         .filter(|_| self.is_s3)
     }
 
-    /// What is computed for an object in one piece, or for a part of an upload that keeps `kept`.
-    pub(super) fn want(&self, part_of: Option<Option<Kept>>) -> Want {
+    /// What is computed besides the CRC.
+    pub(super) fn want(&self, piece: Piece) -> Want {
         if !self.is_s3 {
             return Want::default();
         }
-        match (self.wish, part_of) {
-            (_, Some(Some(Kept::Crc32c))) | (Checksum::Crc32c | Checksum::None, _) => Want::default(),
-            (Checksum::Sha256, None) | (_, Some(Some(Kept::Sha256))) => Want { md5: false, sha256: true },
-            (Checksum::Sha256, _) => Want::default(),
-            (Checksum::Md5, _) | (Checksum::Auto, Some(None)) => Want { md5: true, sha256: false },
-            (Checksum::Auto, None) => Want { md5: self.found() != Self::KEEPS_CRC, sha256: false },
+        let (none, md5) = (Want::default(), Want { md5: true, sha256: false });
+        let sha256 = Want { md5: false, sha256: true };
+        match (self.wish, piece) {
+            (_, Piece::Part(Some(Kept::Sha256))) | (Checksum::Sha256, Piece::Whole) => sha256,
+            (Checksum::Md5, _) | (Checksum::Auto, Piece::Part(None)) => md5,
+            (Checksum::Auto, Piece::Whole) if self.found() != Self::KEEPS_CRC => md5,
+            _ => none,
         }
     }
 
     /// What travels with it.
-    pub(super) fn sums(&self, digests: &Digests, part_of: Option<Option<Kept>>) -> Sums {
-        let crc = match (self.wish, part_of) {
-            (_, Some(kept)) => kept == Some(Kept::Crc32c),
-            (Checksum::Crc32c, None) => true,
-            (Checksum::Auto, None) => matches!(self.found(), Self::UNKNOWN | Self::KEEPS_CRC),
+    pub(super) fn sums(&self, digests: &Digests, piece: Piece) -> Sums {
+        let crc = match (self.wish, piece) {
+            (_, Piece::Part(kept)) => kept == Some(Kept::Crc32c),
+            (Checksum::Crc32c, Piece::Whole) => true,
+            (Checksum::Auto, Piece::Whole) => matches!(self.found(), Self::UNKNOWN | Self::KEEPS_CRC),
             _ => false,
         };
         Sums { md5: digests.md5, sha256: digests.sha256, crc32c: (crc && self.is_s3).then_some(digests.crc32c) }
@@ -282,7 +292,9 @@ pub(super) fn whole_sum(kept: Kept, parts: &[Digests]) -> Option<String> {
     match kept {
         Kept::Crc32c => {
             let mut crc = crc_fast::Digest::new(Crc32Iscsi);
-            parts.iter().for_each(|part| crc.update(&part.crc32c.to_be_bytes()));
+            for part in parts {
+                crc.update(&part.crc32c.to_be_bytes());
+            }
             Some(BASE64_STANDARD.encode((crc.finalize() as u32).to_be_bytes()))
         }
         Kept::Sha256 => {
@@ -349,14 +361,14 @@ mod tests {
         let auto = || Method::new(Checksum::Auto, true);
 
         let keeps = auto();
-        let sums = keeps.sums(&digests, None);
+        let sums = keeps.sums(&digests, Piece::Whole);
         assert!(sums.md5.is_some() && sums.crc32c.is_some(), "both, until it is known");
         assert_eq!(keeps.judge(&sums, &taken("\"kms\"", Some("4waSgw=="))), Word::Right(Proof::Crc32c));
-        assert!(!keeps.want(None).md5, "MD5 is not needed any more");
+        assert!(!keeps.want(Piece::Whole).md5, "MD5 is not needed any more");
 
         let plain = auto();
         assert_eq!(plain.judge(&sums, &taken(abc, None)), Word::Right(Proof::Md5));
-        assert!(plain.sums(&digests, None).crc32c.is_none() && plain.keep().is_none());
+        assert!(plain.sums(&digests, Piece::Whole).crc32c.is_none() && plain.keep().is_none());
         let other = "\"00000000000000000000000000000000\"";
         assert_eq!(plain.judge(&sums, &taken(other, None)), Word::Altered);
         assert!(plain.is_altered());
@@ -368,6 +380,10 @@ mod tests {
         assert_eq!(Method::new(Checksum::None, true).judge(&sums, &taken("", None)), Word::Right(Proof::Size));
         let wished = Method::new(Checksum::Crc32c, true);
         let digests = Digests { md5: None, ..digests };
-        assert_eq!(wished.judge(&wished.sums(&digests, None), &taken(abc, None)), Word::Silent, "to be read again");
+        assert_eq!(
+            wished.judge(&wished.sums(&digests, Piece::Whole), &taken(abc, None)),
+            Word::Silent,
+            "to be read again"
+        );
     }
 }

@@ -1,4 +1,7 @@
-//! Content types by suffix, with those of the field.
+//! What is kept beside the bytes: content types by suffix, with those of the field, and what S3 takes at all.
+
+use crate::error::{Error, Result};
+use crate::store::UploadMeta;
 
 /// Suffixes in lower case and the types that their files are served as. Sources: the IANA registry;
 /// `GeoParquet` 1.1 and OGC for what is not registered there.
@@ -80,9 +83,47 @@ pub fn content_type(name: &str) -> Option<&'static str> {
     TYPES.iter().find(|(known, _)| *known == suffix).map(|(_, kind)| *kind)
 }
 
+/// What S3 does not take is refused before anything is sent.
+pub(super) fn check_meta(meta: &UploadMeta) -> Result<()> {
+    let mut size = 0;
+    for (key, value) in &meta.metadata {
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if key.is_empty() || !key.bytes().all(is_token) {
+            return Err(Error::usage(format!("`{key}` is not a metadata key"))
+                .with_hint("use letters, digits, dots, dashes and underscores"));
+        }
+        if !value.bytes().all(|b| (b' '..=b'~').contains(&b)) || value.trim() != value {
+            return Err(Error::usage(format!("the metadata value of `{key}` cannot be sent as it is"))
+                .with_hint("use printable ASCII without spaces at its ends"));
+        }
+        size += key.len() + value.len();
+    }
+    if size > 2048 {
+        return Err(Error::usage(format!("{size} bytes of metadata; S3 keeps at most 2048")));
+    }
+    if meta.tags.len() > 10 {
+        return Err(Error::usage(format!("{} tags; S3 keeps at most 10", meta.tags.len())));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::content_type;
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn metadata_that_cannot_be_sent_is_refused_first() {
+        let meta = |key: &str, value: &str| UploadMeta {
+            metadata: [(key.to_owned(), value.to_owned())].into(),
+            ..UploadMeta::default()
+        };
+        check_meta(&meta("fairease.catalog.mediatype", "COG")).expect("is fine");
+        for bad in [meta("a b", "x"), meta("", "x"), meta("k", "Järvi"), meta("k", "a\r\nb: c"), meta("k", " x")] {
+            assert_eq!(check_meta(&bad).map_err(|e| e.kind()), Err(Kind::Usage), "{bad:?}");
+        }
+        assert!(check_meta(&meta("k", &"x".repeat(2048))).is_err());
+    }
 
     #[test]
     fn suffixes_of_the_field_are_known() {

@@ -286,7 +286,7 @@ impl Climb {
     /// Something that began at `since` failed.
     fn failed(&mut self, now: Duration, since: Duration) {
         // Those under way when the window was cut tell nothing new.
-        if self.cut.is_some_and(|cut| since <= cut) || self.cut.is_some_and(|cut| now - cut < ROUND) {
+        if self.cut.is_some_and(|cut| since <= cut || now.saturating_sub(cut) < ROUND) {
             return;
         }
         self.cut = Some(now);

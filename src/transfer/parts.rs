@@ -1,6 +1,6 @@
 //! Sending one file in parts.
 
-use super::digest::{Digests, Proof, Want, hex, md5_of, whole_etag, whole_sum};
+use super::digest::{Digests, Piece, Proof, Want, hex, md5_of, whole_etag, whole_sum};
 use super::resume::{Known, Unfinished};
 use super::send::is_passing;
 use super::source::File;
@@ -202,14 +202,13 @@ impl Transfer {
         let Some(etag) = standing.filter(|etag| etag.trim_matches('"').ends_with(&count)) else { return Err(err) };
         let mut etags = Vec::with_capacity(parts.len());
         for part in parts {
-            etags.push(match known.get(&part.number) {
-                Some(known) => known.etag.clone(),
-                None => {
-                    let want = Want { md5: true, sha256: false };
-                    let (_, digests) = self.piece(sending.file, part.offset, part.len, want).await?;
-                    format!("\"{}\"", digests.md5.as_ref().map(|sum| hex(sum)).unwrap_or_default())
-                }
-            });
+            if let Some(known) = known.get(&part.number) {
+                etags.push(known.etag.clone());
+                continue;
+            }
+            let want = Want { md5: true, sha256: false };
+            let (_, digests) = self.piece(sending.file, part.offset, part.len, want).await?;
+            etags.push(format!("\"{}\"", digests.md5.as_ref().map(|sum| hex(sum)).unwrap_or_default()));
         }
         if whole_etag(etags.iter().map(String::as_str)).as_deref() != Some(etag.trim_matches('"')) {
             return Err(err);
@@ -358,8 +357,8 @@ impl Transfer {
         let place = self.race(async { Ok(self.pace.place().await) }).await?;
         let _memory = self.memory(part.len).await?;
         self.control.turn().await?;
-        let part_of = Some(sending.keeps);
-        let (body, digests) = self.piece(sending.file, part.offset, part.len, self.method.want(part_of)).await?;
+        let piece = Piece::Part(sending.keeps);
+        let (body, digests) = self.piece(sending.file, part.offset, part.len, self.method.want(piece)).await?;
         let send = |sums: Sums| {
             let body = body.clone();
             async move {
@@ -367,7 +366,7 @@ impl Transfer {
                 self.handle.send_part(key, id, part.number, body, &sums).await
             }
         };
-        let (sent, tries) = self.proved(&digests, part_of, send).await;
+        let (sent, tries) = self.proved(&digests, piece, send).await;
         match &sent {
             Err(err) if is_passing(err.kind()) => place.failed(),
             _ if tries > 1 => place.failed(),

@@ -1,7 +1,7 @@
 //! Sending one file in a single request, and what all sending shares: trying again, and finding out afterwards
 //! whether what stands there is ours.
 
-use super::digest::{self, Digests, Method, Proof, Want, Word, hex};
+use super::digest::{self, Digests, Method, Piece, Proof, Want, Word, hex};
 use super::exists::taken;
 use super::source::{File, changed};
 use super::upload::{Sent, Transfer};
@@ -42,13 +42,13 @@ impl Transfer {
         let place = self.race(async { Ok(self.pace.place().await) }).await?;
         let _memory = self.memory(file.stamp.size).await?;
         self.control.turn().await?;
-        let (body, digests) = self.piece(file, 0, file.stamp.size, self.method.want(None)).await?;
+        let (body, digests) = self.piece(file, 0, file.stamp.size, self.method.want(Piece::Whole)).await?;
         self.resume.intend(file, to);
         let send = |sums: Sums| {
             let body = &body;
             async move { self.handle.send_object(to.key(), body.clone(), meta, if_absent, &sums).await }
         };
-        let (sent, tries) = self.proved(&digests, None, send).await;
+        let (sent, tries) = self.proved(&digests, Piece::Whole, send).await;
         match &sent {
             Err(err) if is_passing(err.kind()) => place.failed(),
             _ if tries > 1 => place.failed(),
@@ -71,7 +71,7 @@ impl Transfer {
     pub(super) async fn proved<F>(
         &self,
         digests: &Digests,
-        part_of: Option<Option<crate::store::Kept>>,
+        piece: Piece,
         send: impl Fn(Sums) -> F,
     ) -> (Result<(Taken, Option<Proof>)>, u32)
     where
@@ -79,15 +79,15 @@ impl Transfer {
     {
         let (mut tries, mut altered) = (0, false);
         loop {
-            let sums = self.method.sums(digests, part_of);
+            let sums = self.method.sums(digests, piece);
             let (sent, more) = self.again(|| send(sums)).await;
             tries += more;
             let taken = match sent {
                 Ok(taken) => taken,
                 // Some servers do not know checksums in headers.
-                Err(err) if err.kind() == Kind::Unsupported && sums.crc32c.is_some() && part_of.is_none() => {
+                Err(err) if err.kind() == Kind::Unsupported && sums.crc32c.is_some() && piece == Piece::Whole => {
                     self.method.refuses_sums();
-                    if self.method.sums(digests, part_of).crc32c.is_some() {
+                    if self.method.sums(digests, piece).crc32c.is_some() {
                         return (Err(err), tries);
                     }
                     continue;

@@ -77,7 +77,9 @@ impl UploadPlan {
         ];
         let plan = Self { templates, applied: 0, missing: Vec::new() };
         let mut form = Form::new("Upload", fields);
-        MORE.into_iter().for_each(|id| form.show(id, false));
+        for id in MORE {
+            form.show(id, false);
+        }
         FormScreen::new(plan, form, cx)
     }
 
@@ -108,7 +110,9 @@ impl Plan for UploadPlan {
     fn follow(&mut self, form: &mut Form) {
         self.apply_template(form);
         let more = form.is_on("more");
-        MORE.into_iter().for_each(|id| form.show(id, more));
+        for id in MORE {
+            form.show(id, more);
+        }
         form.show("kms", more && form.choice("encryption") == 2);
         let local = Location::parse(form.text("destination")).is_ok_and(|l| l.scheme() == Scheme::File);
         form.set_note("metadata", local.then(|| "a local folder keeps no metadata, tags or classes".to_owned()));

@@ -6,7 +6,7 @@
 
 use super::blank::spelled;
 use super::control::{headers, hex, tagging, with_headers};
-use super::{S3, time};
+use super::{Failure, S3, time};
 use crate::entry::Stat;
 use crate::error::{Error, Kind, Result};
 use crate::store::errors::Doing;
@@ -69,9 +69,28 @@ fn stream(traffic: Option<&Traffic>, body: &Bytes) -> ByteStream {
     }
 }
 
+/// Whether it wishes for what not every server offers.
+fn asks_much(meta: &UploadMeta) -> bool {
+    meta.encryption.is_some() || meta.acl.is_some() || meta.storage_class.is_some()
+}
+
 impl S3 {
     pub(in crate::store) fn is_amazon(&self) -> bool {
         self.amazon
+    }
+
+    /// The sentence for a refusal of something that not every server offers.
+    fn does_not_take(&self, failure: &Failure, meta: &UploadMeta, key: &str) -> Error {
+        let wishes = [
+            meta.encryption.as_ref().map(|kind| format!("encryption {kind}")),
+            meta.acl.as_ref().map(|acl| format!("the access `{acl}`")),
+            meta.storage_class.as_ref().map(|class| format!("the storage class {class}")),
+        ];
+        let wishes: Vec<String> = wishes.into_iter().flatten().collect();
+        let why = self.sentence(failure, Doing::Write, key);
+        Error::unsupported(format!("{} does not take {}", self.site.host, wishes.join(" or ")))
+            .with_hint("leave it as the bucket has it; some servers encrypt only over https")
+            .with_source(why)
     }
 
     fn algorithm(keep: Option<Kept>) -> Option<ChecksumAlgorithm> {
@@ -156,7 +175,10 @@ impl S3 {
                 .interceptor(tap)
                 .send()
         });
-        let answer = answer.await.map_err(|failure| self.sentence(&failure, Doing::Write, key))?;
+        let answer = answer.await.map_err(|failure| match failure.fault.status {
+            Some(400) if asks_much(meta) => self.does_not_take(&failure, meta, key),
+            _ => self.sentence(&failure, Doing::Write, key),
+        })?;
         let is_kept = algorithm.is_some() && answer.checksum_algorithm == algorithm;
         let id = answer.upload_id;
         let id = id.ok_or_else(|| Error::new(Kind::Failed, format!("{} gave no upload id", self.site.host)))?;
