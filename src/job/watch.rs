@@ -73,7 +73,7 @@ impl Watch {
         let fields = json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() });
         self.journalled("start", fields);
         let t = self.began.elapsed().as_secs_f64();
-        self.engine.update(&self.id, |view| view.throughput.push(Sample { t, bytes: 0, requests: 0 }));
+        self.engine.update(&self.id, |view| view.throughput.push(Sample { t, ..Sample::default() }));
     }
 
     /// Adds a line to the log and the journal.
@@ -132,7 +132,7 @@ impl Watch {
         let counts = self.seen.counts;
         self.engine.update(&self.id, |view| {
             let bytes = counts.bytes_in.saturating_add(counts.bytes_out);
-            view.throughput.push(Sample { t, bytes, requests: counts.requests });
+            view.throughput.push(Sample { t, bytes, requests: counts.requests, sent: counts.bytes_out });
             view.eta = eta;
             view.latency = percentiles.or(view.latency);
             if !notes.is_empty() {
@@ -171,6 +171,9 @@ impl Watch {
         }
         self.journalled("progress", fields);
         self.latency = latency;
+        if let Some(percentiles) = history::percentiles(&interval) {
+            self.engine.update(&self.id, |view| view.latencies.push(t, percentiles));
+        }
         history::percentiles(&self.latency)
     }
 
