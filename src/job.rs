@@ -7,25 +7,31 @@
 //! |---|---|
 //! | `spec.json` | the [`JobSpec`] with its title, command line and time; written and synced before work starts |
 //! | `lock` | locked by the program that works on it, so that two never do |
+//! | `rank` | the run in whose place it waits, where it was moved or queued again; else its own name is its rank |
 //! | `ev/0.<attempt>.ndjson` | whole lines, see below; `0` is the rank of the writer |
-//! | `CANCEL` | written by another program that wants it to stop |
+//! | `CANCEL`, `PAUSE`, `GO-ON` | written by another program that wants it to stop, to wait, to go on |
 //!
 //! A line holds `seq`, `t` (wall time, RFC 3339), `mono` (seconds since the attempt's start) and
 //! `event`: `start`; `progress` (at most one a second: `done`, `total`, `step`, and cumulative `requests`, `errors`,
 //! `retries`, `bytes_in`, `bytes_out`, with `latency`, the interval's request latencies in microseconds
-//! as a base64 `HdrHistogram` V2); `note` (`text`); `end` (`state`, `outcome` or `error`, the counters, `elapsed`, and
-//! `latency` of the whole attempt). What a job records by [`JobCx::event`] stands as it is when it names its
-//! own `event`, else as `sample` with `data`. A run without an `end` that nobody holds is [`State::Interrupted`].
+//! as a base64 `HdrHistogram` V2); `note` (`text`); `pause` and `go-on`; `left`, when its program was told to end; `end`
+//! (`state`, `outcome` or `error`, the counters, `elapsed`, and `latency` of the whole attempt). What a job records by
+//! [`JobCx::event`] stands as it is when it names its own `event`, else as `sample` with `data`; it is on disk 200 ms
+//! later at most. A run without an `end` that nobody holds is [`State::Interrupted`]. Runs that ended more than 90 days
+//! ago, and those beyond the newest thousand, are removed at a start, unless they can be resumed.
 
 use crate::error::Result;
+use crate::location::Location;
 use crate::store::Stores;
-use crate::task::Control;
+use crate::task::{Control, Question};
 use futures::future::BoxFuture;
 use serde_json::Value;
 
 mod engine;
 mod history;
 mod journal;
+mod queue;
+mod supervise;
 mod watch;
 
 pub use engine::Jobs;
@@ -45,7 +51,7 @@ pub struct Outcome {
     /// One sentence: "3 files, 1.2 GiB, 41 s".
     pub summary: String,
     /// What it wrote, by address.
-    pub written: Vec<crate::location::Location>,
+    pub written: Vec<Location>,
     /// Its result for machines: a benchmark's samples, a HEAD as proof.
     pub data: Value,
 }
@@ -58,6 +64,12 @@ pub trait Job: Send + Sync {
     fn spec(&self) -> JobSpec;
     /// The command line that does the same, without the program's name: `["put", "x.tif", "s3://b/"]`.
     fn command(&self) -> Vec<String>;
+    /// Where it writes or deletes: a screen asks whether that is allowed before it starts the job again. The
+    /// `destination` of its spec, unless it knows better.
+    fn writes(&self) -> Vec<Location> {
+        let destination = self.spec().params.get("destination").cloned();
+        destination.and_then(|place| serde_json::from_value(place).ok()).into_iter().collect()
+    }
     /// Does it. Progress, notes and cancellation go through the context.
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>>;
     /// Does what is left of it. `earlier` is what its former attempts recorded by [`JobCx::event`],
@@ -129,6 +141,12 @@ pub struct JobView {
     pub command: Vec<String>,
     /// Where it is.
     pub state: State,
+    /// Its place among those that wait in this program: 0 is next.
+    pub place: Option<usize>,
+    /// How often it was begun.
+    pub attempt: u32,
+    /// What it wants to know before it goes on: see [`Jobs::answer`].
+    pub question: Option<Question>,
     /// When it was started (or queued).
     pub started: chrono::DateTime<chrono::Utc>,
     /// Time at work so far, or in all.
@@ -139,16 +157,20 @@ pub struct JobView {
     pub total: u64,
     /// What it does now.
     pub step: String,
-    /// Requests and bytes so far.
+    /// Requests (and how many of them failed or were sent again) and bytes so far.
     pub counts: crate::meter::Counts,
-    /// Requests under way.
+    /// Requests under way: parts in flight.
     pub in_flight: u64,
     /// Cumulative samples since its start.
     pub throughput: crate::meter::Throughput,
     /// Request latency p50, p90, p99, max in microseconds; `None` before the first request.
     pub latency: Option<[u64; 4]>,
+    /// The same of each second.
+    pub latencies: crate::meter::Latencies,
     /// Time to go, from the recent rate; `None` where it cannot be told.
     pub eta: Option<std::time::Duration>,
+    /// Between which times to go the true one lies, nine times of ten, if the rate varies as it did lately.
+    pub eta_range: Option<(std::time::Duration, std::time::Duration)>,
     /// Log lines with their times, oldest first, at most the last thousand.
     pub log: std::sync::Arc<Vec<(chrono::DateTime<chrono::Utc>, String)>>,
     /// What the job recorded by [`JobCx::event`].

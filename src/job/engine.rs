@@ -1,29 +1,31 @@
 //! [`Jobs`]: the queue, the running jobs, and what is known of those that ran before.
 
 use super::history::{self, Past};
-use super::journal::{self, Header, Journal, RunDir};
-use super::watch::{PERIOD, Watch};
-use super::{Job, JobCx, JobId, JobSpec, JobView, Outcome, State};
+use super::journal::Header;
+use super::queue::Stand;
+use super::watch::PERIOD;
+use super::{Job, JobId, JobSpec, JobView, State};
 use crate::error::{Error, Kind, Result};
-use crate::meter::Throughput;
+use crate::location::Location;
+use crate::meter::{Latencies, Throughput};
 use crate::store::Stores;
 use crate::task::{Control, Waker};
 use chrono::Utc;
-use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 /// Jobs that run at once; more wait.
 const RUNNING: usize = 2;
 /// Runs of the past that are shown.
 const HISTORY: usize = 200;
-/// Samples kept of a run: at most ten minutes at full resolution, then thinned.
+/// Samples kept of a run: the last minute or two at full resolution, what is older ever thinner.
 const SERIES: usize = 600;
-/// How long a cancelled job may clean up before its task is dropped.
-const GRACE: Duration = Duration::from_secs(20);
+/// How long [`Jobs::leave`] waits for journals on a slow disk.
+const LEAVING: Duration = Duration::from_secs(3);
 
 /// Makes a job again from its spec: [`crate::jobs`] has the table, which lies above this floor.
 pub(super) type Kinds = fn(JobSpec) -> Result<Box<dyn Job>>;
@@ -46,8 +48,11 @@ impl Jobs {
             waker,
             woken: Mutex::new((Instant::now(), false)),
             changes: watch::Sender::new(Changes::default()),
+            ranks: Mutex::default(),
+            leaving: CancellationToken::new(),
             inner: Mutex::new(Inner {
                 kinds: None,
+                answers: false,
                 limit: RUNNING,
                 running: 0,
                 queue: VecDeque::new(),
@@ -76,6 +81,13 @@ impl Jobs {
         self
     }
 
+    /// Says that somebody is there to answer what jobs ask: see [`JobView::question`].
+    #[must_use]
+    pub fn with_answers(self) -> Self {
+        self.engine.lock().answers = true;
+        self
+    }
+
     /// Changes how many jobs run at once (2); running ones go on.
     pub fn set_limit(&self, jobs: usize) {
         self.engine.lock().limit = jobs.max(1);
@@ -92,6 +104,57 @@ impl Jobs {
         self.engine.cancel(id);
     }
 
+    /// Has a job wait at its next part, file or page; its place goes to the next one. One that another program
+    /// works on is asked through its run directory, which that program looks into once a second.
+    pub fn pause(&self, id: &str) {
+        self.engine.pause(id);
+    }
+
+    /// Lets a paused job go on as soon as there is a place.
+    pub fn go_on(&self, id: &str) {
+        self.engine.go_on(id);
+    }
+
+    /// Moves a job among those that wait, by so many places: negative is sooner. Whether it moved. The order is
+    /// kept on disk, for [`Jobs::resume_all`] of a later program.
+    pub fn prioritise(&self, id: &str, by: isize) -> bool {
+        self.engine.prioritise(id, by)
+    }
+
+    /// Answers what a job of this program asks, with the name of one of the choices.
+    pub fn answer(&self, id: &str, name: &str) {
+        let control = self.engine.lock().runs.get(id).and_then(|run| run.control.clone());
+        if let Some(control) = control {
+            control.answer(name);
+            self.engine.changed(true, true);
+        }
+    }
+
+    /// Those whose program ended before they did, in the order in which they ran or waited. Complete once
+    /// [`Jobs::is_loaded`].
+    pub fn interrupted(&self) -> Vec<JobView> {
+        let inner = self.engine.lock();
+        let mut found: Vec<(&String, JobView)> = inner
+            .runs
+            .values()
+            .filter(|run| !run.is_ours() && run.view.state == State::Interrupted)
+            .map(|run| (&run.rank, run.snapshot()))
+            .collect();
+        found.sort_by(|a, b| a.0.cmp(b.0));
+        found.into_iter().map(|(_, view)| view).collect()
+    }
+
+    /// Where a job writes or deletes, so that a screen can ask whether it may before it starts it again.
+    pub fn writes(&self, id: &str) -> Result<Vec<Location>> {
+        Ok(self.engine.job(id)?.writes())
+    }
+
+    /// Gives up a job that was interrupted or has failed: it is not offered to be resumed again. What it left
+    /// behind stays (parts of uploads that nobody completed are listed by `uploads ls`).
+    pub async fn give_up(&self, id: &str) -> Result<()> {
+        self.engine.clone().give_up(id.to_owned()).await
+    }
+
     /// Starts an ended, failed or interrupted job again. One that was done becomes a new run; another
     /// goes on under its name, and may use what its former attempts recorded.
     pub fn retry(&self, id: &str) -> Result<JobId> {
@@ -101,7 +164,7 @@ impl Jobs {
     /// All jobs, newest first: this program's and those found in the state folder.
     pub fn views(&self) -> Vec<JobView> {
         let inner = self.engine.lock();
-        let mut views: Vec<JobView> = inner.runs.values().map(Run::snapshot).collect();
+        let mut views: Vec<JobView> = inner.runs.keys().filter_map(|id| inner.look(id)).collect();
         drop(inner);
         sort(&mut views);
         views
@@ -111,15 +174,21 @@ impl Jobs {
     /// however many ran before.
     pub fn active_views(&self) -> Vec<JobView> {
         let inner = self.engine.lock();
-        let mut views: Vec<JobView> = inner.runs.values().filter(|run| run.is_ours()).map(Run::snapshot).collect();
+        let ours = inner.runs.iter().filter(|(_, run)| run.is_ours());
+        let mut views: Vec<JobView> = ours.filter_map(|(id, _)| inner.look(id)).collect();
         drop(inner);
         sort(&mut views);
         views
     }
 
+    /// Whether the runs of the past have been read.
+    pub fn is_loaded(&self) -> bool {
+        self.engine.changes.borrow().loaded
+    }
+
     /// One job.
     pub fn view(&self, id: &str) -> Option<JobView> {
-        self.engine.lock().runs.get(id).map(Run::snapshot)
+        self.engine.lock().look(id)
     }
 
     /// What a job is, to fill a form with.
@@ -163,6 +232,21 @@ impl Jobs {
             self.wait(id).await;
         }
     }
+
+    /// Leaves the jobs of this program where they stand, their journals on disk, so that the next one can resume
+    /// them: before the program ends. Nothing is started after.
+    pub async fn leave(&self) {
+        self.engine.leaving.cancel();
+        let ids: Vec<JobId> =
+            self.engine.lock().runs.iter().filter(|(_, run)| run.is_ours()).map(|(id, _)| id.clone()).collect();
+        let all = async {
+            for id in &ids {
+                self.wait(id).await;
+            }
+        };
+        // Whatever is late is left as a crash would leave it.
+        let _ = tokio::time::timeout(LEAVING, all).await;
+    }
 }
 
 /// Newest first.
@@ -172,8 +256,13 @@ fn sort(views: &mut [JobView]) {
 
 /// What a [`Jobs`] shares with the tasks that run its jobs.
 pub(super) struct Engine {
-    stores: Stores,
-    folder: PathBuf,
+    pub(super) stores: Stores,
+    /// `STATE/runs`.
+    pub(super) folder: PathBuf,
+    /// Held by whoever writes ranks.
+    pub(super) ranks: Mutex<()>,
+    /// This program ends.
+    pub(super) leaving: CancellationToken,
     waker: Waker,
     /// When the screen was last woken, and whether it missed something since.
     woken: Mutex<(Instant, bool)>,
@@ -187,40 +276,75 @@ struct Changes {
     loaded: bool,
 }
 
-struct Inner {
+pub(super) struct Inner {
     kinds: Option<Kinds>,
-    limit: usize,
-    running: usize,
-    queue: VecDeque<(JobId, oneshot::Sender<Slot>)>,
-    runs: BTreeMap<JobId, Run>,
+    /// Somebody is there to answer.
+    answers: bool,
+    pub(super) limit: usize,
+    pub(super) running: usize,
+    /// Those that wait, by rank.
+    pub(super) queue: VecDeque<JobId>,
+    pub(super) runs: BTreeMap<JobId, Run>,
     ids: ulid::Generator,
 }
 
 impl Inner {
+    /// A new ULID: two in one millisecond still sort by their time.
+    fn ulid(&mut self) -> String {
+        self.ids.generate().unwrap_or_else(|_| ulid::Ulid::new()).to_string()
+    }
+
+    /// How a run stands now.
+    fn look(&self, id: &str) -> Option<JobView> {
+        let mut view = self.runs.get(id)?.snapshot();
+        if view.state == State::Queued {
+            view.place = self.queue.iter().position(|queued| queued == id);
+        }
+        Some(view)
+    }
+
     /// Whether a run was started or retried here: then we know more of it than its directory tells.
     fn knows(&self, id: &str) -> bool {
         self.runs.get(id).is_some_and(|run| run.job.is_some())
     }
 }
 
-struct Run {
-    header: Header,
-    view: JobView,
-    job: Option<Arc<dyn Job>>,
-    /// There while this program works on it.
-    control: Option<Control>,
-    began: Option<Instant>,
+pub(super) struct Run {
+    pub(super) header: Header,
+    pub(super) view: JobView,
+    pub(super) job: Option<Arc<dyn Job>>,
+    /// There while this program works on it, or it waits here.
+    pub(super) control: Option<Control>,
+    pub(super) began: Option<Instant>,
+    /// A ULID: those that wait are let in by it.
+    pub(super) rank: String,
+    pub(super) stand: Stand,
+    /// Lets it begin; gone once it has.
+    pub(super) turn: Option<oneshot::Sender<()>>,
 }
 
 impl Run {
-    fn is_ours(&self) -> bool {
+    fn new(header: Header, view: JobView, rank: String, job: Option<Arc<dyn Job>>) -> Self {
+        Self { header, view, job, rank, control: None, began: None, stand: Stand::default(), turn: None }
+    }
+
+    pub(super) fn is_ours(&self) -> bool {
         self.control.is_some()
     }
 
     /// The view, with what changes between two looks read now.
     fn snapshot(&self) -> JobView {
         let mut view = self.view.clone();
-        if let (Some(control), Some(began)) = (&self.control, self.began) {
+        let Some(control) = &self.control else { return view };
+        if view.state.is_active() {
+            view.state = match self.stand {
+                Stand::Waiting => State::Queued,
+                Stand::Placed => State::Running,
+                Stand::Paused => State::Paused,
+            };
+        }
+        view.question = control.question();
+        if let Some(began) = self.began {
             (view.done, view.total) = control.progress();
             view.step = control.current_step();
             view.counts = control.meter.counts();
@@ -231,20 +355,8 @@ impl Run {
     }
 }
 
-/// A place among the running jobs; dropping it lets the next one in.
-struct Slot(Arc<Engine>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut inner = self.0.lock();
-        inner.running = inner.running.saturating_sub(1);
-        drop(inner);
-        self.0.pump();
-    }
-}
-
 impl Engine {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -273,38 +385,40 @@ impl Engine {
     /// This program is done with a run.
     pub(super) fn ended(&self, id: &str) {
         if let Some(run) = self.lock().runs.get_mut(id) {
-            run.control = None;
-            run.began = None;
+            (run.control, run.began, run.turn) = (None, None, None);
         }
         self.changed(true, true);
     }
 
     fn read_history(&self) {
-        for id in history::newest(&self.folder, HISTORY) {
-            if self.lock().knows(&id) {
+        let all = history::newest(&self.folder);
+        for (age, id) in all.iter().enumerate() {
+            let dir = self.folder.join(id);
+            // Of those long ago only what can still be resumed.
+            if self.lock().knows(id) || (age >= HISTORY && history::has_ended(&dir)) {
                 continue;
             }
             // A folder without a spec, or with one of another make, is no run to us.
-            let Ok(Past { header, view }) = history::read(&self.folder.join(&id)) else { continue };
-            if header.id != id {
+            let Ok(Past { header, view, rank }) = history::read(&dir) else { continue };
+            if header.id != *id {
                 continue;
             }
             let mut inner = self.lock();
             // Between the two looks it may have become ours.
-            if !inner.knows(&id) {
-                inner.runs.insert(id, Run { header, view, job: None, control: None, began: None });
+            if !inner.knows(id) {
+                inner.runs.insert(id.clone(), Run::new(header, view, rank, None));
                 drop(inner);
                 self.changed(true, false);
             }
         }
         self.changes.send_modify(|c| c.loaded = true);
         self.changed(true, true);
+        history::prune(&self.folder, &all);
     }
 
     fn begin(self: &Arc<Self>, job: Arc<dyn Job>) -> Result<JobId> {
         let mut inner = self.lock();
-        // Two in one millisecond still sort by their start.
-        let id = inner.ids.generate().unwrap_or_else(|_| ulid::Ulid::new()).to_string();
+        let id = inner.ulid();
         let header = Header {
             id: id.clone(),
             spec: job.spec(),
@@ -315,7 +429,8 @@ impl Engine {
         };
         let mut view = history::blank(&header, State::Queued);
         view.throughput = Throughput::new(SERIES);
-        let run = Run { header, view, job: Some(job.clone()), control: None, began: None };
+        view.latencies = Latencies::new(SERIES);
+        let run = Run::new(header, view, id.clone(), Some(job.clone()));
         inner.runs.insert(id.clone(), run);
         drop(inner);
         let launched = self.launch(&id, job, true);
@@ -325,19 +440,27 @@ impl Engine {
         launched
     }
 
+    /// The job of a run, made from its spec where this program did not start it.
+    fn job(&self, id: &str) -> Result<Arc<dyn Job>> {
+        let inner = self.lock();
+        let run = inner.runs.get(id).ok_or_else(|| Error::new(Kind::NotFound, format!("no job {id}")))?;
+        if let Some(job) = &run.job {
+            return Ok(job.clone());
+        }
+        let make = inner.kinds.ok_or_else(|| Error::unsupported("jobs of the past cannot be started here"))?;
+        let spec = run.header.spec.clone();
+        drop(inner);
+        Ok(Arc::from(make(spec)?))
+    }
+
     fn retry(self: &Arc<Self>, id: &str) -> Result<JobId> {
+        let job = self.job(id)?;
         let mut inner = self.lock();
-        let kinds = inner.kinds;
-        let run = inner.runs.get_mut(id).ok_or_else(|| Error::new(Kind::NotFound, format!("no job {id}")))?;
+        let rank = inner.ulid();
+        let Some(run) = inner.runs.get_mut(id) else { return Err(Error::new(Kind::NotFound, "no such job")) };
         if run.is_ours() {
             return Err(Error::usage(format!("{} is still at work", run.header.title)));
         }
-        let job = if let Some(job) = &run.job {
-            job.clone()
-        } else {
-            let make = kinds.ok_or_else(|| Error::unsupported("jobs of the past cannot be started here"))?;
-            Arc::from(make(run.header.spec.clone())?)
-        };
         if run.view.state == State::Done {
             drop(inner);
             return self.begin(job);
@@ -345,10 +468,35 @@ impl Engine {
         run.job = Some(job.clone());
         let mut view = history::blank(&run.header, State::Queued);
         view.throughput = Throughput::new(SERIES);
+        view.latencies = Latencies::new(SERIES);
         view.started = Utc::now();
+        view.attempt = run.view.attempt;
+        // Until it begins, what is known of it stays in sight.
+        (view.done, view.total) = (run.view.done, run.view.total);
         let before = std::mem::replace(&mut run.view, view);
+        let former = std::mem::replace(&mut run.rank, rank);
         drop(inner);
-        self.launch(id, job, false).inspect_err(|_| self.update(id, |view| *view = before))
+        self.launch(id, job, false).inspect_err(|_| {
+            if let Some(run) = self.lock().runs.get_mut(id) {
+                (run.view, run.rank) = (before, former);
+            }
+        })
+    }
+
+    /// Writes that a run which nobody works on is not to be resumed.
+    async fn give_up(self: Arc<Self>, id: String) -> Result<()> {
+        let view = self.lock().look(&id).ok_or_else(|| Error::new(Kind::NotFound, format!("no job {id}")))?;
+        if !matches!(view.state, State::Interrupted | State::Failed(_)) {
+            return Err(Error::usage("only what was interrupted or has failed can be given up"));
+        }
+        let (folder, name) = (self.folder.clone(), id.clone());
+        let write = move || history::give_up(&folder, &name, &view);
+        tokio::task::spawn_blocking(write)
+            .await
+            .map_err(|err| Error::new(Kind::Failed, "its journal could not be written").with_source(err))??;
+        self.update(&id, |view| view.state = State::Cancelled);
+        self.changed(true, true);
+        Ok(())
     }
 
     /// Puts a run into the queue.
@@ -356,172 +504,21 @@ impl Engine {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|err| Error::new(Kind::Failed, "jobs need a tokio runtime").with_source(err))?;
         let control = Control::new(self.stores.meter().child());
+        if self.leaving.is_cancelled() {
+            return Err(Error::cancelled());
+        }
         let (turn, mine) = oneshot::channel();
         let mut inner = self.lock();
+        if inner.answers {
+            control.can_answer();
+        }
         let Some(run) = inner.runs.get_mut(id) else { return Err(Error::new(Kind::NotFound, "no such job")) };
         run.control = Some(control.clone());
-        inner.queue.push_back((id.to_owned(), turn));
+        run.turn = Some(turn);
+        inner.enqueue(id);
         drop(inner);
         runtime.spawn(self.clone().supervise(id.to_owned(), job, control, is_new, mine));
         self.pump();
-        self.changed(true, true);
         Ok(id.to_owned())
     }
-
-    /// Gives free places to those that wait.
-    fn pump(self: &Arc<Self>) {
-        loop {
-            let mut inner = self.lock();
-            if inner.running >= inner.limit {
-                return;
-            }
-            let Some((_, turn)) = inner.queue.pop_front() else { return };
-            inner.running += 1;
-            drop(inner);
-            // If it was cancelled while it waited, the slot comes back and is dropped here. Not while locked!
-            drop(turn.send(Slot(self.clone())));
-        }
-    }
-
-    fn cancel(&self, id: &str) {
-        let inner = self.lock();
-        match inner.runs.get(id) {
-            Some(Run { control: Some(control), .. }) => control.cancel(),
-            Some(run) if run.view.state.is_active() => {
-                let path = self.folder.join(id).join(journal::CANCEL);
-                drop(inner);
-                // It is only a wish; the other program may have gone.
-                let _ = std::fs::write(path, b"");
-            }
-            _ => {}
-        }
-    }
-
-    /// Runs a job from its spec on disk to its end on disk.
-    async fn supervise(
-        self: Arc<Self>,
-        id: JobId,
-        job: Arc<dyn Job>,
-        control: Control,
-        is_new: bool,
-        turn: oneshot::Receiver<Slot>,
-    ) {
-        let (dir, problem) = match self.prepare(&id, is_new).await {
-            Ok(dir) => (Some(dir), None),
-            Err(err) if err.kind() == Kind::Exists => {
-                self.lock().queue.retain(|(queued, _)| *queued != id);
-                return Watch::new(self, id, control, None).end(Err(err)).await;
-            }
-            Err(err) => (None, Some(format!("this job is not journalled and cannot be resumed: {err}"))),
-        };
-        let slot = control.race(async { turn.await.map_err(|_| Error::cancelled()) }).await;
-        let (journal, earlier) = match dir {
-            Some(dir) => open_journal(dir, &control, is_new).await,
-            None => (Ok(None), Vec::new()),
-        };
-        let (journal, problem) = match journal {
-            Ok(journal) => (journal, problem),
-            Err(err) => (None, Some(format!("this job is not journalled: {err}"))),
-        };
-        let mut watch = Watch::new(self.clone(), id.clone(), control.clone(), journal);
-        watch.start();
-        if let Some(problem) = problem {
-            watch.note(problem);
-        }
-        let result = if slot.is_ok() {
-            self.work(&id, job, &control, earlier, &mut watch).await
-        } else {
-            self.lock().queue.retain(|(queued, _)| *queued != id);
-            Err(Error::cancelled())
-        };
-        watch.end(result).await;
-        drop(slot);
-    }
-
-    async fn prepare(&self, id: &str, is_new: bool) -> Result<RunDir> {
-        let header = self.lock().runs.get(id).map(|run| run.header.clone());
-        let (folder, id) = (self.folder.clone(), id.to_owned());
-        let prepare = move || match header {
-            Some(header) if is_new || !has_spec(&folder, &id) => RunDir::create(&folder, &header),
-            _ => RunDir::reopen(&folder, &id),
-        };
-        tokio::task::spawn_blocking(prepare)
-            .await
-            .map_err(|err| Error::new(Kind::Failed, "the run directory could not be made").with_source(err))?
-    }
-
-    /// The work itself, watched.
-    async fn work(
-        &self,
-        id: &str,
-        job: Arc<dyn Job>,
-        control: &Control,
-        earlier: Vec<Value>,
-        watch: &mut Watch,
-    ) -> Result<Outcome> {
-        if let Some(run) = self.lock().runs.get_mut(id) {
-            run.view.state = State::Running;
-            run.began = Some(Instant::now());
-        }
-        self.changed(true, true);
-        let (events, mut recorded) = mpsc::unbounded_channel();
-        let cx = JobCx { stores: self.stores.clone(), control: control.clone(), events };
-        let mut task = tokio::spawn(async move { job.resume(&cx, &earlier).await });
-        let mut ticks = tokio::time::interval(PERIOD);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut batch = Vec::new();
-        let mut cancelled: Option<Instant> = None;
-        let joined = loop {
-            tokio::select! {
-                joined = &mut task => break joined,
-                n = recorded.recv_many(&mut batch, 256), if !recorded.is_closed() || !recorded.is_empty() => {
-                    if n > 0 {
-                        watch.record(&mut batch);
-                    }
-                }
-                _ = ticks.tick() => {
-                    watch.tick();
-                    if control.is_cancelled() && cancelled.get_or_insert_with(Instant::now).elapsed() > GRACE {
-                        task.abort();
-                    }
-                }
-            }
-        };
-        while let Ok(event) = recorded.try_recv() {
-            batch.push(event);
-        }
-        watch.record(&mut batch);
-        joined.unwrap_or_else(|err| Err(broken(err)))
-    }
-}
-
-fn has_spec(folder: &Path, id: &str) -> bool {
-    folder.join(id).join(journal::SPEC).exists()
-}
-
-/// Opens the journal of the next attempt, and reads what the former ones recorded.
-async fn open_journal(dir: RunDir, control: &Control, is_new: bool) -> (Result<Option<Journal>>, Vec<Value>) {
-    let control = control.clone();
-    let open = move || {
-        let earlier = if is_new { Vec::new() } else { history::earlier(dir.path()) };
-        (Journal::open(dir, &control).map(Some), earlier)
-    };
-    tokio::task::spawn_blocking(open).await.unwrap_or_else(|err| {
-        (Err(Error::new(Kind::Failed, "its events could not be read").with_source(err)), Vec::new())
-    })
-}
-
-/// The sentence for a task that did not return.
-fn broken(err: tokio::task::JoinError) -> Error {
-    if err.is_cancelled() {
-        return Error::cancelled();
-    }
-    let payload = err.into_panic();
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_default();
-    Error::new(Kind::Failed, format!("the job broke down: {text}"))
-        .with_hint("this is a mistake in secchi; please report it with this log")
 }

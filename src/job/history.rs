@@ -13,6 +13,13 @@ use std::time::Duration;
 
 /// Of a longer events file only this much of its start and of its end is read.
 const HALF: u64 = 4 << 20;
+/// An `end` line is looked for in so many bytes.
+const TAIL: u64 = 64 << 10;
+/// Runs that are kept, and for how long.
+const KEPT: usize = 1_000;
+const KEPT_DAYS: i64 = 90;
+/// So many are removed at one start, so that it stays short.
+const PRUNED: usize = 200;
 /// Samples kept of a run of the past.
 const SERIES: usize = 240;
 /// What a job recorded that is kept of a run of the past.
@@ -22,10 +29,11 @@ const RECORDED: usize = 5_000;
 pub(super) struct Past {
     pub(super) header: Header,
     pub(super) view: JobView,
+    pub(super) rank: String,
 }
 
-/// The names of the newest `limit` runs in `runs`, newest first.
-pub(super) fn newest(runs: &Path, limit: usize) -> Vec<String> {
+/// The names of the runs in `runs`, newest first.
+pub(super) fn newest(runs: &Path) -> Vec<String> {
     let Ok(dirs) = std::fs::read_dir(runs) else { return Vec::new() };
     let mut ids: Vec<String> = dirs
         .flatten()
@@ -34,7 +42,6 @@ pub(super) fn newest(runs: &Path, limit: usize) -> Vec<String> {
         .collect();
     // ULIDs sort by time.
     ids.sort_unstable_by(|a, b| b.cmp(a));
-    ids.truncate(limit);
     ids
 }
 
@@ -52,7 +59,63 @@ pub(super) fn read(dir: &Path) -> Result<Past> {
         reading.line(&line);
     }
     let elsewhere = !reading.ended && journal::is_held(dir);
-    Ok(Past { view: reading.finish(elsewhere), header })
+    let rank = journal::rank(dir).unwrap_or_else(|| header.id.clone());
+    Ok(Past { view: reading.finish(elsewhere, attempt), header, rank })
+}
+
+/// Whether the last attempt of a run has its end on disk: from the last bytes of its file alone.
+pub(super) fn has_ended(dir: &Path) -> bool {
+    let attempt = journal::last_attempt(dir);
+    let tail = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(journal::events_file(dir, attempt))?;
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    // An end is longer than that only with an outcome of many lines: then the run is read whole.
+    let tail = tail().unwrap_or_default();
+    let last = tail.strip_suffix(b"\n").unwrap_or(&tail).rsplit(|b| *b == b'\n').next().unwrap_or_default();
+    serde_json::from_slice::<Value>(last).is_ok_and(|line| line["event"] == "end")
+}
+
+/// Removes runs that ended long ago, and those beyond the newest thousand, unless they can be resumed: what was
+/// interrupted, and what has failed after it had recorded something. `newest` are all runs, newest first.
+pub(super) fn prune(runs: &Path, newest: &[String]) {
+    let oldest = Utc::now().timestamp_millis() - KEPT_DAYS * 24 * 3600 * 1000;
+    let is_old = |id: &str| ulid::Ulid::from_string(id).is_ok_and(|id| (id.timestamp_ms() as i64) < oldest);
+    let over = newest.iter().enumerate().filter(|(age, id)| *age >= KEPT || is_old(id));
+    for (_, id) in over.take(PRUNED) {
+        let dir = runs.join(id);
+        let Ok(past) = read(&dir) else { continue };
+        let is_over = match past.view.state {
+            State::Done | State::Cancelled => true,
+            State::Failed(_) => past.view.events.is_empty(),
+            _ => false,
+        };
+        // Held while it is removed, so that nobody begins it meanwhile.
+        if is_over && let Ok(_held) = journal::RunDir::reopen(runs, id) {
+            // Half removed, it is no run any more: the next start removes nothing of it twice.
+            let _ = std::fs::remove_file(dir.join(journal::SPEC));
+            let _ = std::fs::remove_dir_all(&dir);
+        }
+    }
+}
+
+/// Writes an end for a run that nobody works on, with what is known of it.
+pub(super) fn give_up(runs: &Path, id: &str, view: &JobView) -> Result<()> {
+    let mut journal = journal::Journal::open(journal::RunDir::reopen(runs, id)?)?;
+    let Counts { requests, errors, retries, bytes_in, bytes_out } = view.counts;
+    journal.line(
+        "end",
+        serde_json::json!({
+            "state": "cancelled", "done": view.done, "total": view.total, "step": view.step, "requests": requests,
+            "errors": errors, "retries": retries, "bytes_in": bytes_in, "bytes_out": bytes_out,
+        }),
+    );
+    let problem = journal.close();
+    problem.map_or(Ok(()), |why| Err(crate::error::Error::new(crate::error::Kind::Failed, why)))
 }
 
 /// What the former attempts of a run recorded, oldest first.
@@ -111,6 +174,8 @@ struct Reading {
     latency: hdrhistogram::Histogram<u64>,
     state: Option<State>,
     ended: bool,
+    began: bool,
+    paused: bool,
 }
 
 impl Reading {
@@ -122,6 +187,8 @@ impl Reading {
             latency: latency_histogram(),
             state: None,
             ended: false,
+            began: false,
+            paused: false,
         }
     }
 
@@ -134,7 +201,10 @@ impl Reading {
         let mono = line.get("mono").and_then(Value::as_f64).filter(|m| m.is_finite() && *m >= 0.0).unwrap_or(0.0);
         self.view.elapsed = self.view.elapsed.max(Duration::try_from_secs_f64(mono).unwrap_or_default());
         match line.get("event").and_then(Value::as_str) {
-            Some("start") => self.view.started = at,
+            Some("start") => (self.view.started, self.began) = (at, true),
+            Some("pause") => self.paused = true,
+            Some("go-on") => self.paused = false,
+            Some("left") => self.log.push((at, "its program was told to end; it can be resumed".to_owned())),
             Some("note") => {
                 if let Some(text) = line.get("text").and_then(Value::as_str) {
                     self.log.push((at, text.to_owned()));
@@ -198,9 +268,12 @@ impl Reading {
         };
     }
 
-    fn finish(mut self, elsewhere: bool) -> JobView {
+    fn finish(mut self, elsewhere: bool, attempt: u32) -> JobView {
+        self.view.attempt = attempt;
         self.view.state = match self.state {
             Some(state) => state,
+            None if elsewhere && !self.began => State::Queued,
+            None if elsewhere && self.paused => State::Paused,
             None if elsewhere => State::Running,
             None => State::Interrupted,
         };

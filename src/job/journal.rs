@@ -2,7 +2,6 @@
 
 use super::{JobId, JobSpec};
 use crate::error::{Context as _, Error, Kind, Result};
-use crate::task::Control;
 use base64::Engine as _;
 use chrono::{DateTime, SecondsFormat, Utc};
 use hdrhistogram::Histogram;
@@ -17,7 +16,61 @@ use std::time::{Duration, Instant};
 pub(super) const SPEC: &str = "spec.json";
 pub(super) const LOCK: &str = "lock";
 pub(super) const EVENTS: &str = "ev";
-pub(super) const CANCEL: &str = "CANCEL";
+const RANK: &str = "rank";
+/// Lines that wait for room on a full disk take at most so much memory; beyond it they are lost.
+const BACKLOG: usize = 8 << 20;
+/// Resume points are on disk after this at the latest: all that come in between share one sync.
+const SYNC: Duration = Duration::from_millis(200);
+
+/// What another program wants of the one that works on a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Cancel,
+    Pause,
+    GoOn,
+}
+
+impl Wish {
+    const ALL: [Self; 3] = [Self::Cancel, Self::Pause, Self::GoOn];
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::Cancel => "CANCEL",
+            Self::Pause => "PAUSE",
+            Self::GoOn => "GO-ON",
+        }
+    }
+}
+
+/// Leaves a wish in the directory of a run; the last one counts.
+pub(super) fn wish(dir: &Path, wish: Wish) {
+    for other in Wish::ALL.into_iter().filter(|other| *other != wish && *other != Wish::Cancel) {
+        let _ = std::fs::remove_file(dir.join(other.file()));
+    }
+    // It is only a wish; the other program may have gone, with its directory.
+    let _ = std::fs::write(dir.join(wish.file()), b"");
+}
+
+/// Takes a wish out of the directory of a run.
+pub(super) fn take_wish(dir: &Path) -> Option<Wish> {
+    Wish::ALL.into_iter().find(|wish| std::fs::remove_file(dir.join(wish.file())).is_ok())
+}
+
+/// The rank that a run was given, where that is not its name.
+pub(super) fn rank(dir: &Path) -> Option<String> {
+    let rank = std::fs::read_to_string(dir.join(RANK)).ok()?;
+    ulid::Ulid::from_string(rank.trim()).ok().map(|rank| rank.to_string())
+}
+
+/// Keeps the rank of a run. What cannot be written is only an order.
+pub(super) fn keep_rank(dir: &Path, new: &str) {
+    let is_name = dir.file_name().is_some_and(|name| name == new);
+    if rank(dir).as_deref() == Some(new) || (is_name && !dir.join(RANK).exists()) {
+        return;
+    }
+    let partial = dir.join("rank.part");
+    let _ = std::fs::write(&partial, new).and_then(|()| std::fs::rename(&partial, dir.join(RANK)));
+}
 
 /// What stands in `spec.json`.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -69,8 +122,8 @@ impl RunDir {
         let path = runs.join(id);
         let lock = lock(&path)?;
         std::fs::create_dir_all(path.join(EVENTS))?;
-        // A wish to cancel was meant for the attempt that is over.
-        let _ = std::fs::remove_file(path.join(CANCEL));
+        // Wishes were meant for the attempt that is over.
+        while take_wish(&path).is_some() {}
         Ok(Self { path, _lock: lock })
     }
 
@@ -143,9 +196,17 @@ pub(super) fn events_file(dir: &Path, attempt: u32) -> PathBuf {
 }
 
 enum Message {
-    Line(Value),
-    /// Look whether another program wants the run to stop.
+    /// A line, and whether it is a resume point: then it must soon be on disk.
+    Line(Value, bool),
+    /// Look whether another program wishes something.
     Look,
+}
+
+/// What the writer tells.
+#[derive(Default)]
+struct Told {
+    wish: Option<Wish>,
+    problem: Option<String>,
 }
 
 /// The events of one attempt. Writing happens on a thread of its own, because a state folder may lie on
@@ -153,29 +214,40 @@ enum Message {
 pub(super) struct Journal {
     to: mpsc::Sender<Message>,
     writer: std::thread::JoinHandle<()>,
-    problem: Arc<Mutex<Option<String>>>,
+    told: Arc<Mutex<Told>>,
+    attempt: u32,
     began: Instant,
     seq: u64,
 }
 
 impl Journal {
-    /// Begins the next attempt in `dir`; `control` is cancelled when another program asks for it.
-    pub(super) fn open(dir: RunDir, control: &Control) -> Result<Self> {
+    /// Begins the next attempt in `dir`.
+    pub(super) fn open(dir: RunDir) -> Result<Self> {
         let attempt = last_attempt(dir.path()).saturating_add(1);
         let path = events_file(dir.path(), attempt);
         let file =
             OpenOptions::new().append(true).create_new(true).open(&path).context(|| path.display().to_string())?;
+        // Its name too must outlive a power cut.
+        sync_dir(&dir.path().join(EVENTS));
         let (to, from) = mpsc::channel();
-        let problem = Arc::new(Mutex::new(None));
-        let (report, control) = (problem.clone(), control.clone());
-        let writer = std::thread::Builder::new()
-            .name("secchi-journal".into())
-            .spawn(move || write_lines(&dir, file, &from, &control, &report))?;
-        Ok(Self { to, writer, problem, began: Instant::now(), seq: 0 })
+        let told = Arc::new(Mutex::default());
+        let mut lines = Lines { dir, file, told: told.clone(), length: 0, waiting: Vec::new(), broken: false, due: None };
+        let writer =
+            std::thread::Builder::new().name("secchi-journal".into()).spawn(move || lines.write_all(&from))?;
+        Ok(Self { to, writer, told, attempt, began: Instant::now(), seq: 0 })
+    }
+
+    /// The number of this attempt, from 1.
+    pub(super) fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     /// Writes one line; `fields` is an object.
     pub(super) fn line(&mut self, event: &str, fields: Value) {
+        self.write(event, fields, false);
+    }
+
+    fn write(&mut self, event: &str, fields: Value, is_point: bool) {
         let mut line = Map::new();
         line.insert("seq".into(), self.seq.into());
         line.insert("t".into(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true).into());
@@ -190,69 +262,135 @@ impl Journal {
         }
         self.seq += 1;
         // The writer ends only after us.
-        let _ = self.to.send(Message::Line(Value::Object(line)));
+        let _ = self.to.send(Message::Line(Value::Object(line), is_point));
     }
 
-    /// Writes what a job recorded.
+    /// Writes what a job recorded: it may be what the next attempt goes on from.
     pub(super) fn recorded(&mut self, value: &Value) {
         match value.get("event").and_then(Value::as_str) {
-            Some(name) if !is_reserved(name) => self.line(name, value.clone()),
-            _ => self.line("sample", json!({ "data": value })),
+            Some(name) if !is_reserved(name) => self.write(name, value.clone(), true),
+            _ => self.write("sample", json!({ "data": value }), true),
         }
     }
 
-    /// Has the writer look for a wish to cancel.
+    /// Has the writer look for wishes.
     pub(super) fn look(&self) {
         let _ = self.to.send(Message::Look);
     }
 
-    /// Why it could not write, once.
-    pub(super) fn problem(&self) -> Option<String> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// What another program wished, once.
+    pub(super) fn wish(&self) -> Option<Wish> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).wish.take()
     }
 
-    /// Waits until all is on disk and the run is let go. Blocks.
-    pub(super) fn close(self) {
+    /// What is wrong with writing it, or right again, once.
+    pub(super) fn problem(&self) -> Option<String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).problem.take()
+    }
+
+    /// Waits until all is on disk and the run is let go; tells what could not be written. Blocks.
+    pub(super) fn close(self) -> Option<String> {
         drop(self.to);
         let _ = self.writer.join();
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).problem.take()
     }
 }
 
 /// Names of events that only the engine writes.
 pub(super) fn is_reserved(event: &str) -> bool {
-    matches!(event, "start" | "progress" | "note" | "sample" | "end")
+    matches!(event, "start" | "progress" | "note" | "sample" | "pause" | "go-on" | "left" | "end")
 }
 
-fn write_lines(
-    dir: &RunDir,
-    mut file: File,
-    from: &mpsc::Receiver<Message>,
-    control: &Control,
-    report: &Mutex<Option<String>>,
-) {
-    let mut broken = false;
-    while let Ok(message) = from.recv() {
-        let line = match message {
-            Message::Line(line) => line,
-            Message::Look => {
-                if dir.path().join(CANCEL).exists() {
-                    control.cancel();
-                }
-                continue;
+/// The file of an attempt, at its writer.
+struct Lines {
+    dir: RunDir,
+    file: File,
+    told: Arc<Mutex<Told>>,
+    /// Of what stands whole in the file, in bytes.
+    length: u64,
+    /// Whole lines that are not in the file yet.
+    waiting: Vec<u8>,
+    /// The last try to write failed.
+    broken: bool,
+    /// When resume points that were written have to be synced.
+    due: Option<Instant>,
+}
+
+impl Lines {
+    fn write_all(&mut self, from: &mpsc::Receiver<Message>) {
+        let mut synced: Option<Instant> = None;
+        loop {
+            let message = match self.due {
+                Some(due) => from.recv_timeout(due.saturating_duration_since(Instant::now())),
+                None => from.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+            };
+            let is_over = matches!(message, Err(mpsc::RecvTimeoutError::Disconnected));
+            let mut is_point = message.is_ok_and(|message| self.take(message));
+            while let Ok(message) = from.try_recv() {
+                is_point |= self.take(message);
             }
-        };
-        if broken {
-            continue;
-        }
-        let mut text = line.to_string();
-        text.push('\n');
-        if let Err(err) = file.write_all(text.as_bytes()) {
-            broken = true;
-            let why = Error::from(err).context("the journal of this job can no longer be written");
-            *report.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_string());
+            self.flush();
+            if is_point && self.due.is_none() {
+                let now = Instant::now();
+                self.due = Some(synced.map_or(now, |last| (last + SYNC).max(now)));
+            }
+            if is_over || self.due.is_some_and(|due| due <= Instant::now()) {
+                // What the disk refuses to keep, the next write tells.
+                let _ = self.file.sync_data();
+                (self.due, synced) = (None, Some(Instant::now()));
+            }
+            if is_over {
+                return;
+            }
         }
     }
-    let _ = file.sync_all();
+
+    /// Takes a message; whether it is a resume point.
+    fn take(&mut self, message: Message) -> bool {
+        match message {
+            Message::Line(line, is_point) => {
+                let text = line.to_string();
+                // Where nothing can be written, what was done counts more than how it went.
+                if self.waiting.len() + text.len() < BACKLOG && (is_point || !self.broken || line["event"] == "end") {
+                    self.waiting.extend_from_slice(text.as_bytes());
+                    self.waiting.push(b'\n');
+                }
+                is_point
+            }
+            Message::Look => {
+                if let Some(wish) = take_wish(self.dir.path()) {
+                    self.told.lock().unwrap_or_else(PoisonError::into_inner).wish = Some(wish);
+                }
+                false
+            }
+        }
+    }
+
+    /// Writes what waits. On a full disk it goes on waiting: it is tried again with every message.
+    fn flush(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let written = self.file.write_all(&self.waiting);
+        let tell = |text: String| self.told.lock().unwrap_or_else(PoisonError::into_inner).problem = Some(text);
+        match written {
+            Ok(()) => {
+                self.length += self.waiting.len() as u64;
+                self.waiting.clear();
+                if std::mem::take(&mut self.broken) {
+                    tell("the journal of this job is written again; nothing that was done is missing".to_owned());
+                }
+            }
+            Err(err) => {
+                // Half a line is taken back, so that the next begins where one begins.
+                let _ = self.file.set_len(self.length);
+                if !std::mem::replace(&mut self.broken, true) {
+                    let why = Error::from(err).context("the journal of this job cannot be written");
+                    tell(format!("{why}; the work goes on, but what is done from now on could not be resumed"));
+                }
+            }
+        }
+    }
 }
 
 /// A latency histogram as it stands in the journal; `None` when it is empty.

@@ -252,7 +252,7 @@ impl JobsScreen {
     }
 
     /// Moves the job under the cursor in the queue.
-    fn reorder(&mut self, by: i32, cx: &mut Cx) {
+    fn reorder(&mut self, by: isize, cx: &mut Cx) {
         let Some(view) = self.current() else { return };
         if view.state != State::Queued {
             cx.toast("only jobs that wait have an order");
