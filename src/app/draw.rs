@@ -98,6 +98,13 @@ impl App {
         rows.into_iter().enumerate().map(line).collect()
     }
 
+    /// What earlier sessions left, until it was looked at.
+    fn resumable(&self, n: usize) -> Line<'static> {
+        let mark = if self.cx.unicode { "↯" } else { "!" };
+        let s = if n == 1 { "" } else { "s" };
+        Line::styled(format!(" {mark} {n} interrupted job{s}"), self.cx.theme.style(Role::Warn))
+    }
+
     fn render_strip(&self, frame: &mut Frame, area: Rect) {
         let theme = &self.cx.theme;
         frame.render_widget(Block::default().style(theme.style(Role::Bar)), area);
@@ -123,8 +130,11 @@ impl App {
         let count = self.count.map(|n| n.to_string()).unwrap_or_default();
         let typed: String = self.typed.iter().map(ToString::to_string).collect();
         let typed = count + &typed;
-        let strip =
-            if typed.is_empty() { screens::strip(&self.cx, left.width, contexts) } else { Line::from(format!(" {typed}…")) };
+        let strip = match (typed.is_empty(), self.interrupted) {
+            (false, _) => Line::from(format!(" {typed}…")),
+            (true, Some(n)) if n > 0 && self.cx.jobs.active() == 0 => self.resumable(n),
+            _ => screens::strip(&self.cx, left.width, contexts),
+        };
         frame.render_widget(Paragraph::new(strip).style(theme.style(Role::Bar)), left);
         let right = Rect { x: area.right() - hint_width, width: hint_width, ..area };
         frame.render_widget(Paragraph::new(hints), right);

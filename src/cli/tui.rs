@@ -64,7 +64,9 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     let mut canvas = TerminalCanvas::new(session, waker.clone())?;
     let memory = Memory::load(&folders.state);
     let mut cx = Cx {
-        jobs: Jobs::new(stores.clone(), folders.state.clone(), waker.clone()).with_kinds(crate::jobs::from_spec),
+        jobs: Jobs::new(stores.clone(), folders.state.clone(), waker.clone())
+            .with_kinds(crate::jobs::from_spec)
+            .with_answers(),
         stores,
         mouse: config.mouse,
         config: Arc::new(config),
@@ -93,6 +95,8 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     let mut app = App::new(open, cx);
     let exit = app.run(&mut canvas, input).await;
     drop(canvas);
+    // Those that still run can be resumed at the next start.
+    app.cx.jobs.leave().await;
     if let Some(demo) = app.cx.demo.take() {
         demo.stop().await;
     }

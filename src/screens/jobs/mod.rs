@@ -15,6 +15,7 @@
 //!  p pause  x cancel  + - zoom  f hold  m view  / filter
 //! ```
 
+mod act;
 mod detail;
 mod facts;
 mod list;
@@ -26,15 +27,13 @@ mod strip;
 mod words;
 
 pub use strip::strip;
-pub(super) use words::{kind, name, percent, state};
+pub(super) use words::percent;
 
 use crate::action::Action;
 use crate::job::{JobId, JobView, State};
 use crate::screen::{Cx, Flow, Open, Screen};
 use crate::screens::popup;
 use crate::task::{Pending, Question, poll_slot};
-use crate::text;
-use crate::theme::Role;
 use crate::widgets::input::{Edit, Input};
 use paint::Paint;
 use ratatui::Frame;
@@ -129,6 +128,9 @@ pub struct JobsScreen {
     /// The question that was shown last; put off, it does not come again by itself.
     shown: Option<(JobId, Question)>,
     export: Option<Pending<String>>,
+    giving_up: Option<Pending<()>>,
+    /// What waits for its key to be pressed again, because it needs a place to be unlocked.
+    unlocking: Option<act::Unlocking>,
     /// Keys, for sentences.
     retry: String,
     pause: String,
@@ -154,6 +156,8 @@ impl JobsScreen {
             is_tall: false,
             shown: None,
             export: None,
+            giving_up: None,
+            unlocking: None,
             retry: cx.keymap.label(CONTEXTS, Action::Retry),
             pause: cx.keymap.label(CONTEXTS, Action::Pause),
         };
@@ -233,83 +237,6 @@ impl JobsScreen {
         };
     }
 
-    /// Pauses the job under the cursor, or lets it go on.
-    fn pause(&mut self, cx: &mut Cx) {
-        let Some(view) = self.current() else { return };
-        let title = text::clean(&view.title).into_owned();
-        match view.state {
-            State::Paused => {
-                cx.jobs.go_on(&view.id);
-                cx.toast(format!("{title} goes on"));
-            }
-            State::Running | State::Queued => {
-                cx.jobs.pause(&view.id);
-                cx.toast(format!("{title} pauses once what is under way has ended; {} lets it go on", self.pause));
-            }
-            _ => cx.toast(format!("this job has ended; {} runs it again", self.retry)),
-        }
-        self.take(cx.jobs.views());
-    }
-
-    /// Moves the job under the cursor in the queue.
-    fn reorder(&mut self, by: isize, cx: &mut Cx) {
-        let Some(view) = self.current() else { return };
-        if view.state != State::Queued {
-            cx.toast("only jobs that wait have an order");
-        } else if cx.jobs.prioritise(&view.id, by) {
-            self.take(cx.jobs.views());
-        }
-    }
-
-    fn cancel(&mut self, cx: &mut Cx) {
-        let Some(view) = self.current() else { return };
-        if view.state.is_active() {
-            cx.jobs.cancel(&view.id);
-            cx.toast(format!("{} is told to stop; {} starts it again", text::clean(&view.title), self.retry));
-        } else {
-            cx.toast("this job has ended already");
-        }
-    }
-
-    fn retry(&mut self, cx: &mut Cx) {
-        let Some(view) = self.current() else { return };
-        if view.state.is_active() {
-            cx.toast("this job runs already");
-            return;
-        }
-        let verb = if view.state == State::Interrupted { "goes on" } else { "runs again" };
-        cx.last_command = Some(view.command.clone());
-        match cx.jobs.retry(&view.id) {
-            Ok(id) => {
-                cx.toast(format!("{} {verb}", text::clean(&view.title)));
-                self.wanted = Some(id);
-                self.take(cx.jobs.views());
-            }
-            Err(err) => cx.fail(&err),
-        }
-    }
-
-    fn export(&mut self, cx: &mut Cx) {
-        let Some(view) = self.current() else { return };
-        match std::env::current_dir() {
-            Ok(folder) => self.export = Some(Pending::spawn(&cx.waker, report::write(view.clone(), folder))),
-            Err(err) => cx.fail(&err.into()),
-        }
-    }
-
-    fn open(&self, cx: &Cx) -> Flow {
-        match self.current() {
-            Some(view) if view.question.is_some() => Flow::Open(Open::Question { job: Some(view.id.clone()), by_itself: false }),
-            Some(view) if view.kind == "bench" => Flow::Open(Open::BenchDashboard(view.id.clone())),
-            Some(view) => {
-                let run = cx.folders.state.join("runs").join(&view.id);
-                let lines = report::lines(view, &self.retry, &run);
-                Flow::Open(Open::Message { title: text::clean(&view.title).into_owned(), lines })
-            }
-            None => Flow::Done,
-        }
-    }
-
     /// Ends typing, or the filter; whether there was something to end.
     fn peel(&mut self) -> bool {
         let was = self.typing.take().is_some() || !self.filter.is_empty();
@@ -338,7 +265,11 @@ impl JobsScreen {
                 pairs.push((both(Action::Sooner, Action::Later), "sooner, later"));
                 pairs.push((key(Action::Pause), "pause"));
             }
-            Some((State::Interrupted, _)) => pairs.push((key(Action::Retry), "resume")),
+            Some((State::Interrupted, _)) => {
+                pairs.push((key(Action::Retry), "resume"));
+                pairs.push((key(Action::ResumeAll), "resume all"));
+                pairs.push((key(Action::GiveUp), "give up"));
+            }
             Some((State::Failed(_) | State::Cancelled, _)) => pairs.push((key(Action::Retry), "try again")),
             Some((State::Done, _)) => pairs.push((key(Action::Retry), "do it again")),
             None => pairs.push((key(Action::Back), "show all")),
@@ -387,6 +318,7 @@ impl Screen for JobsScreen {
 
     fn update(&mut self, action: Action, cx: &mut Cx) -> Flow {
         let page = self.page as isize;
+        let unlocking = self.unlocking.take();
         match action {
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
@@ -414,7 +346,9 @@ impl Screen for JobsScreen {
             Action::Sooner => self.reorder(-1, cx),
             Action::Later => self.reorder(1, cx),
             Action::Cancel => self.cancel(cx),
-            Action::Retry => self.retry(cx),
+            Action::Retry => self.retry(unlocking, cx),
+            Action::ResumeAll => self.resume_all(unlocking, cx),
+            Action::GiveUp => self.give_up(cx),
             Action::Export => self.export(cx),
             Action::Command => {
                 if let Some(view) = self.current() {
@@ -435,6 +369,9 @@ impl Screen for JobsScreen {
 
     fn poll(&mut self, cx: &mut Cx) {
         self.take(cx.jobs.views());
+        if let Some(Err(err)) = poll_slot(&mut self.giving_up) {
+            cx.fail(&err);
+        }
         match poll_slot(&mut self.export) {
             Some(Ok(file)) => cx.toast(format!("saved {file}")),
             Some(Err(err)) => cx.fail(&err),
