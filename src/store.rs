@@ -199,6 +199,11 @@ impl Stores {
         &self.0.options
     }
 
+    /// Requests that may be under way at once: the limit that adaptive work keeps below.
+    pub fn concurrency(&self) -> usize {
+        self.0.options.concurrency.unwrap_or(CONCURRENCY).max(1)
+    }
+
     /// The profiles that a location may name: those given by the program, then those of the machine.
     pub fn profiles(&self) -> Vec<Profile> {
         let given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);

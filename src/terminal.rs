@@ -13,6 +13,7 @@
 mod caps;
 pub mod clipboard;
 pub mod colour;
+mod encode;
 pub mod glyphs;
 pub mod graphics;
 mod input;

@@ -4,13 +4,17 @@
 //! (or aborted) for a larger one, conditional where nothing may be replaced, and proved afterwards by what
 //! the server says of the object.
 
+mod exists;
 mod media;
+mod pace;
 mod parts;
 mod resume;
 mod source;
 mod upload;
 
+pub use exists::{Conflicts, IfExists, Verdict, taken};
 pub use media::content_type;
+pub use pace::{Pace, Place};
 pub use resume::Resume;
 pub use source::Source;
-pub use upload::{IfExists, UploadSpec, Uploaded, upload};
+pub use upload::{UploadSpec, Uploaded, upload};

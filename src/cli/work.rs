@@ -33,8 +33,8 @@ pub struct Put {
     /// Storage class
     #[arg(long, value_name = "CLASS")]
     pub storage_class: Option<String>,
-    /// Where something stands already: fail, skip, overwrite, rename
-    #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename"])]
+    /// Where something stands already: fail, skip, overwrite, rename, ask
+    #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename", "ask"])]
     pub if_exists: String,
 }
 
@@ -51,8 +51,8 @@ pub struct Convert {
     /// An option of the conversion: lon, lat, missing, …
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = pair)]
     pub options: Vec<(String, String)>,
-    /// Where something stands already: fail, skip, overwrite, rename
-    #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename"])]
+    /// Where something stands already: fail, skip, overwrite, rename, ask
+    #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename", "ask"])]
     pub if_exists: String,
 }
 

@@ -7,7 +7,7 @@ use crate::location::{Location, Scheme};
 use crate::store::Stores;
 use crate::task::Control;
 use crate::text;
-use crate::transfer::IfExists;
+use crate::transfer::{Conflicts, IfExists, Verdict};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -88,16 +88,33 @@ impl Convert {
         Ok(self)
     }
 
+    /// What is done about what stands at the destination; where nothing does, the rule has nothing to say.
+    async fn rule(&self, stores: &Stores, control: &Control) -> Result<IfExists> {
+        if self.if_exists != IfExists::Ask {
+            return Ok(self.if_exists);
+        }
+        let Ok(stat) = control.race(stores.stat(&self.destination, &control.meter)).await else {
+            control.check()?;
+            return Ok(IfExists::Fail);
+        };
+        let verdict = Conflicts::new(IfExists::Ask).decide(control, &self.destination, Some(&stat), None).await?;
+        Ok(match verdict {
+            Verdict::Skip => IfExists::Skip,
+            Verdict::Overwrite => IfExists::Overwrite,
+            Verdict::Rename => IfExists::Rename,
+        })
+    }
+
     /// Where to write; `None` where what stands there is to be left.
-    async fn place(&self, stores: &Stores, control: &Control) -> Result<Option<Location>> {
+    async fn place(&self, rule: IfExists, stores: &Stores, control: &Control) -> Result<Option<Location>> {
         let taken = |location: Location| async move {
             let found = control.race(stores.stat(&location, &control.meter)).await;
             // Whatever else is wrong, writing will tell it better.
             control.check()?;
             Ok::<_, Error>(found.is_ok())
         };
-        match self.if_exists {
-            IfExists::Fail | IfExists::Overwrite => Ok(Some(self.destination.clone())),
+        match rule {
+            IfExists::Fail | IfExists::Overwrite | IfExists::Ask => Ok(Some(self.destination.clone())),
             IfExists::Skip => Ok((!taken(self.destination.clone()).await?).then(|| self.destination.clone())),
             IfExists::Rename => {
                 for n in 0..NUMBERS {
@@ -166,8 +183,9 @@ impl Job for Convert {
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>> {
         Box::pin(async move {
             let mut options = Options::from_map(&self.options)?;
-            options.overwrite = self.if_exists == IfExists::Overwrite;
-            let Some(destination) = self.place(&cx.stores, &cx.control).await? else {
+            let rule = self.rule(&cx.stores, &cx.control).await?;
+            options.overwrite = rule == IfExists::Overwrite;
+            let Some(destination) = self.place(rule, &cx.stores, &cx.control).await? else {
                 let summary = format!("{} exists and was left as it is", self.destination);
                 return Ok(Outcome { summary, written: Vec::new(), data: json!({ "skipped": true }) });
             };

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 const CHUNK: usize = 16_384;
 /// Threads that filter at once, at most.
 const THREADS: usize = 8;
-/// What was found until then is shown first.
-const FIRST: Duration = Duration::from_millis(6);
+/// What was found until then is shown first, if it fills a screen; and later whatever it is.
+const FIRST: Duration = Duration::from_millis(2);
+const FIRST_AT_ALL: Duration = Duration::from_millis(6);
+const SCREENFUL: usize = 200;
 
 /// What an arrangement sorts by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +74,10 @@ pub struct Sieve {
 impl Sieve {
     fn order(&self) -> Vec<u32> {
         self.ranks.concat()
+    }
+
+    fn len_found(&self) -> usize {
+        self.ranks.iter().map(Vec::len).sum()
     }
 }
 
@@ -166,6 +172,7 @@ fn sift(
     is_wanted: &(dyn Fn() -> bool + Sync),
     first: &mut dyn FnMut(&Sieve),
 ) -> Option<Sieve> {
+    let began = Instant::now();
     let before = before.filter(|sieve| sieve.len <= listing.len() && filter.narrows(&sieve.filter));
     let mut sieve = Sieve { filter: filter.clone(), len: listing.len(), ranks: vec![Vec::new(); RANKS] };
     let (mut start, mut left) = (0, None);
@@ -184,7 +191,7 @@ fn sift(
         look_through(filter, listing, left.as_ref(), from, (from + CHUNK).min(listing.len()), &mut found);
         found
     };
-    gather((listing.len() - start).div_ceil(CHUNK), &work, is_wanted, &mut sieve, first)?;
+    gather((listing.len() - start).div_ceil(CHUNK), &work, is_wanted, &mut sieve, began, first)?;
     Some(sieve)
 }
 
@@ -215,6 +222,7 @@ fn gather(
     work: &(dyn Fn(usize) -> Found + Sync),
     is_wanted: &(dyn Fn() -> bool + Sync),
     sieve: &mut Sieve,
+    began: Instant,
     first: &mut dyn FnMut(&Sieve),
 ) -> Option<()> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(THREADS).min(chunks);
@@ -224,7 +232,6 @@ fn gather(
     let keep = |chunk: usize, found: Found| {
         done.lock().unwrap_or_else(PoisonError::into_inner)[chunk] = Some(found);
     };
-    let began = Instant::now();
     let mut merged = 0;
     std::thread::scope(|scope| {
         for _ in 1..threads {
@@ -237,9 +244,12 @@ fn gather(
         let mut shown = false;
         while let Some(chunk) = take() {
             keep(chunk, work(chunk));
-            if !shown && began.elapsed() >= FIRST && chunk + 1 < chunks {
+            if shown || chunk + 1 >= chunks || began.elapsed() < FIRST {
+                continue;
+            }
+            merged = merge(&done, merged, sieve);
+            if sieve.len_found() >= SCREENFUL || began.elapsed() >= FIRST_AT_ALL {
                 shown = true;
-                merged = merge(&done, merged, sieve);
                 first(sieve);
             }
         }

@@ -268,7 +268,7 @@ impl Transfer<'_> {
         let (path, stamp) = (sending.file.path.clone(), sending.file.stamp);
         self.control.blocking(move |_| stamp.check(&path)).await?;
         if if_absent && self.find(to).await?.is_some() {
-            return Err(super::upload::exists(to));
+            return Err(super::exists::taken(to));
         }
         let expected = whole_etag(&known);
         let parts: Vec<(u32, String)> = known.into_iter().collect();
@@ -372,7 +372,7 @@ impl Transfer<'_> {
         let found = self.find(to).await?.and_then(|stat| stat.etag);
         match (found, expected) {
             (Some(etag), Some(expected)) if etag.trim_matches('"') == expected => Ok(etag),
-            _ if err.kind() == Kind::Exists => Err(super::upload::exists(to)),
+            _ if err.kind() == Kind::Exists => Err(super::exists::taken(to)),
             _ => Err(err),
         }
     }

@@ -1,5 +1,6 @@
 //! Uploading files and folders.
 
+use super::exists::{IfExists, taken as exists};
 use super::parts::{IN_FLIGHT, IN_PARTS, Sums, part_size};
 use super::resume::Resume;
 use super::source::{File, Source, expand, numbered};
@@ -16,43 +17,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Numbers tried for a free name.
 const NUMBERS: u32 = 1_000;
-
-/// What happens where something stands at the destination already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IfExists {
-    /// It is an error.
-    #[default]
-    Fail,
-    /// That file is left out.
-    Skip,
-    /// It is replaced.
-    Overwrite,
-    /// The new one gets a number: `x (1).tif`.
-    Rename,
-}
-
-impl IfExists {
-    /// As it is written on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Fail => "fail",
-            Self::Skip => "skip",
-            Self::Overwrite => "overwrite",
-            Self::Rename => "rename",
-        }
-    }
-}
-
-impl std::str::FromStr for IfExists {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        [Self::Fail, Self::Skip, Self::Overwrite, Self::Rename]
-            .into_iter()
-            .find(|rule| rule.as_str() == text)
-            .ok_or_else(|| Error::usage(format!("`{text}` is not one of fail, skip, overwrite, rename")))
-    }
-}
 
 /// What to upload, where to, and how. Holds no secret.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -157,12 +121,6 @@ fn check_meta(meta: &UploadMeta) -> Result<()> {
         return Err(Error::usage(format!("{} tags; S3 keeps at most 10", meta.tags.len())));
     }
     Ok(())
-}
-
-/// The error for a destination that is taken.
-pub(super) fn exists(location: &Location) -> Error {
-    Error::new(Kind::Exists, format!("{location} exists already"))
-        .with_hint("choose another name, or --if-exists skip, overwrite or rename")
 }
 
 /// An upload of several files under way.
@@ -363,14 +321,5 @@ mod tests {
             assert_eq!(check_meta(&bad).map_err(|e| e.kind()), Err(Kind::Usage), "{bad:?}");
         }
         assert!(check_meta(&meta("k", &"x".repeat(2048))).is_err());
-    }
-
-    #[test]
-    fn rules_read_as_they_are_written() {
-        for rule in [IfExists::Fail, IfExists::Skip, IfExists::Overwrite, IfExists::Rename] {
-            assert_eq!(rule.as_str().parse::<IfExists>().expect("parses"), rule);
-            assert_eq!(serde_json::to_value(rule).expect("json"), rule.as_str());
-        }
-        assert!("replace".parse::<IfExists>().is_err());
     }
 }

@@ -200,8 +200,10 @@ impl ObjectFacts {
             rows.push(Row::note("", err.to_string()));
             return rows;
         }
-        if let Some(told) = self.versioning.as_ref().and_then(Fact::known) {
-            rows.push(Row::note("versioning", told.lines.join(" ")));
+        // The row stands from the beginning: rows that come later would move the others under the cursor.
+        match &self.versioning {
+            None => rows.push(Row::note("versioning", "asking…")),
+            Some(fact) => rows.extend(fact.known().map(|told| Row::note("versioning", told.lines.join(" ")))),
         }
         let sizes = self.versions.iter().map(|v| text::bytes(v.size.unwrap_or_default()).len()).max().unwrap_or(0);
         rows.extend(self.versions.iter().enumerate().map(|(i, v)| version_row(i, v, sizes)));

@@ -327,7 +327,7 @@ fn look(theme: &Theme, unicode: bool) -> Look {
 }
 
 /// The words of every "if it exists".
-const IF_EXISTS: [&str; 4] = ["fail", "skip", "overwrite", "rename"];
+const IF_EXISTS: [&str; 5] = ["fail", "skip", "overwrite", "rename", "ask"];
 
 /// An address from a line of a form; says what is wrong with it where it is none.
 fn address(form: &mut Form, id: &'static str) -> Option<crate::location::Location> {
