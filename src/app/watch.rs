@@ -18,7 +18,9 @@ impl App {
         match found.as_slice() {
             [] => {}
             [one] => self.cx.toast(format!("{} was interrupted; {key} shows it and can resume it", one.title)),
-            many => self.cx.toast(format!("{} jobs were interrupted; {key} shows them and can resume them", many.len())),
+            many => {
+                self.cx.toast(format!("{} jobs were interrupted; {key} shows them and can resume them", many.len()))
+            }
         }
     }
 

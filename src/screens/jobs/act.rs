@@ -150,7 +150,9 @@ impl JobsScreen {
 
     pub(super) fn open(&self, cx: &Cx) -> Flow {
         match self.current() {
-            Some(view) if view.question.is_some() => Flow::Open(Open::Question { job: Some(view.id.clone()), by_itself: false }),
+            Some(view) if view.question.is_some() => {
+                Flow::Open(Open::Question { job: Some(view.id.clone()), by_itself: false })
+            }
             Some(view) if view.kind == "bench" => Flow::Open(Open::BenchDashboard(view.id.clone())),
             Some(view) => {
                 let run = cx.folders.state.join("runs").join(&view.id);

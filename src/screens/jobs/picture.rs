@@ -103,12 +103,8 @@ impl JobsScreen {
             State::Running => format!("{:.0} req/s", recent(&self.rates.requests, 5.0)),
             _ => String::new(),
         };
-        let axes = Axes {
-            title: "requests",
-            unit: Unit::Decimal,
-            y_label: &requests_label,
-            empty: "no request was made",
-        };
+        let axes =
+            Axes { title: "requests", unit: Unit::Decimal, y_label: &requests_label, empty: "no request was made" };
         self.draw_chart(&[(now, 2, &self.rates.requests)], &axes, area, buf, paint);
     }
 
@@ -144,10 +140,8 @@ impl JobsScreen {
             title(drawn, axes, (from, end), Rect { height: 1, ..area }, buf, paint);
             area = Rect { y: area.y + 1, height: area.height - 1, ..area };
         }
-        let series: Vec<Series> = drawn
-            .iter()
-            .map(|(name, colour, points)| Series { name, style: style(*colour), points })
-            .collect();
+        let series: Vec<Series> =
+            drawn.iter().map(|(name, colour, points)| Series { name, style: style(*colour), points }).collect();
         Chart {
             series: &series,
             range: (from, end),
@@ -179,7 +173,9 @@ fn title(drawn: &[Drawn], axes: &Axes, range: (f64, f64), area: Rect, buf: &mut 
     if peak > 0.0 {
         let words = match axes.title {
             "throughput" => format!("peak {}", rate(peak)),
-            "requests" => format!("peak {} req/s", if peak < 10.0 { format!("{peak:.1}") } else { format!("{peak:.0}") }),
+            "requests" => {
+                format!("peak {} req/s", if peak < 10.0 { format!("{peak:.1}") } else { format!("{peak:.0}") })
+            }
             _ => format!("worst p99 {}", words::micros(peak as u64)),
         };
         let at = area.right().saturating_sub(width(&words) as u16);
@@ -244,8 +240,8 @@ fn latency_bars(view: &JobView, area: Rect, buf: &mut Buffer, paint: Paint) {
 
 /// Bytes a second in the unit of the largest label, without zeros behind the point.
 fn bytes_label(value: f64, top: f64) -> String {
-    const UNITS: [&str; 5] = ["B/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s"];
-    let power = if top >= 1.0 { ((top * 1.000_001).ln() / 1024_f64.ln()).floor().clamp(0.0, 4.0) } else { 0.0 };
+    const UNITS: [&str; 7] = ["B/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s", "PiB/s", "EiB/s"];
+    let power = if top >= 1.0 { ((top * 1.000_001).ln() / 1024_f64.ln()).floor().clamp(0.0, 6.0) } else { 0.0 };
     number(value / 1024_f64.powf(power), UNITS[power as usize])
 }
 

@@ -134,7 +134,8 @@ fn save(view: &JobView, folder: &Path) -> Result<String> {
     let text = serde_json::to_vec_pretty(&as_json(view))?;
     let began = view.started.format("%Y%m%d-%H%M%S");
     for n in 1..=NUMBERS {
-        let name = if n == 1 { format!("{}-{began}.json", view.kind) } else { format!("{}-{began} ({n}).json", view.kind) };
+        let name =
+            if n == 1 { format!("{}-{began}.json", view.kind) } else { format!("{}-{began} ({n}).json", view.kind) };
         let path = folder.join(&name);
         if path.exists() {
             continue;
@@ -181,11 +182,9 @@ mod tests {
             written: vec![location],
             data: json!({ "stat": { "size": 2048, "etag": "\"abc\"", "checksum_crc32c": "x==" } }),
         });
-        assert_eq!(
-            proof(&view),
-            ["at s3://b/k", "the server has it: 2.0 KiB, ETag \"abc\", checksum crc32c x=="]
-        );
-        let names: Vec<String> = [view.clone(), view.clone()].iter().map(|v| save(v, folder.path()).expect("saved")).collect();
+        assert_eq!(proof(&view), ["at s3://b/k", "the server has it: 2.0 KiB, ETag \"abc\", checksum crc32c x=="]);
+        let names: Vec<String> =
+            [view.clone(), view.clone()].iter().map(|v| save(v, folder.path()).expect("saved")).collect();
         assert_ne!(names[0], names[1]);
         let text = std::fs::read(folder.path().join(&names[0])).expect("read");
         let value: Value = serde_json::from_slice(&text).expect("JSON");

@@ -117,7 +117,11 @@ pub(super) fn span([low, likely, high]: [Duration; 3], unicode: bool) -> String 
         let about = ((likely.as_secs_f64() / unit / step).round() * step).max(step);
         return format!("~{} {name}", number((about * 10.0).round() / 10.0));
     }
-    if down <= 0.0 { format!("under {} {name}", number(up)) } else { format!("{}{dash}{} {name}", number(down), number(up)) }
+    if down <= 0.0 {
+        format!("under {} {name}", number(up))
+    } else {
+        format!("{}{dash}{} {name}", number(down), number(up))
+    }
 }
 
 /// Time to go of a job at work.

@@ -173,7 +173,8 @@ impl Screen for ConfirmQuit {
         frame.render_widget(Paragraph::new(lines.into_iter().skip(cut).collect::<Vec<_>>()), inner);
         if roomy {
             let label = |action| cx.keymap.label(&["confirm"], action);
-            let pairs = [(label(Action::Enter), "chooses"), (label(Action::NextPane), "next"), (label(Action::Back), "stays")];
+            let pairs =
+                [(label(Action::Enter), "chooses"), (label(Action::NextPane), "next"), (label(Action::Back), "stays")];
             let foot = Rect { y: inner.bottom() - 1, height: 1, ..inner };
             frame.render_widget(Paragraph::new(hints(&pairs, foot.width, cx)), foot);
         }

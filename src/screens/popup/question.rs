@@ -117,7 +117,9 @@ impl Screen for Question {
         let title = format!("{} asks", view.title);
         let inner = framed(frame, area, width, wanted + 2, &text::fit_middle(&title, usize::from(width) - 6), cx);
         let roomy = inner.height >= wanted;
-        let head = (inner.height.saturating_sub(n + if roomy { 4 } else { 0 })).min(rows.len() as u16).max(u16::from(inner.height > n));
+        let head = (inner.height.saturating_sub(n + if roomy { 4 } else { 0 }))
+            .min(rows.len() as u16)
+            .max(u16::from(inner.height > n));
         let mut lines: Vec<Line> = rows.into_iter().take(usize::from(head)).map(Line::raw).collect();
         if roomy {
             lines.push(Line::raw(""));
