@@ -270,6 +270,7 @@ impl App {
             }
             Flow::Open(open) => self.open(open),
             Flow::Replace(open) => {
+                self.note_looked(&open);
                 note_opened(&open, &mut self.cx);
                 let screen = screens::open(open, &mut self.cx);
                 let stack = &mut self.tabs[self.current];
@@ -281,10 +282,15 @@ impl App {
         }
     }
 
-    fn open(&mut self, open: Open) {
+    /// What was interrupted needs not be named any more once it was seen in the list of jobs.
+    fn note_looked(&mut self, open: &Open) {
         if matches!(open, Open::Jobs(_)) {
             self.interrupted = self.interrupted.map(|_| 0);
         }
+    }
+
+    fn open(&mut self, open: Open) {
+        self.note_looked(&open);
         note_opened(&open, &mut self.cx);
         let screen = screens::open(open, &mut self.cx);
         self.tabs[self.current].push(screen);
@@ -371,8 +377,8 @@ impl App {
     }
 
     fn poll(&mut self) {
-        self.offer_to_resume();
         self.watch_jobs();
+        self.offer_interrupted();
         self.watch_sizes();
         self.watch_demo();
         self.cx.toasts.retain(|t| t.since.elapsed() < toast_time(t.bad));

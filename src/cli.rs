@@ -5,7 +5,7 @@
 //! 130 cancelled.
 #![allow(clippy::doc_markdown)] // these comments are what --help prints
 
-use crate::config::{Config, Folders};
+use crate::config::{Config, Folders, Limits, Rate};
 use crate::error::{Error, Result};
 use crate::store::{Options, Stores};
 use clap::{Args, Parser, Subcommand};
@@ -13,11 +13,13 @@ use object_store::GetRange;
 use std::path::PathBuf;
 
 mod du;
+mod jobs;
 mod ls;
 mod out;
 mod places;
 mod presign;
 mod preview;
+mod progress;
 mod rows;
 mod stat;
 mod tui;
@@ -77,6 +79,9 @@ pub struct Global {
     /// Requests under way at once
     #[arg(long, global = true, value_name = "N")]
     pub concurrency: Option<usize>,
+    /// Bytes a second over the network, received and sent: 80M, 10MiB/s, 800Mbit/s, none
+    #[arg(long, global = true, value_name = "RATE")]
+    pub bandwidth: Option<Rate>,
     /// Pictures: auto, kitty, sixel, iterm2, halfblocks, none
     #[arg(long, global = true, value_name = "MODE", default_value = "auto")]
     pub graphics: String,
@@ -139,7 +144,7 @@ pub enum Verb {
     Bench(work::Bench),
     /// What ran, runs, and can be resumed
     #[command(subcommand)]
-    Jobs(work::JobsVerb),
+    Jobs(jobs::Verb),
     /// Places: list them, or check whether one works
     #[command(subcommand)]
     Places(places::Verb),
@@ -150,9 +155,32 @@ pub enum Verb {
     },
 }
 
+impl Verb {
+    /// Whether it may move many bytes, so that limits are worth a word.
+    fn is_work(&self) -> bool {
+        !matches!(
+            self,
+            Self::Ls { .. }
+                | Self::Stat(_)
+                | Self::Du(_)
+                | Self::Cat { .. }
+                | Self::Presign(_)
+                | Self::Preview(_)
+                | Self::Places(_)
+                | Self::Mb { .. }
+                | Self::Demo { .. }
+        ) && !matches!(self, Self::Jobs(verb) if !verb.is_work())
+    }
+}
+
 impl Global {
+    /// The limits that they and the configuration set.
+    fn limits(&self, config: &Config) -> Limits {
+        Limits::find(config, self.concurrency, self.bandwidth)
+    }
+
     /// The store options they make.
-    pub fn store_options(&self) -> Options {
+    pub fn store_options(&self, limits: &Limits) -> Options {
         Options {
             profile: self.profile.clone(),
             endpoint_url: self.endpoint_url.clone(),
@@ -161,7 +189,8 @@ impl Global {
             path_style: self.path_style.then_some(true),
             ca_bundle: self.ca_bundle.clone(),
             read_only: self.read_only,
-            concurrency: self.concurrency,
+            concurrency: limits.concurrency,
+            bandwidth: limits.bandwidth,
             ..Options::default()
         }
     }
@@ -194,12 +223,18 @@ fn config(global: &Global) -> Result<Config> {
 
 async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
     let config = config(global)?;
-    let mut options = global.store_options();
-    options.concurrency = options.concurrency.or(config.concurrency);
+    let limits = global.limits(&config);
+    let mut options = global.store_options(&limits);
     options.places = config.places;
     let stores = Stores::new(options);
     // Written to its end when it is dropped.
     let _log = global.log.as_deref().map(|file| stores.log_to(file)).transpose()?;
+    if verb.is_work()
+        && out::is_progress_shown()
+        && let Some(words) = limits.words()
+    {
+        out::say(&words);
+    }
     match verb {
         Verb::Ls { location, recursive, limit } => ls::ls(&stores, &location, recursive, limit, global.json).await,
         Verb::Stat(args) => stat::run(&stores, args, global.json).await,
@@ -216,7 +251,7 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         Verb::Put(args) => work::put(stores, args, global.json).await,
         Verb::Convert(args) => work::convert(stores, args, global.json).await,
         Verb::Bench(verb) => work::bench(stores, verb, global.json).await,
-        Verb::Jobs(verb) => work::manage(stores, verb, global.json).await,
+        Verb::Jobs(verb) => jobs::manage(stores, verb, limits.jobs, global.json).await,
         Verb::Mb { location } => ls::mb(&stores, &location, global.json).await,
         Verb::Places(verb) => places::run(&stores, verb, global.json).await,
         Verb::Demo { .. } => Err(Error::usage("the demo is started by the program itself")),

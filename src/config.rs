@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 
 mod edit;
 mod keys;
+mod limits;
 pub mod lines;
 mod place;
 mod templates;
 
 pub use edit::{remove_place, save_place};
 pub use keys::{NewKeys, save_keys};
+pub use limits::{Limits, Rate};
 pub use place::{Addressing, Place};
 pub use templates::{Ready, Shipped, Template};
 
@@ -35,10 +37,15 @@ pub struct Config {
     pub jobs: Option<usize>,
     /// Requests under way at once.
     pub concurrency: Option<usize>,
+    /// Bytes per second over the network, received and sent together: `80M`, `10MiB/s`, `none`.
+    pub bandwidth: Option<Rate>,
+    /// The same on the login node of a cluster; 125 MB/s where nothing is said.
+    pub bandwidth_login: Option<Rate>,
     /// The file that it was read from; where changes of places are written.
     #[serde(skip)]
     pub file: Option<PathBuf>,
 }
+
 /// The folders of secchi.
 #[derive(Clone, Debug)]
 pub struct Folders {

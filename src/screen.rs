@@ -6,10 +6,10 @@ use crate::basket::Basket;
 use crate::config::{Config, Folders, Place};
 use crate::demo::{self, Demo};
 use crate::du::Sizes;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::job::{JobId, Jobs};
 use crate::keymap::{Key, Keymap};
-use crate::location::{Location, StoreId};
+use crate::location::{Location, Scheme, StoreId};
 use crate::preview::Probe;
 use crate::store::Stores;
 use crate::task::Waker;
@@ -144,6 +144,24 @@ impl Cx {
         self.stores.unlock(id, on);
     }
 
+    /// Starts a job again that has ended, or resumes it, where this session may write to where it writes. Files of
+    /// this computer are the user's own; what is guarded are the places.
+    pub fn resume(&mut self, id: &str) -> Result<JobId> {
+        let places = self.jobs.writes(id)?;
+        let locked = places.iter().find(|at| at.scheme() != Scheme::File && !self.is_writable(at.store()));
+        if let Some(at) = locked {
+            let refused = Error::new(Kind::Denied, format!("{at} is read-only here, and the job writes to it"));
+            return Err(match self.stores.options().read_only {
+                true => refused.with_hint("start secchi without --read-only"),
+                false => {
+                    let key = self.keymap.label(&["browse", "global"], Action::ReadOnly);
+                    refused.with_hint(format!("open it and press {key} to allow writing"))
+                }
+            });
+        }
+        self.jobs.retry(id)
+    }
+
     /// A configuration that was edited: its places are known from now on.
     pub fn set_config(&mut self, config: Config) {
         self.stores.set_places(config.places.clone());
@@ -275,6 +293,8 @@ pub enum Open {
         /// Whether it opens without a key pressed for it.
         by_itself: bool,
     },
+    /// Resume what was interrupted?
+    Interrupted,
     /// Templates to add a place from.
     PlaceTemplates,
     /// The form for adding or editing a place.

@@ -9,7 +9,7 @@
 //! | `link` | URLs and signed links for others |
 //! | `s3`, `s3/` | S3: bytes by `object_store`, listings by ourselves, everything else by the AWS SDK |
 //! | `local`, `memory`, `http` | the disk, this process, web servers |
-//! | `metered` | the decorator that counts, limits, refuses and explains |
+//! | `metered`, `throttle` | the decorator that counts, limits, refuses and explains; the limit on bandwidth |
 //! | `rawkey` | keys that `object_store` cannot spell |
 //! | `errors` | sentences |
 //! | `listing`, `upload` | pages; puts and parts |
@@ -30,6 +30,7 @@ use object_store::path::Path;
 use object_store::{Attribute, GetOptions, ObjectStore, ObjectStoreExt as _};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use throttle::Throttle;
 use tokio::sync::Semaphore;
 
 mod check;
@@ -51,6 +52,7 @@ mod profiles;
 mod rawkey;
 mod redact;
 mod s3;
+mod throttle;
 mod transport;
 mod upload;
 
@@ -86,6 +88,8 @@ pub struct Options {
     pub read_only: bool,
     /// Requests under way at once, for all stores together; `None`: a modest default.
     pub concurrency: Option<usize>,
+    /// Bytes per second over the network, received and sent together, for all stores; `None`: no limit.
+    pub bandwidth: Option<u64>,
     /// Places of the configuration, by name.
     pub places: BTreeMap<String, Place>,
     /// A listing whose answer stops for so long is asked for again; `None`: ten seconds.
@@ -102,6 +106,7 @@ struct Inner {
     options: Options,
     meter: Meter,
     gate: Arc<Semaphore>,
+    throttle: Arc<Throttle>,
     log: log::Log,
     /// The store behind `memory://`.
     memory: Arc<memory::Memory>,
@@ -183,6 +188,7 @@ impl Stores {
         Self(Arc::new(Inner {
             places: Mutex::new(Arc::new(options.places.clone())),
             unlocked: Mutex::default(),
+            throttle: Arc::new(Throttle::new(options.bandwidth)),
             options,
             meter: Meter::new(),
             gate: Arc::new(Semaphore::new(places)),
@@ -220,6 +226,16 @@ impl Stores {
     /// Makes `s3://name@bucket/` lead to this server: the demo's.
     pub fn give(&self, name: impl Into<String>, given: Given) {
         self.0.given.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), given);
+    }
+
+    /// The limit on bandwidth over the network, in bytes per second.
+    pub fn bandwidth(&self) -> Option<u64> {
+        self.0.throttle.rate()
+    }
+
+    /// Sets another limit on bandwidth; what is under way keeps to it from its next piece on.
+    pub fn set_bandwidth(&self, rate: Option<u64>) {
+        self.0.throttle.set(rate);
     }
 
     /// Counts everything.
@@ -286,7 +302,15 @@ impl Stores {
             let mut kept = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
             kept.entry(id.clone()).or_insert(opened).clone()
         };
-        let traffic = Traffic { meter: meter.clone(), gate: self.0.gate.clone() };
+        let traffic = Traffic {
+            meter: meter.clone(),
+            gate: self.0.gate.clone(),
+            throttle: if matches!(id.scheme, Scheme::File | Scheme::Memory) {
+                Arc::default()
+            } else {
+                self.0.throttle.clone()
+            },
+        };
         let lock = self.lock_now(id);
         let Opened { store, backend, site } = opened;
         let store = Arc::new(Metered::new(store, traffic.clone(), site.clone(), lock));

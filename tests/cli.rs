@@ -449,18 +449,38 @@ fn begin_slowly<'a>(program: &'a Program, bucket: &Bucket, slow: &Fault, file: &
 fn an_interrupted_upload_leaves_nothing() {
     let Some((ceph, program, bucket)) = setup() else { return };
     let file = program.write("slow.bin", noise(96 * MIB));
-    for signal in [Signal::INT, Signal::TERM] {
-        let slow = Fault::start(ceph.port(), &["rate=6000000"]);
+    let slow = Fault::start(ceph.port(), &["rate=6000000"]);
+    let run = begin_slowly(&program, &bucket, &slow, &file);
+    run.signal(Signal::INT);
+    let run = run.end();
+    assert_eq!((run.code, run.stdout.len()), (130, 0), "{}", run.stderr);
+    assert!(bucket.uploads().is_empty(), "{:?}", bucket.uploads());
+    assert!(bucket.keys().is_empty());
+    let job = program.run(&["jobs", "ls", "--json"]).ok().object();
+    assert_eq!(job["state"], "cancelled", "{job}");
+    program.keeps_secrets();
+}
+
+#[test]
+fn an_upload_whose_session_ends_is_left_to_be_resumed() {
+    let Some((ceph, program, _)) = setup() else { return };
+    let bytes = noise(96 * MIB);
+    let file = program.write("slow.bin", &bytes);
+    for signal in [Signal::HUP, Signal::TERM] {
+        let bucket = Bucket::new(&ceph);
+        let slow = Fault::start(ceph.port(), &["rate=8000000"]);
         let run = begin_slowly(&program, &bucket, &slow, &file);
         run.signal(signal);
         let run = run.end();
         assert_eq!((run.code, run.stdout.len()), (130, 0), "{}", run.stderr);
-        assert!(bucket.uploads().is_empty(), "{:?}", bucket.uploads());
-        assert!(bucket.keys().is_empty());
+        assert!(run.took < Duration::from_mins(1) && run.stderr.contains("jobs resume"), "{}", run.stderr);
+        assert_eq!(bucket.uploads().len(), 1, "its parts stay");
+        let job = program.run(&["jobs", "ls", "--json"]).ok().json().remove(0);
+        assert_eq!(job["state"], "interrupted", "{job}");
+        program.run(&["jobs", "resume"]).ok();
+        assert!(bucket.get("slow.bin").expect("it is there") == bytes, "the bytes are the same");
+        assert!(bucket.uploads().is_empty());
     }
-    let jobs = program.run(&["jobs", "ls", "--json"]).ok().json();
-    assert!(jobs.len() == 2 && jobs.iter().all(|job| job["state"] == "cancelled"), "{jobs:?}");
-    program.keeps_secrets();
 }
 
 #[test]

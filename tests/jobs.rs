@@ -353,3 +353,194 @@ async fn progress_is_sampled_and_idleness_is_silent() {
     let _ = tokio::time::timeout(Duration::from_millis(50), waker.woken()).await;
     assert!(tokio::time::timeout(Duration::from_secs(1), waker.woken()).await.is_err(), "nothing ticks when idle");
 }
+
+/// A job that takes a step each time the gate gives it leave, and records each.
+fn stepper(name: &str, gate: &Arc<Semaphore>, steps: usize) -> Box<dyn Job> {
+    let gate = gate.clone();
+    TestJob::boxed(name, move |cx| {
+        let gate = gate.clone();
+        async move {
+            for step in cx.earlier.len()..steps {
+                cx.control.turn().await?;
+                let leave = async { gate.acquire().await.map_err(|_| Error::cancelled()) };
+                cx.control.race(leave).await?.forget();
+                cx.events.send(json!({ "event": "part", "part": step })).expect("heard");
+            }
+            Ok(Outcome::default())
+        }
+    })
+}
+
+fn parts(state: &Path, id: &str, attempt: u32) -> Vec<Value> {
+    lines(state, id, attempt).into_iter().filter(|l| l["event"] == "part").map(|l| l["part"].clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_job_gives_its_place_to_the_next_and_goes_on_where_it_was() {
+    let state = state();
+    let (jobs, waker) = engine(state.path());
+    jobs.set_limit(1);
+    let (one, two) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(0)));
+    let first = jobs.start(stepper("first", &one, 3)).expect("starts");
+    until(&jobs, &waker, &first, |v| v.events.len() == 1).await;
+    let second = jobs.start(stepper("second", &two, 1)).expect("starts");
+    assert_eq!(jobs.view(&second).map(|v| (v.state, v.place)), Some((State::Queued, Some(0))));
+
+    jobs.pause(&first);
+    assert_eq!(jobs.view(&first).map(|v| v.state), Some(State::Paused));
+    until(&jobs, &waker, &second, |v| v.state == State::Running).await;
+    // What was under way comes to its end, and nothing new begins.
+    one.add_permits(2);
+    let view = until(&jobs, &waker, &first, |v| v.events.len() == 2).await;
+    assert_eq!((view.state, view.eta, one.available_permits()), (State::Paused, None, 1));
+    jobs.go_on(&first);
+    assert_eq!(jobs.view(&first).map(|v| v.state), Some(State::Queued), "the place is taken");
+    two.add_permits(1);
+    assert_eq!(ended(&jobs, &second).await.state, State::Done);
+    assert_eq!(ended(&jobs, &first).await.state, State::Done);
+    let names: Vec<Value> = lines(state.path(), &first, 1).into_iter().map(|l| l["event"].clone()).collect();
+    assert!(names.contains(&json!("pause")) && names.contains(&json!("go-on")), "{names:?}");
+
+    // One that has not begun can wait, too, and be stopped meanwhile.
+    let (gate, never) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let running = jobs.start(stepper("running", &gate, 1)).expect("starts");
+    let waiting = jobs.start(stepper("waiting", &never, 1)).expect("starts");
+    jobs.pause(&waiting);
+    gate.add_permits(1);
+    assert_eq!(ended(&jobs, &running).await.state, State::Done);
+    assert_eq!(jobs.view(&waiting).map(|v| v.state), Some(State::Paused), "although there is a place");
+    jobs.cancel(&waiting);
+    assert_eq!(ended(&jobs, &waiting).await.state, State::Cancelled);
+    assert_eq!(jobs.active(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_is_resumed_by_the_next_program_in_the_order_the_user_gave() {
+    let state = state();
+    let (jobs, waker) = engine(state.path());
+    jobs.set_limit(1);
+    let gate = Arc::new(Semaphore::new(2));
+    let ids: Vec<String> =
+        ["a", "b", "c", "d"].into_iter().map(|n| jobs.start(stepper(n, &gate, 5)).expect("starts")).collect();
+    let [a, b, c, d] = &ids[..] else { panic!("four") };
+    until(&jobs, &waker, a, |v| v.events.len() == 2).await;
+    assert!(jobs.prioritise(d, -2), "before b and c");
+    assert!(jobs.prioritise(b, 1), "behind c");
+    assert!(!jobs.prioritise(d, -1) && !jobs.prioritise(b, 9) && !jobs.prioritise(a, -1), "no further");
+    let place = |id: &str| jobs.view(id).and_then(|v| v.place);
+    assert_eq!([a, d, c, b].map(|id| place(id)), [None, Some(0), Some(1), Some(2)]);
+
+    soon("leaving", jobs.leave()).await;
+    assert!(ids.iter().all(|id| jobs.view(id).is_some_and(|v| v.state == State::Interrupted)));
+    assert_eq!(jobs.start(stepper("late", &gate, 1)).map_err(|e| e.kind()), Err(Kind::Cancelled));
+    let last = lines(state.path(), a, 1).pop().expect("lines");
+    assert_eq!(last["event"], "left", "no end");
+
+    let (next, _) = engine(state.path());
+    next.set_limit(1);
+    soon("the history", next.loaded()).await;
+    let found: Vec<String> = next.interrupted().into_iter().map(|v| v.id).collect();
+    assert_eq!(found, [a, d, c, b].map(Clone::clone), "the one that ran, then as they waited");
+    let view = next.view(a).expect("is known");
+    assert_eq!((view.attempt, view.events.len()), (1, 2));
+    for id in &found {
+        assert_eq!(&next.retry(id).expect("goes on"), id);
+    }
+    assert_eq!(ended(&next, a).await.outcome.expect("an outcome").summary, "after 2 events");
+    for id in &found {
+        assert_eq!(ended(&next, id).await.state, State::Done);
+    }
+    let began = |id: &str| lines(state.path(), id, last_attempt(state.path(), id))[0]["t"].to_string();
+    assert!([d, c, b].windows(2).all(|two| began(two[0]) <= began(two[1])), "the order is kept");
+}
+
+fn last_attempt(state: &Path, id: &str) -> u32 {
+    std::fs::read_dir(run_dir(state, id).join("ev")).expect("lists").count() as u32
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_program_can_have_a_job_wait_and_go_on_and_stop() {
+    let state = state();
+    let (ours, waker) = engine(state.path());
+    ours.set_limit(1);
+    let gate = Arc::new(Semaphore::new(1));
+    let running = ours.start(stepper("running", &gate, 5)).expect("starts");
+    let waiting = ours.start(stepper("waiting", &gate, 5)).expect("starts");
+    until(&ours, &waker, &running, |v| v.events.len() == 1).await;
+
+    let look = async || {
+        let (theirs, _) = engine(state.path());
+        soon("the history", theirs.loaded()).await;
+        theirs
+    };
+    let theirs = look().await;
+    assert_eq!(theirs.view(&running).map(|v| v.state), Some(State::Running));
+    until(&ours, &waker, &waiting, |v| v.state == State::Queued).await;
+    assert!(theirs.interrupted().is_empty(), "nobody else's work is offered");
+    theirs.pause(&running);
+    until(&ours, &waker, &running, |v| v.state == State::Paused).await;
+    until(&ours, &waker, &waiting, |v| v.state == State::Running).await;
+    soon("the pause is seen", async {
+        while look().await.view(&running).map(|v| v.state) != Some(State::Paused) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let theirs = look().await;
+    theirs.go_on(&running);
+    until(&ours, &waker, &running, |v| v.state == State::Queued).await;
+    theirs.cancel(&running);
+    theirs.cancel(&waiting);
+    assert_eq!(ended(&ours, &running).await.state, State::Cancelled);
+    assert_eq!(ended(&ours, &waiting).await.state, State::Cancelled);
+    assert_eq!(parts(state.path(), &running, 1), [0]);
+    assert!(!run_dir(state.path(), &running).join("CANCEL").exists(), "wishes are taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_asks_where_somebody_answers() {
+    use secchi::task::{Choice, Question};
+    let asker = || {
+        TestJob::boxed("asks", |cx| async move {
+            let choice = |key, name, words: &str| Choice { key, name, words: words.to_owned() };
+            let choices = vec![choice('s', "skip", "leave it"), choice('o', "overwrite", "replace it")];
+            let answer = cx.control.ask(Question { text: "b/x exists".into(), choices }).await?;
+            Ok(Outcome { summary: answer.unwrap_or("nobody").into(), ..Outcome::default() })
+        })
+    };
+    let state = state();
+    let (alone, _) = engine(state.path());
+    let id = alone.start(asker()).expect("starts");
+    assert_eq!(ended(&alone, &id).await.outcome.expect("an outcome").summary, "nobody");
+
+    let (jobs, waker) = engine(state.path());
+    let jobs = jobs.with_answers();
+    let id = jobs.start(asker()).expect("starts");
+    let view = until(&jobs, &waker, &id, |v| v.question.is_some()).await;
+    assert_eq!(view.question.map(|q| q.text).as_deref(), Some("b/x exists"));
+    jobs.answer(&id, "burn it");
+    assert!(jobs.view(&id).expect("view").question.is_some(), "no such choice");
+    jobs.answer(&id, "overwrite");
+    assert_eq!(ended(&jobs, &id).await.outcome.expect("an outcome").summary, "overwrite");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_interrupted_can_be_given_up() {
+    let state = state();
+    let (jobs, waker) = engine(state.path());
+    let gate = Arc::new(Semaphore::new(1));
+    let id = jobs.start(stepper("given up", &gate, 5)).expect("starts");
+    until(&jobs, &waker, &id, |v| v.events.len() == 1).await;
+    assert_eq!(jobs.give_up(&id).await.map_err(|e| e.kind()), Err(Kind::Usage), "it runs");
+    soon("leaving", jobs.leave()).await;
+
+    let (next, _) = engine(state.path());
+    soon("the history", next.loaded()).await;
+    next.give_up(&id).await.expect("written");
+    assert!(next.interrupted().is_empty());
+    let (again, _) = engine(state.path());
+    soon("the history", again.loaded()).await;
+    assert_eq!(again.view(&id).map(|v| v.state), Some(State::Cancelled));
+    assert_eq!(again.retry(&id).expect("after all"), id);
+    assert_eq!(ended(&again, &id).await.outcome.expect("an outcome").summary, "after 1 events");
+}

@@ -4,23 +4,19 @@ use super::App;
 use crate::action::Action;
 use crate::error::{Error, Kind};
 use crate::job::{JobId, JobView, State};
+use crate::screen::Open;
 use std::collections::BTreeSet;
 
 impl App {
-    /// Offers once to resume what earlier sessions left.
-    pub(super) fn offer_to_resume(&mut self) {
-        if self.interrupted.is_some() || !self.cx.jobs.is_loaded() {
+    /// Offers once to resume what a former program left undone; until it was looked at, the strip names it.
+    pub(super) fn offer_interrupted(&mut self) {
+        if self.interrupted.is_some() || !self.cx.jobs.is_loaded() || self.top().is_popup() {
             return;
         }
-        let found = self.cx.jobs.interrupted();
-        self.interrupted = Some(found.len());
-        let key = self.cx.keymap.label(&["global"], Action::Jobs);
-        match found.as_slice() {
-            [] => {}
-            [one] => self.cx.toast(format!("{} was interrupted; {key} shows it and can resume it", one.title)),
-            many => {
-                self.cx.toast(format!("{} jobs were interrupted; {key} shows them and can resume them", many.len()))
-            }
+        let found = self.cx.jobs.interrupted().len();
+        self.interrupted = Some(found);
+        if found > 0 {
+            self.open(Open::Interrupted);
         }
     }
 

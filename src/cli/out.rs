@@ -71,6 +71,31 @@ pub(super) fn is_progress_shown() -> bool {
     std::io::stderr().is_terminal()
 }
 
+/// Columns of the terminal that stderr is, or 80.
+pub(super) fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(80)
+}
+
+/// Whether the locale has more than ASCII.
+pub(super) fn is_unicode() -> bool {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
+    let locale = locale.to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// Whether somebody can be asked: what is asked is seen, and what is typed is read.
+pub(super) fn can_ask() -> bool {
+    std::io::stderr().is_terminal() && std::io::stdin().is_terminal()
+}
+
+/// The beginning of a line on stderr at whose end something is typed.
+pub(super) fn prompt(text: &str) {
+    let _ = write!(std::io::stderr().lock(), "{text}");
+    let _ = std::io::stderr().flush();
+}
+
 /// Replaces the progress line on stderr.
 pub(super) fn progress(text: &str) {
     // A progress line that cannot be written is not worth failing for.

@@ -37,8 +37,8 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
         Graphics::parse(config.graphics.as_deref().filter(|_| global.graphics == "auto").unwrap_or(&global.graphics))?;
     let named_theme = global.theme.as_deref().or(config.theme.as_deref());
     let named_theme = named_theme.map(|name| Theme::find(name, &folders.config.join("themes"))).transpose()?;
-    let mut options = global.store_options();
-    options.concurrency = options.concurrency.or(config.concurrency);
+    let limits = global.limits(&config);
+    let mut options = global.store_options(&limits);
     options.places.clone_from(&config.places);
     let open = match &start {
         Start::Demo | Start::At(None) => Open::Places,
@@ -90,12 +90,18 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
         unicode: caps.unicode,
         folders,
     };
+    if let Some(jobs) = limits.jobs {
+        cx.jobs.set_limit(jobs);
+    }
+    if let Some(words) = limits.words() {
+        cx.toast(words);
+    }
     let open = if matches!(start, Start::Demo) { Open::Browse(cx.open_demo()?) } else { open };
     let input = canvas.input()?;
     let mut app = App::new(open, cx);
     let exit = app.run(&mut canvas, input).await;
     drop(canvas);
-    // Those that still run can be resumed at the next start.
+    // What runs is left where it stands, however the loop ended: the next start offers to resume it.
     app.cx.jobs.leave().await;
     if let Some(demo) = app.cx.demo.take() {
         demo.stop().await;

@@ -1,16 +1,13 @@
-//! Jobs without a screen: `put`, `convert`, `bench run`, and `jobs`.
+//! Work without a screen: `put`, `convert`, `bench run`.
 
+use super::jobs::run;
 use super::out;
 use crate::bench::{Report, Spec, compare};
-use crate::config::Folders;
-use crate::error::{Context as _, Error, Kind, Result};
-use crate::job::{Job, JobSpec, JobView, Jobs, State};
+use crate::error::{Context as _, Result};
+use crate::job::JobSpec;
 use crate::jobs;
 use crate::location::Location;
 use crate::store::Stores;
-use crate::task::Waker;
-use crate::terminal::{Signal, Signals};
-use crate::text;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -84,28 +81,6 @@ pub enum Bench {
         /// CSV of the raw samples
         #[arg(long)]
         csv: bool,
-    },
-}
-
-/// Verbs of `jobs`.
-#[derive(Debug, Subcommand)]
-pub enum JobsVerb {
-    /// What ran, runs, and can be resumed
-    Ls,
-    /// One of them, with its log
-    Show {
-        /// Its id, or the start of it
-        id: String,
-    },
-    /// Go on with an interrupted or failed one
-    Resume {
-        /// Its id, or the start of it
-        id: String,
-    },
-    /// Ask one that runs to stop
-    Cancel {
-        /// Its id, or the start of it
-        id: String,
     },
 }
 
@@ -186,184 +161,4 @@ pub(super) async fn bench(stores: Stores, verb: Bench, json: bool) -> Result<()>
             }
         }
     }
-}
-
-/// Lists, shows, resumes, cancels.
-pub(super) async fn manage(stores: Stores, verb: JobsVerb, json: bool) -> Result<()> {
-    let jobs = engine(stores, Waker::new())?;
-    jobs.loaded().await;
-    let find =
-        |id: &str| -> Result<JobView> {
-            let mut found: Vec<JobView> =
-                jobs.views().into_iter().filter(|v| v.id.starts_with(&id.to_uppercase())).collect();
-            match found.len() {
-                1 => Ok(found.remove(0)),
-                0 => Err(Error::new(Kind::NotFound, format!("there is no job {id}"))
-                    .with_hint("`secchi jobs ls` lists them")),
-                _ => Err(Error::usage(format!("several jobs begin with {id}"))),
-            }
-        };
-    match verb {
-        JobsVerb::Ls => jobs.views().iter().try_for_each(|view| print_line(view, json)),
-        JobsVerb::Show { id } => print_whole(&find(&id)?, json),
-        JobsVerb::Cancel { id } => {
-            jobs.cancel(&find(&id)?.id);
-            Ok(())
-        }
-        JobsVerb::Resume { id } => {
-            let id = jobs.retry(&find(&id)?.id)?;
-            watch(&jobs, &id, &Waker::new(), json).await
-        }
-    }
-}
-
-fn engine(stores: Stores, waker: Waker) -> Result<Jobs> {
-    Ok(Jobs::new(stores, Folders::find()?.state, waker).with_kinds(jobs::from_spec))
-}
-
-/// Runs a job to its end, journalled as one of the screen is.
-async fn run(stores: Stores, job: Box<dyn Job>, json: bool) -> Result<()> {
-    let waker = Waker::new();
-    let jobs = engine(stores, waker.clone())?;
-    let id = jobs.start(job)?;
-    watch(&jobs, &id, &waker, json).await
-}
-
-/// Shows progress until the job has ended; a signal cancels it, so that it cleans up.
-async fn watch(jobs: &Jobs, id: &str, waker: &Waker, json: bool) -> Result<()> {
-    let mut signals = Signals::new()?;
-    let mut wait = std::pin::pin!(jobs.wait(id));
-    let shown = !json && out::is_progress_shown();
-    let ended = loop {
-        tokio::select! {
-            ended = &mut wait => break ended,
-            Signal::Terminate(_) = signals.next() => jobs.cancel(id),
-            () = waker.woken() => {
-                if let Some(view) = jobs.view(id) {
-                    if shown {
-                        out::progress(&progress(&view));
-                    } else if json {
-                        out::say_json(&as_json(&view, "progress"));
-                    }
-                }
-            }
-        }
-    };
-    if shown {
-        out::progress("");
-    }
-    let view = ended.ok_or_else(|| Error::new(Kind::Failed, "the job is gone"))?;
-    match (&view.state, &view.failure) {
-        (State::Done, _) if json => out::json(&as_json(&view, "end")),
-        (State::Done, _) => {
-            let outcome = view.outcome.unwrap_or_default();
-            for location in &outcome.written {
-                out::line(&text::clean(&location.to_string()))?;
-            }
-            out::say(&text::clean(&outcome.summary));
-            Ok(())
-        }
-        (State::Cancelled, _) => Err(Error::cancelled()),
-        (_, Some(failure)) => Err(failure.again()),
-        (State::Failed(why), None) => Err(Error::new(Kind::Failed, why.clone())),
-        _ => Err(Error::new(Kind::Failed, "the job did not end")),
-    }
-}
-
-fn progress(view: &JobView) -> String {
-    let done = match view.total {
-        0 => text::count(view.done),
-        total => format!("{:3} %", (view.done as f64 / total as f64 * 100.0).min(100.0) as u64),
-    };
-    let bar = if view.total > 0 {
-        let (full, rest) = crate::widgets::gauge::bar(Some(view.done as f64 / view.total as f64), 24, true);
-        format!("{full}{rest} ")
-    } else {
-        String::new()
-    };
-    let eta = view.eta.map_or_else(String::new, |eta| format!("  eta {}", text::duration(eta)));
-    let rate = text::rate(view.throughput.recent(5.0));
-    let title = text::fit_middle(&view.title, 30).into_owned();
-    text::clean(&format!("{title}  {bar}{done}  {rate}{eta}  {}", view.step)).into_owned()
-}
-
-fn as_json(view: &JobView, event: &str) -> Value {
-    let mut object = json!({
-        "event": event,
-        "job": view.id,
-        "kind": view.kind,
-        "title": view.title,
-        "state": match view.state {
-            State::Failed(_) => "failed",
-            State::Interrupted => "interrupted",
-            ref other => state_word(other),
-        },
-        "done": view.done,
-        "total": view.total,
-        "requests": view.counts.requests,
-        "errors": view.counts.errors,
-        "retries": view.counts.retries,
-        "bytes_in": view.counts.bytes_in,
-        "bytes_out": view.counts.bytes_out,
-        "ms": view.elapsed.as_millis() as u64,
-    });
-    if let State::Failed(why) = &view.state {
-        object["error"] = json!(why);
-    }
-    if let Some(outcome) = &view.outcome {
-        object["summary"] = json!(outcome.summary);
-        object["written"] = json!(outcome.written);
-        object["data"] = outcome.data.clone();
-    }
-    object
-}
-
-fn state_word(state: &State) -> &'static str {
-    match state {
-        State::Queued => "queued",
-        State::Running => "running",
-        State::Paused => "paused",
-        State::Done => "done",
-        State::Failed(_) => "failed",
-        State::Cancelled => "cancelled",
-        State::Interrupted => "can be resumed",
-    }
-}
-
-fn print_line(view: &JobView, json: bool) -> Result<()> {
-    if json {
-        let mut object = as_json(view, "job");
-        object["started"] = json!(view.started);
-        return out::json(&object);
-    }
-    let state = state_word(&view.state);
-    out::line(&format!(
-        "{}  {:<14}  {}  {}",
-        view.id,
-        state,
-        view.started.format("%Y-%m-%d %H:%M"),
-        text::clean(&view.title)
-    ))
-}
-
-fn print_whole(view: &JobView, json: bool) -> Result<()> {
-    if json {
-        let mut object = as_json(view, "job");
-        object["started"] = json!(view.started);
-        object["command"] = json!(text::command_line(&view.command));
-        let line = |(time, line): &(_, String)| json!({ "time": time, "line": line });
-        object["log"] = view.log.iter().map(line).collect();
-        return out::json(&object);
-    }
-    print_line(view, json)?;
-    if let State::Failed(why) = &view.state {
-        out::line(&text::clean(why))?;
-    }
-    if let Some(outcome) = &view.outcome {
-        out::line(&text::clean(&outcome.summary))?;
-    }
-    out::line(&text::clean(&text::command_line(&view.command)))?;
-    view.log
-        .iter()
-        .try_for_each(|(time, line)| out::line(&format!("{}  {}", time.format("%H:%M:%S"), text::clean(line))))
 }

@@ -338,9 +338,9 @@ impl Run {
         let Some(control) = &self.control else { return view };
         if view.state.is_active() {
             view.state = match self.stand {
-                Stand::Waiting => State::Queued,
-                Stand::Placed => State::Running,
                 Stand::Paused => State::Paused,
+                Stand::Placed if self.began.is_some() => State::Running,
+                _ => State::Queued,
             };
         }
         view.question = control.question();

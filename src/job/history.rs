@@ -347,4 +347,56 @@ mod tests {
         assert!((5..=9).contains(&cut.len()), "{}", cut.len());
         assert!(lines(&dir.path().join("absent")).is_empty());
     }
+
+    /// A run whose ULID says that it began so many days ago, with these events.
+    fn run(runs: &Path, days: u64, events: &[Value]) -> String {
+        let at = std::time::SystemTime::now() - Duration::from_secs(days * 24 * 3600);
+        let id = ulid::Ulid::from_datetime(at).to_string();
+        let dir = runs.join(&id);
+        std::fs::create_dir_all(dir.join(journal::EVENTS)).expect("a folder");
+        let spec = serde_json::json!({ "id": id, "kind": "test", "params": {}, "title": "t", "command": [],
+            "created": Utc::now(), "version": "0" });
+        std::fs::write(dir.join(journal::SPEC), spec.to_string()).expect("written");
+        let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+        std::fs::write(journal::events_file(&dir, 1), lines).expect("written");
+        id
+    }
+
+    #[test]
+    fn old_runs_go_unless_they_can_be_resumed() {
+        use serde_json::json;
+        let runs = tempfile::tempdir().expect("a folder");
+        let end = |state: &str| json!({ "event": "end", "state": state });
+        let (start, part) = (json!({ "event": "start" }), json!({ "event": "part", "part": 1 }));
+        let done = run(runs.path(), 100, &[start.clone(), end("done")]);
+        let cancelled = run(runs.path(), 100, &[start.clone(), end("cancelled")]);
+        let failed = run(runs.path(), 100, &[start.clone(), end("failed")]);
+        let half = run(runs.path(), 100, &[start.clone(), part, end("failed")]);
+        let interrupted = run(runs.path(), 100, std::slice::from_ref(&start));
+        let held = run(runs.path(), 100, &[start.clone(), end("done")]);
+        let recent = run(runs.path(), 10, &[start, end("done")]);
+        let _held = journal::RunDir::reopen(runs.path(), &held).expect("is free");
+        assert!(has_ended(&runs.path().join(&done)) && !has_ended(&runs.path().join(&interrupted)));
+
+        prune(runs.path(), &newest(runs.path()));
+        let mut left = newest(runs.path());
+        left.sort();
+        let mut kept = vec![half, interrupted, held, recent];
+        kept.sort();
+        assert_eq!(left, kept);
+        assert!([done, cancelled, failed].iter().all(|id| !runs.path().join(id).exists()));
+    }
+
+    #[test]
+    fn beyond_the_newest_thousand_only_what_can_be_resumed_stays() {
+        use serde_json::json;
+        let runs = tempfile::tempdir().expect("a folder");
+        let oldest = run(runs.path(), 3, &[json!({ "event": "start" })]);
+        let old = run(runs.path(), 2, &[json!({ "event": "end", "state": "done" })]);
+        // As if a thousand newer ones stood before them.
+        let mut names: Vec<String> = vec![String::new(); KEPT];
+        names.extend([old.clone(), oldest.clone()]);
+        prune(runs.path(), &names);
+        assert_eq!(newest(runs.path()), [oldest]);
+    }
 }

@@ -231,9 +231,9 @@ impl Journal {
         sync_dir(&dir.path().join(EVENTS));
         let (to, from) = mpsc::channel();
         let told = Arc::new(Mutex::default());
-        let mut lines = Lines { dir, file, told: told.clone(), length: 0, waiting: Vec::new(), broken: false, due: None };
-        let writer =
-            std::thread::Builder::new().name("secchi-journal".into()).spawn(move || lines.write_all(&from))?;
+        let mut lines =
+            Lines { dir, file, told: told.clone(), length: 0, waiting: Vec::new(), broken: false, due: None };
+        let writer = std::thread::Builder::new().name("secchi-journal".into()).spawn(move || lines.write_all(&from))?;
         Ok(Self { to, writer, told, attempt, began: Instant::now(), seq: 0 })
     }
 
@@ -443,5 +443,74 @@ mod tests {
         drop(dir);
         assert!(!is_held(&path));
         RunDir::reopen(state.path(), &header.id).expect("is free");
+    }
+
+    fn lines(path: &Path, file: File) -> Lines {
+        let lock = File::create(path.join(LOCK)).expect("a lock");
+        let dir = RunDir { path: path.to_owned(), _lock: lock };
+        Lines { dir, file, told: Arc::default(), length: 0, waiting: Vec::new(), broken: false, due: None }
+    }
+
+    fn told(lines: &Lines) -> Option<String> {
+        lines.told.lock().expect("unlocked").problem.take()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_told_once_and_nothing_that_was_done_is_lost() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("it is there on Linux");
+        let mut lines = lines(folder.path(), full);
+        lines.take(Message::Line(json!({ "event": "part", "part": 1 }), true));
+        lines.flush();
+        assert!(told(&lines).is_some_and(|why| why.contains("cannot be written") && why.contains("goes on")));
+        for part in 2..4 {
+            lines.take(Message::Line(json!({ "event": "progress" }), false));
+            lines.take(Message::Line(json!({ "event": "part", "part": part }), true));
+            lines.flush();
+            assert_eq!(told(&lines), None, "said once");
+        }
+        // There is room again.
+        let path = folder.path().join("events");
+        lines.file = File::create(&path).expect("a file");
+        lines.take(Message::Line(json!({ "event": "end" }), false));
+        lines.flush();
+        assert!(told(&lines).is_some_and(|words| words.contains("written again")));
+        let text = std::fs::read_to_string(&path).expect("reads");
+        let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("whole lines")).collect();
+        assert_eq!(events.iter().filter(|event| event["event"] == "part").count(), 3);
+        assert_eq!(events.last().map(|event| event["event"].clone()), Some(json!("end")));
+    }
+
+    #[test]
+    fn resume_points_are_in_the_file_before_the_journal_is_closed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(folder.path().join(EVENTS)).expect("a folder");
+        let lock = File::create(folder.path().join(LOCK)).expect("a lock");
+        let dir = RunDir { path: folder.path().to_owned(), _lock: lock };
+        let mut journal = Journal::open(dir).expect("opens");
+        for part in 0..5_000 {
+            journal.recorded(&json!({ "event": "part", "part": part }));
+        }
+        let path = events_file(folder.path(), 1);
+        let began = Instant::now();
+        while std::fs::read_to_string(&path).expect("reads").lines().count() < 5_000 {
+            assert!(began.elapsed() < Duration::from_secs(20), "they are written without a close");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(journal.close(), None);
+    }
+
+    #[test]
+    fn the_last_wish_counts_and_is_taken_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = folder.path();
+        assert_eq!(take_wish(dir), None);
+        wish(dir, Wish::Pause);
+        wish(dir, Wish::GoOn);
+        assert_eq!((take_wish(dir), take_wish(dir)), (Some(Wish::GoOn), None));
+        wish(dir, Wish::Pause);
+        wish(dir, Wish::Cancel);
+        assert_eq!((take_wish(dir), take_wish(dir)), (Some(Wish::Cancel), None));
     }
 }

@@ -42,6 +42,7 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Log => Box::new(log::Log::open(cx)),
         Open::ConfirmQuit => Box::new(popup::ConfirmQuit::default()),
         Open::Question { job, by_itself } => Box::new(popup::Question::open(job, by_itself, cx)),
+        Open::Interrupted => Box::new(popup::Interrupted::open(cx)),
         Open::Jobs(at) => Box::new(jobs::JobsScreen::new(at, cx)),
         Open::UploadForm { destination } => Box::new(forms::UploadPlan::screen(&destination, cx)),
         Open::ConvertForm { source } => Box::new(forms::ConvertPlan::screen(&source, cx)),

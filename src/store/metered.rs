@@ -4,6 +4,7 @@
 
 use super::errors::{Doing, Fault, Site};
 use super::rawkey;
+use super::throttle::Throttle;
 use crate::error::{Error, Kind};
 use crate::meter::{Meter, Request};
 use async_trait::async_trait;
@@ -30,11 +31,13 @@ const PAGE: usize = 1000;
 /// Bytes read from a local file at once.
 const CHUNK: u64 = 1 << 20;
 
-/// The meter and the common limit, carried by everything that sends requests.
+/// The meter and the common limits, carried by everything that sends requests.
 #[derive(Clone)]
 pub(super) struct Traffic {
     pub(super) meter: Meter,
     pub(super) gate: Arc<Semaphore>,
+    /// Where bodies go over a network.
+    pub(super) throttle: Arc<Throttle>,
 }
 
 impl Traffic {
@@ -113,7 +116,7 @@ impl Metered {
         let body = Body {
             inner,
             request: Some(request),
-            meter: self.traffic.meter.clone(),
+            traffic: self.traffic.clone(),
             site: self.site.clone(),
             key: self.key(path),
         };
@@ -236,7 +239,7 @@ fn holds_ours(err: &(dyn std::error::Error + 'static)) -> bool {
 struct Body {
     inner: BoxStream<'static, Result<Bytes>>,
     request: Option<Request>,
-    meter: Meter,
+    traffic: Traffic,
     site: Arc<Site>,
     key: String,
 }
@@ -252,7 +255,8 @@ impl Body {
         };
         let item = match item {
             Ok(bytes) => {
-                self.meter.received(bytes.len() as u64);
+                self.traffic.meter.received(bytes.len() as u64);
+                self.traffic.throttle.pass(bytes.len() as u64).await;
                 Ok(bytes)
             }
             Err(err) => {
@@ -316,6 +320,7 @@ impl ObjectStore for Metered {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         self.writable(location)?;
         let out = payload.content_length() as u64;
+        self.traffic.throttle.pass(out).await;
         self.counted(Doing::Write, location, out, self.inner.put_opts(location, payload, opts)).await
     }
 
@@ -421,6 +426,7 @@ impl MultipartUpload for MeteredUpload {
         let part = self.upload.put_part(data);
         let (traffic, site, key) = (self.traffic.clone(), self.site.clone(), self.key.clone());
         Box::pin(async move {
+            traffic.throttle.pass(out).await;
             let _permit = traffic.permit().await;
             let request = traffic.meter.request();
             part.await.map_err(|err| told(&site, err, Doing::Write, &key))?;

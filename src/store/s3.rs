@@ -375,7 +375,8 @@ impl S3 {
             let request = traffic.map(|t| t.meter.request());
             let started = Instant::now();
             let tap = Tap::new(traffic.map(|t| t.meter.clone()));
-            let answer = tokio::time::timeout(transport::patience(out), send(tap.clone())).await;
+            let patience = transport::patience(out) + traffic.map_or(Duration::ZERO, |t| t.throttle.patience(out));
+            let answer = tokio::time::timeout(patience, send(tap.clone())).await;
             let ms = started.elapsed().as_millis() as u64;
             let fault = match answer {
                 Ok(Ok(value)) => {

@@ -42,9 +42,10 @@ impl Run {
         self.text().lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
     }
 
-    /// The one object.
+    /// The one object, besides those that tell progress.
     pub fn object(&self) -> Value {
         let mut all = self.json();
+        all.retain(|object| object["event"] != "progress");
         assert_eq!(all.len(), 1, "{}", self.text());
         all.remove(0)
     }

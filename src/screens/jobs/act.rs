@@ -3,7 +3,7 @@
 use super::{CONTEXTS, JobsScreen, report};
 use crate::action::Action;
 use crate::job::{JobId, State};
-use crate::location::Location;
+use crate::location::{Location, Scheme};
 use crate::screen::{Cx, Flow, Open};
 use crate::task::Pending;
 use crate::text;
@@ -64,7 +64,7 @@ impl JobsScreen {
             return;
         }
         cx.last_command = Some(command);
-        match cx.jobs.retry(&id) {
+        match cx.resume(&id) {
             Ok(id) => {
                 cx.toast(words);
                 self.wanted = Some(id);
@@ -86,7 +86,7 @@ impl JobsScreen {
         }
         let mut resumed = 0;
         for id in &ids {
-            match cx.jobs.retry(id) {
+            match cx.resume(id) {
                 Ok(_) => resumed += 1,
                 Err(err) => cx.fail(&err),
             }
@@ -110,7 +110,8 @@ impl JobsScreen {
                 }
             }
         }
-        places.retain(|place| !cx.is_writable(place.store()));
+        // Files of this computer are the user's own.
+        places.retain(|place| place.scheme() != Scheme::File && !cx.is_writable(place.store()));
         let Some(first) = places.first() else { return true };
         if cx.stores.options().read_only {
             cx.toast("everything is read-only: the program was started with --read-only");

@@ -103,30 +103,42 @@ impl JobsScreen {
     }
 
     fn draw_head(&self, area: Rect, buf: &mut Buffer, paint: Paint) {
-        let asks = self.all.iter().filter(|v| v.question.is_some()).count();
-        let count = |f: fn(&State) -> bool| self.all.iter().filter(|v| f(&v.state)).count();
-        let parts = [
-            (asks, if asks == 1 { "asks" } else { "ask" }, Role::Warn),
-            (count(|s| matches!(s, State::Running)), "running", Role::Accent),
-            (count(|s| matches!(s, State::Queued)), "waiting", Role::Dim),
-            (count(|s| matches!(s, State::Paused)), "paused", Role::Warn),
-            (count(|s| matches!(s, State::Interrupted)), "interrupted", Role::Warn),
-            (count(|s| matches!(s, State::Failed(_))), "failed", Role::Bad),
-            (count(|s| matches!(s, State::Done | State::Cancelled)), "ended", Role::Dim),
-        ];
-        let mut spans: Vec<Span> = Vec::new();
-        for (n, word, role) in parts.into_iter().filter(|p| p.0 > 0) {
-            if !spans.is_empty() {
-                spans.push(Span::styled(paint.glyph(" · ", ", "), paint.style(Role::Dim)));
-            }
-            spans.push(Span::styled(format!("{n} {word}"), paint.style(role)));
-        }
         let title = if self.filter.is_empty() {
             "jobs".to_owned()
         } else {
-            format!("jobs /{} {} of {}", self.filter, self.views().len(), self.all.len())
+            format!("jobs /{} {} of {}", self.filter, self.listed, self.all.len())
         };
-        paint.rule(Rect { height: 1, ..area }, buf, &title, &Line::from(spans));
+        // Where words have no room, the marks of the list count.
+        let room = usize::from(area.width).saturating_sub(width(&title) + 16);
+        let counts = self.counts(true, paint);
+        let counts = if counts.width() > room { self.counts(false, paint) } else { counts };
+        paint.rule(Rect { height: 1, ..area }, buf, &title, &counts);
+    }
+
+    /// How many jobs are in each state.
+    fn counts(&self, in_words: bool, paint: Paint) -> Line<'static> {
+        let asks = self.all.iter().filter(|v| v.question.is_some()).count();
+        let count = |f: fn(&State) -> bool| self.all.iter().filter(|v| f(&v.state)).count();
+        let parts = [
+            (asks, ["?", "?"], if asks == 1 { "asks" } else { "ask" }, Role::Warn),
+            (count(|s| matches!(s, State::Running)), ["▶", ">"], "running", Role::Accent),
+            (count(|s| matches!(s, State::Queued)), ["○", "."], "waiting", Role::Dim),
+            (count(|s| matches!(s, State::Paused)), ["‖", "|"], "paused", Role::Warn),
+            (count(|s| matches!(s, State::Interrupted)), ["↯", "!"], "interrupted", Role::Warn),
+            (count(|s| matches!(s, State::Failed(_))), ["✗", "x"], "failed", Role::Bad),
+            (count(|s| matches!(s, State::Done | State::Cancelled)), ["✓", "+"], "ended", Role::Dim),
+        ];
+        let mut spans: Vec<Span> = Vec::new();
+        for (n, [mark, ascii], word, role) in parts.into_iter().filter(|p| p.0 > 0) {
+            if !spans.is_empty() {
+                let gap = if in_words { paint.glyph(" · ", ", ") } else { "  " };
+                spans.push(Span::styled(gap, paint.style(Role::Dim)));
+            }
+            let mark = if paint.unicode { mark } else { ascii };
+            let text = if in_words { format!("{n} {word}") } else { format!("{mark} {n}") };
+            spans.push(Span::styled(text, paint.style(role)));
+        }
+        Line::from(spans)
     }
 }
 

@@ -32,7 +32,8 @@ pub fn strip(views: &[JobView], columns: u16, theme: &Theme, unicode: bool, answ
     let mut room = columns;
     if let Some(view) = asking {
         let words = question(view, columns, answer);
-        room = room.saturating_sub(width(&words));
+        // With the line between.
+        room = room.saturating_sub(width(&words) + 2);
         spans.push(Span::styled(words, theme.style(Role::Warn)));
     }
     // As many as get room enough to be recognised; the oldest, which end first, before the others.
@@ -45,7 +46,8 @@ pub fn strip(views: &[JobView], columns: u16, theme: &Theme, unicode: bool, answ
         .filter(|(n, _, _)| *n > 0)
         .map(|(n, mark, word)| format!("{mark}{n} {word}"))
         .collect();
-    let tail = if room < 40 && shown > 0 { String::new() } else { tail.join(", ") };
+    let tail = tail.join(", ");
+    let tail = if (room < 40 && shown > 0) || room < width(&tail) + 1 { String::new() } else { tail };
     let tail_room = if tail.is_empty() { 0 } else { width(&tail) + 3 };
     let divider = if unicode { " │" } else { " |" };
     let each = room.saturating_sub(tail_room) / shown.max(1);
@@ -59,14 +61,18 @@ pub fn strip(views: &[JobView], columns: u16, theme: &Theme, unicode: bool, answ
         if !spans.is_empty() {
             spans.push(Span::styled(divider, dim));
         }
-        spans.push(Span::styled(fit(&format!(" {tail}"), room).into_owned(), dim));
+        spans.push(Span::styled(format!(" {tail}"), dim));
     }
     Line::from(spans)
 }
 
 /// ` ? upload x.tif asks: W answers`.
 fn question(view: &JobView, columns: usize, answer: &str) -> String {
-    let verb = if answer.is_empty() { " asks".to_owned() } else { format!(" asks: {answer} answers") };
+    let verb = match answer {
+        "" => " asks".to_owned(),
+        answer if columns < 30 => format!(" {answer}"),
+        answer => format!(" asks: {answer} answers"),
+    };
     let room = columns.min(64).saturating_sub(3 + width(&verb));
     let name = fit_middle(&clean(words::name(view)), room).into_owned();
     fit(&format!(" ? {name}{verb}"), columns).into_owned()

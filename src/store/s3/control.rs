@@ -69,6 +69,14 @@ pub(super) fn headers(metadata: &BTreeMap<String, String>) -> Result<HashMap<Str
     Ok(metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
 }
 
+/// A body to send, in pieces where bandwidth is limited.
+fn stream(traffic: Option<&Traffic>, body: &Bytes) -> ByteStream {
+    match traffic.and_then(|traffic| traffic.throttle.body(body)) {
+        Some(paced) => ByteStream::from_body_1_x(paced),
+        None => ByteStream::from(body.clone()),
+    }
+}
+
 /// Tags as a query string. A space is `%20`: Ceph takes a `+` for itself.
 fn tagging(meta: &UploadMeta) -> Option<String> {
     let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
@@ -140,7 +148,7 @@ impl S3 {
                 .upload_id(id)
                 .part_number(number)
                 .content_md5(&digest)
-                .body(ByteStream::from(body.clone()))
+                .body(stream(traffic, &body))
                 .customize()
                 // The MD5 is signed with the headers, and so holds the body.
                 .disable_payload_signing()
@@ -260,7 +268,7 @@ impl S3 {
                 .set_tagging(tagging(meta))
                 .set_storage_class(meta.storage_class.as_deref().map(StorageClass::from))
                 .set_if_none_match(if_absent.then(|| "*".to_owned()))
-                .body(ByteStream::from(body.clone()))
+                .body(stream(Some(traffic), &body))
                 .customize()
                 .disable_payload_signing()
                 .interceptor(tap)

@@ -204,7 +204,11 @@ fn not_an_old_version(path: &Path) -> Result<()> {
 }
 
 fn uncounted() -> Traffic {
-    Traffic { meter: crate::meter::Meter::new(), gate: Arc::new(tokio::sync::Semaphore::new(2)) }
+    Traffic {
+        meter: crate::meter::Meter::new(),
+        gate: Arc::new(tokio::sync::Semaphore::new(2)),
+        throttle: Arc::default(),
+    }
 }
 
 impl fmt::Display for AnyKey {

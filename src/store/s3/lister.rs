@@ -233,6 +233,7 @@ impl Lister {
             };
             if let Some(traffic) = traffic {
                 traffic.meter.received(chunk.len() as u64);
+                traffic.throttle.pass(chunk.len() as u64).await;
             }
             body.extend_from_slice(&chunk);
             if early.is_some() {
