@@ -220,7 +220,7 @@ fn the_list_is_ordered_filtered_and_tells_how_each_ended() {
         let at = picture.lines().position(|l| l.contains(words));
         at.unwrap_or_else(|| panic!("no {words} in\n{picture}"))
     };
-    let order = ["↑ glodap_v2", "⟳ stations", "↓ s3://", "↑ 3 files", "2023", "4 earlier", "↑ B02"];
+    let order = ["↑ glodap_v2", "⟳ stations", "↓ s3://", "↑ 3 files", "→ s3://", "4 earlier", "↑ B02"];
     let found: Vec<usize> = order.iter().map(|words| line(words)).collect();
     assert!(found.is_sorted(), "{found:?}\n{picture}");
     jobs.update(Action::Filter, &mut context);
