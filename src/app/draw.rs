@@ -111,9 +111,11 @@ impl App {
         let mut hints = Vec::new();
         let mut targets = Vec::new();
         let contexts = self.top().contexts();
-        for (action, word) in
-            [(Action::Help, "help"), (Action::Palette, "commands"), (Action::Jobs, "jobs"), (Action::Close, "close")]
-        {
+        let all =
+            [(Action::Help, "help"), (Action::Palette, "commands"), (Action::Jobs, "jobs"), (Action::Close, "close")];
+        // While jobs run they need the room.
+        let narrow = area.width < 100 && self.cx.jobs.active() > 0;
+        for (action, word) in all.into_iter().filter(|(a, _)| !narrow || matches!(a, Action::Help | Action::Jobs)) {
             let key = self.cx.keymap.label(contexts, action);
             if !key.is_empty() {
                 let hint = [

@@ -14,6 +14,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::widgets::Widget;
+use std::borrow::Cow;
 use unicode_width::UnicodeWidthStr;
 
 /// Points looked at for one column of dots.
@@ -123,7 +124,7 @@ fn time_label(t: f64, step: f64) -> String {
 }
 
 /// `points` as they can be searched: those that go back in x left out.
-fn ascending<'a>(points: &'a [(f64, f64)]) -> std::borrow::Cow<'a, [(f64, f64)]> {
+fn ascending(points: &[(f64, f64)]) -> Cow<'_, [(f64, f64)]> {
     if points.is_sorted_by(|a, b| a.0 <= b.0) {
         return points.into();
     }

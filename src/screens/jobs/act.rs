@@ -51,7 +51,7 @@ impl JobsScreen {
     }
 
     /// Runs the job under the cursor again. `unlocking`: what waited for its key to be pressed again.
-    pub(super) fn retry(&mut self, unlocking: Option<Unlocking>, cx: &mut Cx) {
+    pub(super) fn retry(&mut self, unlocking: Option<&Unlocking>, cx: &mut Cx) {
         let Some(view) = self.current() else { return };
         if view.state.is_active() {
             cx.toast("this job runs already");
@@ -75,7 +75,7 @@ impl JobsScreen {
     }
 
     /// Goes on with all that were interrupted, in the order in which they ran.
-    pub(super) fn resume_all(&mut self, unlocking: Option<Unlocking>, cx: &mut Cx) {
+    pub(super) fn resume_all(&mut self, unlocking: Option<&Unlocking>, cx: &mut Cx) {
         let ids: Vec<JobId> = cx.jobs.interrupted().into_iter().map(|view| view.id).collect();
         if ids.is_empty() {
             cx.toast("no job was interrupted");
@@ -99,7 +99,7 @@ impl JobsScreen {
 
     /// Whether jobs may be started again that write somewhere: a place that this session may not write to is
     /// unlocked by the same key pressed again.
-    fn may_write(&mut self, key: Action, ids: &[JobId], unlocking: Option<Unlocking>, cx: &mut Cx) -> bool {
+    fn may_write(&mut self, key: Action, ids: &[JobId], unlocking: Option<&Unlocking>, cx: &mut Cx) -> bool {
         let mut places: Vec<Location> = Vec::new();
         for id in ids {
             match cx.jobs.writes(id) {
@@ -118,7 +118,7 @@ impl JobsScreen {
             return false;
         }
         let now = (key, ids.to_vec());
-        if unlocking.as_ref() == Some(&now) {
+        if unlocking == Some(&now) {
             for place in &places {
                 cx.set_writable(place.store(), true);
             }

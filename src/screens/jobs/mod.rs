@@ -31,6 +31,7 @@ pub(super) use words::percent;
 
 use crate::action::Action;
 use crate::job::{JobId, JobView, State};
+use crate::meter::Sample;
 use crate::screen::{Cx, Flow, Open, Screen};
 use crate::screens::popup;
 use crate::task::{Pending, Question, poll_slot};
@@ -44,6 +45,9 @@ const CONTEXTS: &[&str] = &["jobs", "list", "global"];
 
 /// Spans of time that the charts can show, in seconds.
 const SPANS: [f64; 9] = [10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0];
+
+/// Over so long the charts take a rate, in seconds.
+const SECOND: f64 = 1.0;
 
 /// What stands below the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,26 +83,38 @@ struct Rates {
 
 impl Rates {
     fn of(view: &JobView) -> Self {
-        let start = view.throughput.samples().next().map_or(0.0, |s| s.t);
         let end = view.throughput.samples().next_back().map_or(0.0, |s| s.t);
-        // A rate holds from the sample before it, so the first one begins at the start.
-        let from_start = |mut rates: Vec<(f64, f64)>| {
-            if let Some(first) = rates.first().copied() {
-                rates.insert(0, (start, first.1));
-            }
-            rates
-        };
+        let samples: Vec<Sample> = view.throughput.samples().copied().collect();
+        let rates = |of: fn(&Sample) -> u64| smooth(&samples, of);
         let latency = |i: usize| view.latencies.points().map(|(t, all)| (*t, all[i] as f64)).collect();
         Self {
-            bytes: from_start(view.throughput.byte_rates()),
-            sent: from_start(view.throughput.sent_rates()),
-            received: from_start(view.throughput.received_rates()),
-            requests: from_start(view.throughput.request_rates()),
+            bytes: rates(|s| s.bytes),
+            sent: rates(|s| s.sent),
+            received: rates(|s| s.bytes.saturating_sub(s.sent)),
+            requests: rates(|s| s.requests),
             p50: latency(0),
             p99: latency(2),
             end,
         }
     }
+}
+
+/// The rate of the last second at each sample: what is counted a part at a time is no comb then.
+fn smooth(samples: &[Sample], of: fn(&Sample) -> u64) -> Vec<(f64, f64)> {
+    let mut from = 0;
+    let mut rates: Vec<(f64, f64)> = Vec::with_capacity(samples.len());
+    for (i, now) in samples.iter().enumerate().skip(1) {
+        while from + 1 < i && samples[from + 1].t <= now.t - SECOND {
+            from += 1;
+        }
+        let before = &samples[from];
+        rates.push((now.t, of(now).saturating_sub(of(before)) as f64 / (now.t - before.t).max(1e-9)));
+    }
+    // A rate holds from the sample before it, so the first one begins at the start.
+    if let (Some(start), Some(first)) = (samples.first(), rates.first().copied()) {
+        rates.insert(0, (start.t, first.1));
+    }
+    rates
 }
 
 /// The screen of jobs.
@@ -346,8 +362,8 @@ impl Screen for JobsScreen {
             Action::Sooner => self.reorder(-1, cx),
             Action::Later => self.reorder(1, cx),
             Action::Cancel => self.cancel(cx),
-            Action::Retry => self.retry(unlocking, cx),
-            Action::ResumeAll => self.resume_all(unlocking, cx),
+            Action::Retry => self.retry(unlocking.as_ref(), cx),
+            Action::ResumeAll => self.resume_all(unlocking.as_ref(), cx),
             Action::GiveUp => self.give_up(cx),
             Action::Export => self.export(cx),
             Action::Command => {

@@ -12,11 +12,13 @@ use ratatui::text::{Line, Span};
 const SPARK: usize = 8;
 /// Cells of a bar.
 const BAR: usize = 8;
+/// From so many columns on, what is not named is counted in words.
+const WORDS: usize = 90;
 /// Columns that a job needs to be recognised.
 const LEAST: usize = 38;
 
 /// What runs, in at most `columns`:
-/// ` ↑ glodap.csv.zip ████▌··· 62 % 84.0 MiB/s ▁▃▅▇▆▅ 10–15 s │ 2 more, 1 waiting `. A job that asks stands
+/// ` ↑ glodap.csv.zip ████▌··· 62 % 84.0 MiB/s ▁▃▅▇▆▅ 10–15 s │ 2 more, 1 waiting ` (`+2 ○1` where it is narrow). A job that asks stands
 /// before all, with the key that `answer`s. Empty when nothing runs. `views` come newest first.
 pub fn strip(views: &[JobView], columns: u16, theme: &Theme, unicode: bool, answer: &str) -> Line<'static> {
     let columns = usize::from(columns);
@@ -40,14 +42,16 @@ pub fn strip(views: &[JobView], columns: u16, theme: &Theme, unicode: bool, answ
     let others: Vec<&JobView> = running.iter().rev().copied().filter(|v| v.question.is_none()).collect();
     let most = if asking.is_some() && room < LEAST { 0 } else { (room / LEAST).clamp(1, 3) };
     let shown = most.min(others.len());
-    let pause = if unicode { "‖ " } else { "| " };
-    let tail: Vec<String> = [(others.len() - shown, "", "more"), (waiting, "", "waiting"), (paused, pause, "paused")]
-        .iter()
-        .filter(|(n, _, _)| *n > 0)
-        .map(|(n, mark, word)| format!("{mark}{n} {word}"))
-        .collect();
-    let tail = tail.join(", ");
-    let tail = if (room < 40 && shown > 0) || room < width(&tail) + 1 { String::new() } else { tail };
+    let (wait, pause) = if unicode { ("○", "‖") } else { (".", "|") };
+    let tail: Vec<String> =
+        [(others.len() - shown, "+", "more"), (waiting, wait, "waiting"), (paused, pause, "paused")]
+            .iter()
+            .filter(|(n, _, _)| *n > 0)
+            // The marks are those of the list of jobs.
+            .map(|(n, mark, word)| if columns < WORDS { format!("{mark}{n}") } else { format!("{n} {word}") })
+            .collect();
+    let tail = tail.join(if columns < WORDS { " " } else { ", " });
+    let tail = if (room < 30 && shown > 0) || room < width(&tail) + 1 { String::new() } else { tail };
     let tail_room = if tail.is_empty() { 0 } else { width(&tail) + 3 };
     let divider = if unicode { " │" } else { " |" };
     let each = room.saturating_sub(tail_room) / shown.max(1);

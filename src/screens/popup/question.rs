@@ -113,7 +113,7 @@ impl Screen for Question {
         let rows = wrapped(&asked.text, usize::from(width.saturating_sub(4)));
         let n = asked.choices.len() as u16;
         // Where it is tight, the choices go before the text, and the text before the hints.
-        let wanted = rows.len() as u16 + 2 + n + 2;
+        let wanted = rows.len() as u16 + n + 3;
         let title = format!("{} asks", view.title);
         let inner = framed(frame, area, width, wanted + 2, &text::fit_middle(&title, usize::from(width) - 6), cx);
         let roomy = inner.height >= wanted;
@@ -126,7 +126,7 @@ impl Screen for Question {
         }
         for (i, choice) in asked.choices.iter().enumerate() {
             let on = i == self.at;
-            let name = format!(" {}  {:<14}", choice.key, choice.name.replace('-', " "));
+            let name = format!(" {}  {:<15}", choice.key, choice.name.replace('-', " "));
             let words = text::fit(&choice.words, usize::from(inner.width).saturating_sub(name.len() + 1)).into_owned();
             let pad = usize::from(inner.width).saturating_sub(text::width(&name) + text::width(&words));
             let style = if on { theme.style(Role::Cursor) } else { Style::default() };
