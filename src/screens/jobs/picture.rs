@@ -15,6 +15,8 @@ use ratatui::widgets::Widget;
 
 /// Both ways are drawn where the lesser is at least this share of the larger.
 const BOTH: f64 = 0.02;
+/// Of a job that took no longer, in seconds, there is no picture.
+const SHORT: f64 = 0.5;
 /// Rows that the bars of the percentiles take, with their axis.
 const BARS: u16 = 5;
 
@@ -89,7 +91,9 @@ impl JobsScreen {
             // Nothing went over the wire, or the journal does not tell which way it went.
             drawn.push((String::new(), 0, &self.rates.bytes));
         }
+        let is_short = is_short(view);
         let empty = match view.state {
+            _ if is_short => "it was over too soon for a picture",
             State::Queued => "waits for its turn",
             State::Running => "no data yet",
             _ => "no throughput was recorded",
@@ -99,6 +103,9 @@ impl JobsScreen {
     }
 
     fn draw_requests(&self, view: &JobView, area: Rect, buf: &mut Buffer, paint: Paint) {
+        if is_short(view) && self.show != Show::Requests {
+            return;
+        }
         let now = match view.state {
             State::Running => format!("{:.0} req/s", recent(&self.rates.requests, 5.0)),
             _ => String::new(),
@@ -132,16 +139,22 @@ impl JobsScreen {
     /// A chart below its title; one series is an area, several are lines with marks.
     fn draw_chart(&self, drawn: &[Drawn], axes: &Axes, area: Rect, buf: &mut Buffer, paint: Paint) {
         let end = self.rates.end.max(1.0);
+        let is_short = self.current().is_some_and(is_short);
         let from = self.span.map_or(0.0, |span| (end - span).max(0.0));
         let look = Look { label: paint.style(Role::Dim), grid: paint.style(Role::Faint), unicode: paint.unicode };
         let style = |i: usize| paint.theme.chart(i);
         let mut area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-        if area.height >= 9 {
+        if area.height >= 9 && !is_short {
             title(drawn, axes, (from, end), Rect { height: 1, ..area }, buf, paint);
             area = Rect { y: area.y + 1, height: area.height - 1, ..area };
         }
-        let series: Vec<Series> =
-            drawn.iter().map(|(name, colour, points)| Series { name, style: style(*colour), points }).collect();
+        let series: Vec<Series> = drawn
+            .iter()
+            .map(|(name, colour, points)| {
+                let points = if is_short { &[] } else { *points };
+                Series { name, style: style(*colour), points }
+            })
+            .collect();
         Chart {
             series: &series,
             range: (from, end),
@@ -153,6 +166,11 @@ impl JobsScreen {
         }
         .render(area, buf);
     }
+}
+
+/// Whether it has ended before there were samples worth a picture.
+fn is_short(view: &JobView) -> bool {
+    !view.state.is_active() && view.elapsed.as_secs_f64() < SHORT
 }
 
 /// What a chart shows at its left, its largest value at its right.
