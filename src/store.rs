@@ -64,7 +64,7 @@ pub use facts::{Access, Aspect, Change, Fact, Grant, Told};
 pub use link::{Keyring, LONGEST_LINK, Link, Method, Reach, parse_expiry};
 pub use log::{Exchange, LogFile, LogWatch};
 pub use redact::address as redacted;
-pub use upload::UploadMeta;
+pub use upload::{CANNED_ACLS, Kept, PartSent, Sums, Taken, UploadMeta};
 
 /// Requests under way at once, where nobody said a number.
 const CONCURRENCY: usize = 16;

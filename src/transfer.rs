@@ -4,14 +4,18 @@
 //! (or aborted) for a larger one, conditional where nothing may be replaced, and proved afterwards by what
 //! the server says of the object.
 
+mod digest;
 mod exists;
 mod media;
 mod pace;
 mod parts;
 mod resume;
+mod send;
 mod source;
+mod standing;
 mod upload;
 
+pub use digest::{Checksum, Proof};
 pub use exists::{Conflicts, IfExists, Verdict, taken};
 pub use media::content_type;
 pub use pace::{Pace, Place};

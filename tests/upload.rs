@@ -3,6 +3,14 @@
 
 #![allow(clippy::print_stderr)] // a skipped test says so
 
+#[path = "support/cli.rs"]
+mod cli;
+#[path = "support/kill.rs"]
+mod kill;
+mod support;
+#[path = "support/wire.rs"]
+mod wire;
+
 use secchi::error::{Kind, Result};
 use secchi::job::{Job as _, Jobs, State};
 use secchi::jobs::upload::Upload;
@@ -48,6 +56,7 @@ impl Bench {
             destination: self.to(key),
             meta: UploadMeta::default(),
             if_exists: IfExists::Fail,
+            checksum: secchi::transfer::Checksum::Auto,
         }
     }
 
@@ -109,6 +118,18 @@ fn gateway() -> Option<(Environment, String)> {
     Some((credentials, variable("SECCHI_CEPH")?))
 }
 
+/// A client that is not ours, to look at what we left.
+fn client(endpoint: &str, key: &str, secret: &str) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
+        .credentials_provider(aws_sdk_s3::config::Credentials::new(key, secret, None, None, "test"))
+        .region(aws_sdk_s3::config::Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .force_path_style(true)
+        .build();
+    aws_sdk_s3::Client::from_conf(config)
+}
+
 /// A bucket of its own on the gateway of the environment.
 async fn ceph() -> Option<Bench> {
     let Some((environment, endpoint)) = gateway() else {
@@ -122,14 +143,7 @@ async fn ceph() -> Option<Bench> {
     let mut bench = bench(base, environment, Some(endpoint.clone()));
     let handle = bench.stores.open(&bench.base, bench.stores.meter()).await.expect("opens");
     handle.create_bucket().await.expect("creates the bucket");
-    let config = aws_sdk_s3::Config::builder()
-        .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
-        .credentials_provider(aws_sdk_s3::config::Credentials::new(key, secret, None, None, "test"))
-        .region(aws_sdk_s3::config::Region::new("us-east-1"))
-        .endpoint_url(endpoint)
-        .force_path_style(true)
-        .build();
-    bench.ceph = Some(aws_sdk_s3::Client::from_conf(config));
+    bench.ceph = Some(client(&endpoint, &key, &secret));
     Some(bench)
 }
 
@@ -466,4 +480,206 @@ async fn what_cannot_be_done_is_said() {
     let bench = bench(Location::parse("s3://bucket/").expect("location"), nowhere, Some("http://127.0.0.1:9".into()));
     let err = bench.put(&bench.spec(&bench.source("x", 10), "x")).await.expect_err("nothing answers");
     assert_eq!(err.kind(), Kind::Unreachable, "{err:?}");
+}
+
+/// A server that the real program writes to, and that tells what it was sent.
+struct Target {
+    program: cli::Program,
+    /// Requests that came to the server as a whole.
+    wire: wire::Wire,
+    bench: Bench,
+    _server: Option<support::S3s>,
+}
+
+impl Target {
+    async fn new(port: u16, key: &str, secret: &str, server: Option<support::S3s>) -> Self {
+        let wire = wire::Wire::start(move |_| Box::pin(async move { wire::Reply::Of(port) })).await;
+        let program = cli::Program::new().with_keys(&wire.endpoint(), key, secret).with("AWS_REGION", "us-east-1");
+        let environment = Environment::fixed([("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", secret)]);
+        let bucket = format!("kill-{}", ulid::Ulid::new().to_string().to_lowercase());
+        let base = Location::parse(&format!("s3://{bucket}/")).expect("location");
+        let bench = bench(base, environment, Some(format!("http://127.0.0.1:{port}")));
+        let handle = bench.stores.open(&bench.base, bench.stores.meter()).await.expect("opens");
+        handle.create_bucket().await.expect("creates the bucket");
+        Self { program, wire, bench, _server: server }
+    }
+
+    /// s3s-fs, and Ceph where there is one.
+    async fn all() -> Vec<Self> {
+        let server = support::S3s::start().await;
+        let mut all = vec![Self::new(server.port(), "key", "secret", Some(server)).await];
+        if let Some(ceph) = support::Ceph::find() {
+            let mut target = Self::new(ceph.port(), &ceph.key, &ceph.secret, None).await;
+            target.bench.ceph = Some(client(&ceph.endpoint, &ceph.key, &ceph.secret));
+            all.push(target);
+        }
+        all
+    }
+
+    /// Bodies that came to the server as a whole, by what follows the bucket in the address.
+    fn puts(&self) -> Vec<String> {
+        let of = |asked: wire::Asked| asked.target().rsplit_once(self.bench.base.bucket()).map(|(_, k)| k.to_owned());
+        self.wire.asked().into_iter().filter(|asked| asked.method() == "PUT").filter_map(of).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_killed_again_and_again_loses_and_repeats_nothing() {
+    for target in Target::all().await {
+        let size = kill::mib(96) * MIB + 17;
+        let path = target.bench.source("scene.tif", size);
+        let to = target.bench.to("scene.tif");
+        let mut args = vec!["put".to_owned(), path.display().to_string(), to.to_string()];
+        args.extend(["--metadata", "fairease.catalog.mediatype=COG"].map(str::to_owned));
+        let is_ceph = target.bench.ceph.is_some();
+        if is_ceph {
+            args.extend(["--tag", "project=lakes"].map(str::to_owned));
+        }
+        let parts = size.div_ceil(8 * MIB);
+        let story = tokio::task::block_in_place(|| {
+            let mut killer = kill::Killer::new(&target.program);
+            killer.run(&args, kill::kills(5), "part", parts, std::time::Duration::from_millis(30))
+        });
+        assert!(target.bench.bytes(&to).await == std::fs::read(&path).expect("reads"), "byte-equal");
+        let stat = target.bench.stores.stat(&to, target.bench.stores.meter()).await.expect("stands");
+        assert_eq!(stat.metadata["fairease.catalog.mediatype"], "COG");
+        if is_ceph {
+            assert_eq!(stat.tags["project"], "lakes");
+        }
+        assert_eq!(target.bench.orphans().await, 0);
+        let sent = target.puts().iter().filter(|put| put.contains("partNumber=")).count();
+        eprintln!("{}: {sent} parts sent, {parts} needed, {} kills", target.bench.base, story.kills);
+        assert!(sent * 10 <= parts * 11, "{sent} of {parts}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_killed_again_and_again_arrives_once() {
+    for target in Target::all().await {
+        let files = kill::number("SECCHI_KILL_FILES", 200) as usize;
+        for n in 0..files {
+            target.bench.source(&format!("set/{}/{n:04}.json", n % 7), 1_000 + n * 31);
+        }
+        let folder = target.bench.dir.path().join("set");
+        let args = ["put".to_owned(), folder.display().to_string(), target.bench.to("in/").to_string()];
+        let story = tokio::task::block_in_place(|| {
+            let mut killer = kill::Killer::new(&target.program);
+            killer.run(&args, kill::kills(5), "file", files, std::time::Duration::from_millis(5))
+        });
+        for n in 0..files {
+            let name = format!("set/{}/{n:04}.json", n % 7);
+            let there = target.bench.bytes(&target.bench.to(&format!("in/{name}"))).await;
+            assert!(there == std::fs::read(target.bench.dir.path().join(&name)).expect("reads"), "{name}");
+        }
+        let listed = support::entries(target.bench.stores.list_all(&target.bench.base)).await;
+        assert_eq!(listed.len(), files, "nothing more");
+        assert_eq!(story.count("file"), files, "each is told of once");
+        let puts = target.puts().iter().filter(|put| put.contains("/in/")).count();
+        eprintln!("{}: {puts} puts of {files} files, {} kills", target.bench.base, story.kills);
+        assert!(puts * 10 <= files * 11, "{puts} of {files}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_content_of_the_same_size_and_time_is_not_mixed_in() {
+    for bench in [Some(memory()), ceph().await].into_iter().flatten() {
+        let path = bench.source("spliced.tif", 40 * MIB);
+        let modified = std::fs::metadata(&path).and_then(|about| about.modified()).expect("a time");
+        let spec = bench.spec(&path, "spliced.tif");
+        let killed = Arc::new(tokio::sync::Notify::new());
+        let kill = killed.clone();
+        let (resume, events) = at_first_part(move || kill.notify_one());
+        let (stores, first) = (bench.stores.clone(), spec.clone());
+        let task = tokio::spawn(async move {
+            let _ = upload(&stores, &first, &Control::default(), &resume).await;
+        });
+        killed.notified().await;
+        task.abort();
+        let _ = task.await;
+        let earlier = events.lock().expect("lock").clone();
+        std::fs::write(&path, vec![7; 40 * MIB]).expect("writes");
+        std::fs::File::options().write(true).open(&path).and_then(|f| f.set_modified(modified)).expect("sets the time");
+        let (resume, _) = resume_at_first_part(&earlier, || {});
+        let control = Control::default();
+        upload(&bench.stores, &spec, &control, &resume).await.expect("starts over");
+        let notes = control.take_notes().join("\n");
+        assert!(notes.contains("has other content than before, although its size and time are the same"), "{notes}");
+        assert!(bench.bytes(&bench.to("spliced.tif")).await == std::fs::read(&path).expect("reads"));
+        assert_eq!(bench.orphans().await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_small_files_cost_one_request_each() {
+    let Some(bench) = ceph().await else { return };
+    let files = 100;
+    for n in 0..files {
+        bench.source(&format!("many/{n:03}.bin"), 65_536);
+    }
+    let spec = bench.spec(&bench.dir.path().join("many"), "");
+    let control = Control::new(bench.stores.meter().child());
+    let done = upload(&bench.stores, &spec, &control, &Resume::default()).await.expect("goes through");
+    assert!(done.iter().all(|one| one.proof == secchi::transfer::Proof::Md5));
+    let requests = control.meter.counts().requests;
+    eprintln!("{requests} requests for {files} files");
+    assert!(requests <= files + 6, "{requests}");
+    // What stands there is asked for once more, and nothing is sent twice.
+    let control = Control::new(bench.stores.meter().child());
+    let skip = UploadSpec { if_exists: IfExists::Skip, ..spec };
+    assert!(upload(&bench.stores, &skip, &control, &Resume::default()).await.expect("skips").iter().all(|f| f.skipped));
+    assert!(control.meter.counts().requests <= files + 2 && control.meter.counts().bytes_out == 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_checksum_proves_what_arrived() {
+    use secchi::transfer::{Checksum, Proof};
+    let Some(bench) = ceph().await else { return };
+    for (checksum, expected) in [
+        (Checksum::Auto, Proof::Md5),
+        (Checksum::Md5, Proof::Md5),
+        // Ceph 16 keeps no checksums: what it has is read again.
+        (Checksum::Crc32c, Proof::ReadBack),
+        (Checksum::Sha256, Proof::ReadBack),
+        (Checksum::None, Proof::Size),
+    ] {
+        for size in [1_000, 20 * MIB] {
+            let name = format!("{}-{size}", checksum.as_str());
+            let spec = UploadSpec { checksum, ..bench.spec(&bench.source(&name, size), &name) };
+            let done = bench.put(&spec).await.unwrap_or_else(|e| panic!("{name}: {e:?}"));
+            assert_eq!(done[0].proof, expected, "{name}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_user_is_asked_and_an_answer_holds_for_all() {
+    let bench = memory();
+    for n in 0..6 {
+        bench.source(&format!("asked/{n}.txt"), 10 + n);
+    }
+    let mut spec = bench.spec(&bench.dir.path().join("asked"), "a/");
+    bench.put(&spec).await.expect("is written");
+    spec.if_exists = IfExists::Ask;
+    let err = bench.put(&spec).await.expect_err("nobody is there");
+    assert_eq!(err.kind(), Kind::Exists);
+    let control = Control::default();
+    control.can_answer();
+    let (resume, events) = resume_at_first_part(&[], || {});
+    let answers = async {
+        for answer in ["overwrite", "rename-all"] {
+            control.asked().await.expect("asked");
+            control.answer(answer);
+            while control.question().is_some() {
+                tokio::task::yield_now().await;
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    let done = tokio::select! {
+        done = upload(&bench.stores, &spec, &control, &resume) => done.expect("is written"),
+        () = answers => unreachable!(),
+    };
+    let renamed = done.iter().filter(|one| one.location.key().contains(" (1)")).count();
+    assert_eq!(renamed, 5);
+    assert!(events.lock().expect("lock").iter().any(|e| e["event"] == "for-all" && e["verdict"] == "rename"));
 }

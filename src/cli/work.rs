@@ -12,7 +12,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Options of `put`.
+/// Options of `put`. Folders go with all that is in them: links to files are followed, links to folders and empty
+/// folders are left out, and that is said.
 #[derive(Args, Debug)]
 pub struct Put {
     /// Files and folders, then where they go: s3://bucket/prefix/ or, for one file, its key
@@ -30,6 +31,18 @@ pub struct Put {
     /// Storage class
     #[arg(long, value_name = "CLASS")]
     pub storage_class: Option<String>,
+    /// Encryption on the server: AES256, aws:kms
+    #[arg(long, value_name = "KIND", hide_possible_values = true, value_parser = ["AES256", "aws:kms", "aws:kms:dsse"])]
+    pub sse: Option<String>,
+    /// Id of the key, with --sse aws:kms; the bucket's own where none is given
+    #[arg(long, value_name = "ID", requires = "sse")]
+    pub sse_kms_key_id: Option<String>,
+    /// Canned access control list: private, public-read, bucket-owner-full-control, …
+    #[arg(long, value_name = "ACL", hide_possible_values = true, value_parser = crate::store::CANNED_ACLS)]
+    pub acl: Option<String>,
+    /// How what arrives is proved: auto, crc32c, sha256, md5, none
+    #[arg(long, value_name = "KIND", default_value = "auto", hide_possible_values = true, value_parser = ["auto", "crc32c", "sha256", "md5", "none"])]
+    pub checksum: String,
     /// Where something stands already: fail, skip, overwrite, rename, ask
     #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename", "ask"])]
     pub if_exists: String,
@@ -107,8 +120,12 @@ pub(super) async fn put(stores: Stores, args: Put, json: bool) -> Result<()> {
             "metadata": object(args.metadata),
             "tags": object(args.tag),
             "storage_class": args.storage_class,
+            "encryption": args.sse,
+            "encryption_key": args.sse_kms_key_id,
+            "acl": args.acl,
         },
         "if_exists": args.if_exists.parse::<crate::transfer::IfExists>()?,
+        "checksum": args.checksum.parse::<crate::transfer::Checksum>()?,
     });
     run(stores, jobs::from_spec(JobSpec { kind: "upload".into(), params })?, json).await
 }

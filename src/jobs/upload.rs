@@ -4,7 +4,7 @@ use crate::error::{Context as _, Result};
 use crate::job::{Job, JobCx, JobSpec, Outcome};
 use crate::location::Location;
 use crate::text;
-use crate::transfer::{IfExists, Resume, Source, UploadSpec, Uploaded, upload};
+use crate::transfer::{Checksum, IfExists, Proof, Resume, Source, UploadSpec, Uploaded, upload};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -78,6 +78,18 @@ impl Job for Upload {
         if let Some(class) = &meta.storage_class {
             option("--storage-class", class.clone());
         }
+        if let Some(kind) = &meta.encryption {
+            option("--sse", kind.clone());
+        }
+        if let Some(key) = &meta.encryption_key {
+            option("--sse-kms-key-id", key.clone());
+        }
+        if let Some(acl) = &meta.acl {
+            option("--acl", acl.clone());
+        }
+        if self.spec.checksum != Checksum::default() {
+            option("--checksum", self.spec.checksum.as_str().into());
+        }
         if self.spec.if_exists != IfExists::default() {
             option("--if-exists", self.spec.if_exists.as_str().into());
         }
@@ -95,21 +107,33 @@ impl Job for Upload {
             // After the engine has gone nobody keeps events.
             let resume = Resume::new(earlier, move |event| drop(events.send(event)));
             let files = upload(&cx.stores, &self.spec, &cx.control, &resume).await?;
-            Ok(outcome(&files, began.elapsed()))
+            let requests = cx.control.meter.counts().requests;
+            Ok(outcome(&files, began.elapsed(), requests))
         })
     }
 }
 
-fn outcome(files: &[Uploaded], took: std::time::Duration) -> Outcome {
-    let written: Vec<Location> = files.iter().filter(|f| !f.skipped).map(|f| f.location.clone()).collect();
+fn outcome(files: &[Uploaded], took: std::time::Duration, requests: u64) -> Outcome {
+    let written: Vec<&Uploaded> = files.iter().filter(|f| !f.skipped).collect();
     let skipped = files.len() - written.len();
-    let bytes: u64 = files.iter().filter(|f| !f.skipped).map(|f| f.size).sum();
+    let bytes: u64 = written.iter().map(|f| f.size).sum();
     let s = if written.len() == 1 { "" } else { "s" };
     let left = if skipped > 0 { format!("; {skipped} left as they are") } else { String::new() };
-    let summary = format!("{} file{s}, {}, {}{left}", written.len(), text::bytes(bytes), text::duration(took));
-    let proof = files.first().map(|f| serde_json::to_value(&f.stat).unwrap_or_default()).unwrap_or_default();
-    let data = json!({ "stat": proof, "files": written.len(), "skipped": skipped, "bytes": bytes });
-    Outcome { summary, written, data }
+    // The weakest of them is what holds for all.
+    let weakest: Option<Proof> = written.iter().map(|f| f.proof).max();
+    let proved = weakest.map_or_else(String::new, |proof| format!(", {}", proof.words()));
+    let (size, time) = (text::bytes(bytes), text::duration(took));
+    let summary = format!("{} file{s}, {size}, {time}{proved}{left}", written.len());
+    let mut proofs = std::collections::BTreeMap::new();
+    for file in &written {
+        *proofs.entry(file.proof).or_insert(0_u64) += 1;
+    }
+    let stat = files.first().map(|f| serde_json::to_value(&f.stat).unwrap_or_default()).unwrap_or_default();
+    let data = json!({
+        "stat": stat, "files": written.len(), "skipped": skipped, "bytes": bytes, "requests": requests,
+        "proofs": proofs,
+    });
+    Outcome { summary, written: written.iter().map(|f| f.location.clone()).collect(), data }
 }
 
 #[cfg(test)]
@@ -127,6 +151,7 @@ mod tests {
                 ..UploadMeta::default()
             },
             if_exists: IfExists::Rename,
+            checksum: Checksum::Auto,
         })
     }
 

@@ -10,6 +10,7 @@
 //! | `pages`, `deep` | pages in a row, ahead and again; everything below a prefix by several hands |
 //! | `keys` | the `ObjectStore` that spells every key |
 //! | `ask`, `bucket`, `rules`, `stat`, `versions` | facts, also where a server does not understand the question |
+//! | `put` | bytes on their way there, with checksums; uploads that were left |
 //! | `control`, `edit`, `blank` | everything else; keys of blanks, which the SDK would trim |
 
 use super::credentials::{Access, Again, Keys};
@@ -50,6 +51,7 @@ mod edit;
 pub(super) mod keys;
 mod lister;
 pub(super) mod pages;
+mod put;
 mod rules;
 mod stat;
 mod versions;

@@ -1,8 +1,11 @@
 //! Writing: one put or several parts, with everything a server keeps beside the bytes.
 
 use super::{Backend, Link, Method, StoreHandle, local, memory, rawkey};
+use crate::entry::Stat;
 use crate::error::{Error, Kind, Result};
+use crate::location::Location;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +23,71 @@ pub struct UploadMeta {
     pub tags: BTreeMap<String, String>,
     /// Storage class; the bucket's default where absent.
     pub storage_class: Option<String>,
+    /// How the server encrypts it: `AES256`, `aws:kms`; as the bucket has it where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<String>,
+    /// Id of the key, with a key service; the bucket's own where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption_key: Option<String>,
+    /// A canned access control list: `public-read`; private where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acl: Option<String>,
+}
+
+/// The access control lists that S3 knows by name.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl>
+pub const CANNED_ACLS: [&str; 7] = [
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+];
+
+/// What is sent beside bytes, so that the server can tell whether they arrived as they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// `Content-MD5`.
+    pub md5: Option<[u8; 16]>,
+    /// `x-amz-checksum-crc32c`.
+    pub crc32c: Option<u32>,
+    /// `x-amz-checksum-sha256`.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// An algorithm whose checksums some servers keep with the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// CRC-32C (Castagnoli), of the parts where there are some.
+    Crc32c,
+    /// SHA-256, of the parts where there are some.
+    Sha256,
+}
+
+/// What a server answered to bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// `ETag` with its quotes; some servers tell none.
+    pub etag: String,
+    /// The CRC-32C that it keeps, Base64; with `-N` behind it where it is of N parts' checksums.
+    pub crc32c: Option<String>,
+    /// The SHA-256 that it keeps, likewise.
+    pub sha256: Option<String>,
+}
+
+/// A part that the server has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartSent {
+    /// From 1.
+    pub number: u32,
+    /// Bytes; 0 where that does not matter.
+    pub size: u64,
+    /// Its `ETag`.
+    pub etag: String,
+    /// What it was sent with, where the upload was begun for keeping that.
+    pub sums: Sums,
 }
 
 impl StoreHandle {
@@ -137,6 +205,95 @@ impl StoreHandle {
                 let put = self.store.put_opts(&self.path(key), body.into(), options).await?;
                 Ok(put.e_tag.unwrap_or_default())
             }
+        }
+    }
+
+    /// Whether writes that are to replace nothing are obeyed; `None` where only trying tells.
+    pub fn obeys_conditions(&self) -> Option<bool> {
+        match &self.backend {
+            Backend::S3(s3) => s3.is_amazon().then_some(true),
+            Backend::Local | Backend::Memory(_) | Backend::Other => Some(true),
+        }
+    }
+
+    /// Like [`StoreHandle::put_object`], in a single request: nothing is asked before or after it, so that
+    /// `if_absent` holds as far as the server obeys it. `sums` travel along; the answer has what it keeps.
+    pub async fn send_object(
+        &self,
+        key: &str,
+        body: Bytes,
+        meta: &UploadMeta,
+        if_absent: bool,
+        sums: &Sums,
+    ) -> Result<Taken> {
+        match &self.backend {
+            Backend::S3(s3) => {
+                self.writable(key)?;
+                s3.send_object(&self.traffic, key, body, meta, if_absent, sums).await
+            }
+            _ => self.put_object(key, body, meta, if_absent).await.map(|etag| Taken { etag, ..Taken::default() }),
+        }
+    }
+
+    /// Like [`StoreHandle::create_upload`]; also whether the server says that it will keep checksums of this kind.
+    pub async fn begin_upload(&self, key: &str, meta: &UploadMeta, keep: Option<Kept>) -> Result<(String, bool)> {
+        match &self.backend {
+            Backend::S3(s3) => {
+                self.writable(key)?;
+                s3.begin_upload(Some(&self.traffic), key, meta, keep).await
+            }
+            _ => Ok((self.create_upload(key, meta).await?, false)),
+        }
+    }
+
+    /// Like [`StoreHandle::put_part`], with checksums.
+    pub async fn send_part(&self, key: &str, id: &str, number: u32, body: Bytes, sums: &Sums) -> Result<Taken> {
+        match &self.backend {
+            Backend::S3(s3) => {
+                self.writable(key)?;
+                s3.send_part(Some(&self.traffic), key, id, number, body, sums).await
+            }
+            _ => self.put_part(key, id, number, body).await.map(|etag| Taken { etag, ..Taken::default() }),
+        }
+    }
+
+    /// Like [`StoreHandle::complete_upload`], with checksums.
+    pub async fn finish_upload(&self, key: &str, id: &str, parts: &[PartSent], if_absent: bool) -> Result<Taken> {
+        if let Backend::S3(s3) = &self.backend {
+            self.writable(key)?;
+            return s3.finish_upload(&self.traffic, key, id, parts, if_absent).await;
+        }
+        let parts: Vec<(u32, String)> = parts.iter().map(|part| (part.number, part.etag.clone())).collect();
+        let etag = self.complete_upload(key, id, &parts, if_absent).await?;
+        Ok(Taken { etag, ..Taken::default() })
+    }
+
+    /// The parts of an unfinished upload that the server has; [`crate::error::Kind::Unsupported`] where it does
+    /// not tell, [`crate::error::Kind::NotFound`] where the upload is gone.
+    pub async fn parts_sent(&self, key: &str, id: &str) -> Result<Vec<PartSent>> {
+        match &self.backend {
+            Backend::S3(s3) => s3.parts_sent(&self.traffic, key, id).await,
+            _ => Err(Error::unsupported("parts are only listed on S3")),
+        }
+    }
+
+    /// Unfinished uploads of this very key, with the time at which each was begun.
+    pub async fn uploads_of(&self, key: &str) -> Result<Vec<(String, Option<DateTime<Utc>>)>> {
+        match &self.backend {
+            Backend::S3(s3) => s3.uploads_of(&self.traffic, key).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// What stands at `location`, in one request and without tags; `None` where nothing does.
+    pub async fn find(&self, location: &Location) -> Result<Option<Stat>> {
+        let found = match &self.backend {
+            Backend::S3(s3) => return s3.find(&self.traffic, location.key()).await,
+            _ => self.stat(location).await,
+        };
+        match found {
+            Err(err) if err.kind() == Kind::NotFound => Ok(None),
+            other => other.map(Some),
         }
     }
 

@@ -51,7 +51,8 @@ impl std::str::FromStr for IfExists {
 }
 
 /// What is done with one thing whose place is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// What stands there stays.
     Skip,

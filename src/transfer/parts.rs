@@ -1,18 +1,15 @@
-//! Sending one file: in one put, or in parts.
+//! Sending one file in parts.
 
-use super::resume::Unfinished;
-use super::source::{File, changed};
-use super::upload::Transfer;
-use crate::error::{Context as _, Error, Kind, Result};
-use crate::location::{Location, Scheme};
-use crate::store::UploadMeta;
-use bytes::Bytes;
+use super::digest::{Digests, Proof, Want, hex, md5_of, whole_etag, whole_sum};
+use super::resume::{Known, Unfinished};
+use super::send::is_passing;
+use super::source::File;
+use super::upload::{Sent, Transfer};
+use crate::error::{Error, Kind, Result};
+use crate::location::Location;
+use crate::store::{Kept, PartSent, Sums, Taken, UploadMeta};
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use md5::{Digest as _, Md5};
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
@@ -23,16 +20,11 @@ const PART: u64 = 8 * MIB;
 /// S3: parts of one object, and its size.
 const MAX_PARTS: u64 = 10_000;
 const MAX_SIZE: u64 = 5 << 40;
-/// Parts and small files in flight at once.
-pub(super) const IN_FLIGHT: u32 = 4;
-/// Memory that those may take; larger parts take several places.
-const MEMORY: u64 = 512 * MIB;
-/// How often a part is sent before it counts as failed.
-const TRIES: u32 = 3;
+/// Memory that parts and files under way may take together. One part may be larger (525 MiB of 5 TiB): then it
+/// goes alone.
+pub(super) const MEMORY: u64 = 256 * MIB;
 /// How long the clean-up of an upload may take when the user waits for it.
 const CLEAN_UP: Duration = Duration::from_secs(15);
-
-const ALTERED: &str = "check the network between here and the server, then try again";
 
 /// The size of the parts of a file: at most 10,000, in whole MiB.
 pub(super) fn part_size(size: u64) -> Result<u64> {
@@ -43,80 +35,9 @@ pub(super) fn part_size(size: u64) -> Result<u64> {
     Ok(size.div_ceil(MAX_PARTS).div_ceil(MIB).saturating_mul(MIB).max(PART))
 }
 
-/// Places that a part of this size takes among those in flight.
-fn places(part: u64) -> u32 {
-    (part.saturating_mul(u64::from(IN_FLIGHT)) / MEMORY).clamp(1, u64::from(IN_FLIGHT)) as u32
-}
-
-/// Whether sending again may help.
-fn is_passing(kind: Kind) -> bool {
-    matches!(kind, Kind::Unreachable | Kind::Failed | Kind::Limit)
-}
-
-/// Whether the server's `ETag`s are MD5 sums: not with encryption by a key service, nor on every server.
-#[derive(Default)]
-pub(super) struct Sums(AtomicU8);
-
-impl Sums {
-    const UNKNOWN: u8 = 0;
-    const MD5: u8 = 1;
-    const OTHER: u8 = 2;
-}
-
-/// The MD5 that an `ETag` is, if it looks like one.
-fn md5_of(etag: &str) -> Option<[u8; 16]> {
-    let hex = etag.trim_matches('"');
-    let mut out = [0; 16];
-    if hex.len() != 32 {
-        return None;
-    }
-    for (byte, pair) in out.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(out)
-}
-
-/// The `ETag` that S3 gives to an object of these parts, without quotes; `None` where they are not MD5 sums.
-fn whole_etag(parts: &BTreeMap<u32, String>) -> Option<String> {
-    let mut all = Md5::new();
-    for etag in parts.values() {
-        all.update(md5_of(etag)?);
-    }
-    Some(format!("{}-{}", hex(&all.finalize()), parts.len()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
-
-/// Bytes `offset..offset + len` of a file, with their MD5. Blocks.
-fn read_part(file: &std::fs::File, path: &Path, offset: u64, len: u64) -> Result<(Bytes, [u8; 16])> {
-    let len = usize::try_from(len).map_err(|_| Error::new(Kind::Limit, "a part is larger than memory"))?;
-    let mut buffer = vec![0; len];
-    read_exact_at(file, &mut buffer, offset).map_err(|err| match err.kind() {
-        std::io::ErrorKind::UnexpectedEof => changed(path),
-        _ => Error::from(err).context(format!("reading {}", path.display())),
-    })?;
-    let sum = Md5::digest(&buffer).into();
-    Ok((buffer.into(), sum))
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-#[cfg(not(unix))]
-fn read_exact_at(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
-    // A handle of its own: parts are read at once, and this handle has only one position.
-    let mut own = file.try_clone()?;
-    own.seek(SeekFrom::Start(offset))?;
-    own.read_exact(buffer)
+/// Mebibytes that a piece of `bytes` takes of [`MEMORY`].
+pub(super) fn mebibytes(bytes: u64) -> u32 {
+    bytes.div_ceil(MIB).clamp(1, MEMORY / MIB) as u32
 }
 
 /// One part to send.
@@ -129,104 +50,213 @@ struct Part {
 /// An upload in parts under way.
 struct Sending<'a> {
     file: &'a File,
-    key: &'a str,
+    to: &'a Location,
     upload_id: String,
-    source: Arc<std::fs::File>,
-    count: usize,
-    sent: AtomicUsize,
+    keeps: Option<Kept>,
+    part_size: u64,
 }
 
-impl Transfer<'_> {
-    /// Sends a small file in one put; its `ETag`.
-    pub(super) async fn put(&self, file: &File, to: &Location, meta: &UploadMeta, if_absent: bool) -> Result<String> {
-        let _place = self.race(async { Ok(self.places.acquire().await) }).await?;
-        let (path, stamp) = (file.path.clone(), file.stamp);
-        let read = move |_| {
-            let source = std::fs::File::open(&path).context(|| format!("opening {}", path.display()))?;
-            let read = read_part(&source, &path, 0, stamp.size)?;
-            // What was read is whole only if the file is still the same.
-            stamp.check(&path)?;
-            Ok(read)
-        };
-        let (body, sum) = self.control.blocking(read).await?;
-        let put = || self.handle.put_object(to.key(), body.clone(), meta, if_absent);
-        let sent = self.again(put).await;
-        let etag = self.settle(sent, to, if_absent, Some(&hex(&sum))).await?;
-        if !self.is_as_sent(&etag, sum) && self.are_sums() {
-            return Err(Error::invalid(format!("{to} arrived altered")).with_hint(ALTERED));
-        }
-        self.control.advance(stamp.size);
-        Ok(etag)
-    }
+/// What is known of the parts so far.
+struct Parts {
+    known: BTreeMap<u32, Known>,
+    /// Parts of which the server said nothing.
+    silent: usize,
+    /// Bytes that were told as progress.
+    advanced: u64,
+}
 
-    /// Sends a file in parts; the object's `ETag`. An upload that does not succeed is aborted, unless the
-    /// server is out of reach and the parts are known to who retries.
+impl Transfer {
+    /// Sends a file in parts. An upload that does not succeed is aborted, unless it can go on when the cause is
+    /// gone and the parts are known to who retries.
     pub(super) async fn send_in_parts(
         &self,
         file: &File,
         to: &Location,
         meta: &UploadMeta,
         if_absent: bool,
-    ) -> Result<String> {
-        let size = part_size(file.stamp.size)?;
-        if let Some(left) = self.resume.unfinished(file, size).filter(|u| u.location == *to) {
-            self.control.note(format!("going on after {} parts that were sent before", left.parts.len()));
-            match self.attempt(file, to, size, if_absent, Some(left), meta).await {
+    ) -> Result<Sent> {
+        let part_size = part_size(file.stamp.size)?;
+        if let Some(left) = self.resume.unfinished(file, part_size).filter(|u| u.location == *to) {
+            match self.go_on(left, file, to, part_size, if_absent).await {
                 // The server may have forgotten the upload or its parts: then all is sent again.
                 Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Invalid) => {
                     self.control.note(format!("it cannot go on ({err}): all is sent again"));
+                    self.abort(to.key(), &left.upload_id).await;
                 }
                 other => return other,
             }
         }
-        self.attempt(file, to, size, if_absent, None, meta).await
+        let (upload_id, keeps) = self.begin(file, to, meta, part_size).await?;
+        let sending = Sending { file, to, upload_id, keeps, part_size };
+        self.attempt(&sending, BTreeMap::new(), if_absent).await
     }
 
-    async fn attempt(
+    /// Goes on with what a former attempt left, as far as file and server still have it.
+    async fn go_on(
         &self,
+        left: &Unfinished,
         file: &File,
         to: &Location,
         part_size: u64,
         if_absent: bool,
-        left: Option<&Unfinished>,
-        meta: &UploadMeta,
-    ) -> Result<String> {
-        let source = std::fs::File::open(&file.path).context(|| format!("opening {}", file.path.display()))?;
-        let (upload_id, known) = if let Some(left) = left {
-            (left.upload_id.clone(), left.parts.clone())
-        } else {
-            (self.create(file, to, meta, part_size).await?, BTreeMap::new())
-        };
+    ) -> Result<Sent> {
+        let sending = Sending { file, to, upload_id: left.upload_id.clone(), keeps: left.keeps, part_size };
+        self.control.step("comparing what was sent before with the file");
         let parts = parts_of(file.stamp.size, part_size);
-        let sending = Sending {
-            file,
-            key: to.key(),
-            upload_id,
-            source: Arc::new(source),
-            count: parts.len(),
-            sent: AtomicUsize::new(known.len()),
+        let known = self.still_in(&sending, &parts, &left.parts).await?;
+        let known = match self.handle.parts_sent(to.key(), &left.upload_id).await {
+            Ok(there) => self.reconcile(&sending, &parts, known, &there).await?,
+            // It was completed, and killed before that was written down.
+            Err(err) if err.kind() == Kind::NotFound => return self.completed(&sending, &parts, known, err).await,
+            Err(err) if err.kind() == Kind::Unsupported => known,
+            Err(err) => return Err(err),
         };
+        self.control.note(format!("going on after {} of {} parts that were sent before", known.len(), parts.len()));
+        self.attempt(&sending, known, if_absent).await
+    }
+
+    /// The parts that were sent and that the file still holds; a file that holds others is another one.
+    async fn still_in(
+        &self,
+        sending: &Sending<'_>,
+        parts: &[Part],
+        sent: &BTreeMap<u32, Known>,
+    ) -> Result<BTreeMap<u32, Known>> {
+        let mut before = parts.iter().filter_map(|part| Some((part, sent.get(&part.number)?)));
+        let (mut running, mut same) = (FuturesUnordered::new(), BTreeMap::new());
+        loop {
+            running.extend(before.by_ref().take(2 - running.len()).map(|(p, known)| self.holds(sending, p, known)));
+            let Some(held) = running.next().await else { return Ok(same) };
+            let (number, known) = held?;
+            same.insert(number, known);
+        }
+    }
+
+    async fn holds(&self, sending: &Sending<'_>, part: &Part, known: &Known) -> Result<(u32, Known)> {
+        self.control.turn().await?;
+        let _memory = self.memory(part.len).await?;
+        let (_, digests) = self.piece(sending.file, part.offset, part.len, Want::default()).await?;
+        if digests.crc32c == known.digests.crc32c {
+            return Ok((part.number, known.clone()));
+        }
+        let path = sending.file.path.display();
+        Err(Error::invalid(format!("{path} has other content than before, although its size and time are the same")))
+    }
+
+    /// Of the parts known, those that the server has; and those that it has although nobody came to write that
+    /// down, where they are what the file holds.
+    async fn reconcile(
+        &self,
+        sending: &Sending<'_>,
+        parts: &[Part],
+        mut known: BTreeMap<u32, Known>,
+        there: &[PartSent],
+    ) -> Result<BTreeMap<u32, Known>> {
+        let there: BTreeMap<u32, &PartSent> = there.iter().map(|part| (part.number, part)).collect();
+        let sizes: BTreeMap<u32, u64> = parts.iter().map(|part| (part.number, part.len)).collect();
+        let is_same = |number: &u32, known: &mut Known| {
+            // Some list no ETags (s3s-fs): then the size has to do.
+            let same = |etag: &str| etag.is_empty() || etag.trim_matches('"') == known.etag.trim_matches('"');
+            there.get(number).is_some_and(|t| Some(&t.size) == sizes.get(number) && same(&t.etag))
+        };
+        known.retain(is_same);
+        for part in parts {
+            if known.contains_key(&part.number) {
+                continue;
+            }
+            let Some(theirs) = there.get(&part.number).filter(|theirs| theirs.size == part.len) else { continue };
+            let listed = md5_of(&theirs.etag);
+            if listed.is_none() && !theirs.etag.is_empty() {
+                continue;
+            }
+            let want = Want { md5: true, sha256: sending.keeps == Some(Kept::Sha256) };
+            let (_, digests) = self.piece(sending.file, part.offset, part.len, want).await?;
+            let is_kept = match sending.keeps {
+                Some(Kept::Crc32c) => theirs.sums.crc32c == Some(digests.crc32c),
+                Some(Kept::Sha256) => theirs.sums.sha256.is_some() && theirs.sums.sha256 == digests.sha256,
+                None => true,
+            };
+            // Without an ETag it is believed for now: only we know this upload, and the ETag of the whole, or
+            // reading it again, will tell.
+            if listed.is_none_or(|md5| digests.md5 == Some(md5)) && is_kept {
+                let etag = format!("\"{}\"", digests.md5.as_ref().map(|sum| hex(sum)).unwrap_or_default());
+                let adopted = Known { etag, digests };
+                self.resume.part(&sending.upload_id, part.number, part.len, &adopted);
+                known.insert(part.number, adopted);
+            }
+        }
+        Ok(known)
+    }
+
+    /// An upload that the server does not know any more: what stands is ours if its `ETag` is that of our parts.
+    /// The last of them may have been sent without coming to be written down.
+    async fn completed(
+        &self,
+        sending: &Sending<'_>,
+        parts: &[Part],
+        known: BTreeMap<u32, Known>,
+        err: Error,
+    ) -> Result<Sent> {
+        let standing = self.find(sending.to).await?.and_then(|stat| stat.etag);
+        let count = format!("-{}", parts.len());
+        let Some(etag) = standing.filter(|etag| etag.trim_matches('"').ends_with(&count)) else { return Err(err) };
+        let mut etags = Vec::with_capacity(parts.len());
+        for part in parts {
+            etags.push(match known.get(&part.number) {
+                Some(known) => known.etag.clone(),
+                None => {
+                    let want = Want { md5: true, sha256: false };
+                    let (_, digests) = self.piece(sending.file, part.offset, part.len, want).await?;
+                    format!("\"{}\"", digests.md5.as_ref().map(|sum| hex(sum)).unwrap_or_default())
+                }
+            });
+        }
+        if whole_etag(etags.iter().map(String::as_str)).as_deref() != Some(etag.trim_matches('"')) {
+            return Err(err);
+        }
+        self.control.advance(sending.file.stamp.size);
+        Ok(Sent { etag, proof: Some(Proof::Md5) })
+    }
+
+    async fn attempt(&self, sending: &Sending<'_>, known: BTreeMap<u32, Known>, if_absent: bool) -> Result<Sent> {
+        let parts = parts_of(sending.file.stamp.size, sending.part_size);
         let already: u64 = parts.iter().filter(|p| known.contains_key(&p.number)).map(|p| p.len).sum();
         self.control.advance(already);
-        let mut advanced = already;
-        let result = self.send_and_complete(&sending, parts, known, to, if_absent, &mut advanced).await;
+        let mut state = Parts { known, silent: 0, advanced: already };
+        let result = self.send_and_complete(sending, &parts, &mut state, if_absent).await;
         if let Err(err) = &result {
-            self.take_back(advanced);
-            self.clean_up(to.key(), &sending.upload_id, err.kind()).await;
+            self.take_back(state.advanced);
+            self.clean_up(sending.to.key(), &sending.upload_id, err.kind()).await;
         }
         result
     }
 
     /// Begins an upload. Told to stop meanwhile, it waits a little for its id, so that it can be undone.
-    async fn create(&self, file: &File, to: &Location, meta: &UploadMeta, part_size: u64) -> Result<String> {
-        let mut create = std::pin::pin!(self.handle.create_upload(to.key(), meta));
-        let stopped = self.race(async { Ok(create.as_mut().await) }).await;
-        if let Ok(created) = stopped {
-            let id = created?;
-            self.resume.begun(file, to, &id, part_size);
-            return Ok(id);
+    async fn begin(
+        &self,
+        file: &File,
+        to: &Location,
+        meta: &UploadMeta,
+        part_size: u64,
+    ) -> Result<(String, Option<Kept>)> {
+        let keep = self.method.keep();
+        self.resume.intend(file, to);
+        let mut begin = std::pin::pin!(self.handle.begin_upload(to.key(), meta, keep));
+        let stopped = self.race(async { Ok(begin.as_mut().await) }).await;
+        if let Ok(begun) = stopped {
+            let (id, is_kept) = match begun {
+                // Some servers do not know the header.
+                Err(err) if err.kind() == Kind::Unsupported && keep.is_some() => {
+                    self.method.refuses_sums();
+                    self.race(self.handle.begin_upload(to.key(), meta, None)).await?
+                }
+                other => other?,
+            };
+            let keeps = keep.filter(|_| is_kept);
+            self.resume.begun(file, to, &id, part_size, keeps);
+            return Ok((id, keeps));
         }
-        if let Ok(Ok(id)) = tokio::time::timeout(CLEAN_UP, create).await {
+        if let Ok(Ok((id, _))) = tokio::time::timeout(CLEAN_UP, begin).await {
             self.abort(to.key(), &id).await;
         }
         Err(Error::cancelled())
@@ -235,150 +265,121 @@ impl Transfer<'_> {
     async fn send_and_complete(
         &self,
         sending: &Sending<'_>,
-        parts: Vec<Part>,
-        mut known: BTreeMap<u32, String>,
-        to: &Location,
+        parts: &[Part],
+        state: &mut Parts,
         if_absent: bool,
-        advanced: &mut u64,
-    ) -> Result<String> {
-        self.tell_part(sending);
-        let missing: Vec<Part> = parts.into_iter().filter(|part| !known.contains_key(&part.number)).collect();
-        let mut waiting = missing.iter();
+    ) -> Result<Sent> {
+        self.tell_part(state.known.len(), parts.len());
+        let missing: Vec<&Part> = parts.iter().filter(|part| !state.known.contains_key(&part.number)).collect();
+        let mut waiting = missing.into_iter();
         let mut running = FuturesUnordered::new();
         loop {
-            let next = waiting.by_ref().take(IN_FLIGHT as usize - running.len());
-            running.extend(next.map(|part| async move { (part, self.send_part(sending, part).await) }));
+            let room = self.pace.window().max(1).saturating_sub(running.len());
+            running.extend(
+                waiting.by_ref().take(room).map(|part| async move { (part, self.send_part(sending, part).await) }),
+            );
             let Some((part, sent)) = running.next().await else { break };
-            let etag = match sent {
-                Ok(etag) => etag,
+            let (known, proof) = match sent {
+                Ok(sent) => sent,
                 Err(err) => {
                     // What is being written to the disk cannot be taken back by dropping it.
                     while self.is_local() && running.next().await.is_some() {}
                     return Err(err);
                 }
             };
-            self.resume.part(&sending.upload_id, part.number, part.len, &etag);
-            known.insert(part.number, etag);
+            state.silent += usize::from(proof.is_none());
+            self.resume.part(&sending.upload_id, part.number, part.len, &known);
+            state.known.insert(part.number, known);
             self.control.advance(part.len);
-            *advanced += part.len;
-            sending.sent.fetch_add(1, Relaxed);
-            self.tell_part(sending);
+            state.advanced += part.len;
+            self.tell_part(state.known.len(), parts.len());
         }
         drop(running);
         let (path, stamp) = (sending.file.path.clone(), sending.file.stamp);
         self.control.blocking(move |_| stamp.check(&path)).await?;
-        if if_absent && self.find(to).await?.is_some() {
-            return Err(super::exists::taken(to));
-        }
-        let expected = whole_etag(&known);
-        let parts: Vec<(u32, String)> = known.into_iter().collect();
-        let complete = || self.handle.complete_upload(sending.key, &sending.upload_id, &parts, if_absent);
-        let completed = self.again(complete).await;
-        let expected = expected.filter(|_| self.sums.0.load(Relaxed) == Sums::MD5);
-        self.settle(completed, to, if_absent, expected.as_deref()).await
+        self.complete(sending, state, if_absent).await
     }
 
-    fn tell_part(&self, sending: &Sending<'_>) {
-        if self.files == 1 {
-            let next = sending.sent.load(Relaxed).saturating_add(1).min(sending.count);
-            self.control.step(format!("part {next} of {}", sending.count));
-        }
-    }
-
-    /// Reads and sends one part until its `ETag` says that it arrived as it is.
-    async fn send_part(&self, sending: &Sending<'_>, part: &Part) -> Result<String> {
-        let _places = self.race(async { Ok(self.places.acquire_many(places(part.len)).await) }).await?;
-        let (source, path, offset, len) = (sending.source.clone(), sending.file.path.clone(), part.offset, part.len);
-        let (body, sum) = self.control.blocking(move |_| read_part(&source, &path, offset, len)).await?;
-        let put = || self.handle.put_part(sending.key, &sending.upload_id, part.number, body.clone());
-        let mut etag = self.again(put).await?;
-        if self.is_as_sent(&etag, sum) {
-            return Ok(etag);
-        }
-        self.control.meter.retried();
-        etag = self.again(put).await?;
-        if self.is_as_sent(&etag, sum) {
-            return Ok(etag);
-        }
-        if self.are_sums() {
-            return Err(Error::invalid(format!("part {} arrived altered, twice", part.number)).with_hint(ALTERED));
-        }
-        Ok(etag)
-    }
-
-    /// Whether the server's `ETag`s were MD5 sums before. If none was so far, one that is not tells that they
-    /// are something else there, rather than that bytes were altered.
-    fn are_sums(&self) -> bool {
-        let found = self.sums.0.compare_exchange(Sums::UNKNOWN, Sums::OTHER, Relaxed, Relaxed);
-        if found.is_ok() {
-            self.control.note("the server's ETags are not MD5 sums: what it received is not verified by them");
-        }
-        found == Err(Sums::MD5)
-    }
-
-    /// Whether the `ETag` says that the part arrived as it was sent, or says nothing of it.
-    fn is_as_sent(&self, etag: &str, sum: [u8; 16]) -> bool {
-        let Some(theirs) = md5_of(etag) else { return true };
-        if self.spec.destination.scheme() != Scheme::S3 || self.sums.0.load(Relaxed) == Sums::OTHER {
-            return true;
-        }
-        if theirs == sum {
-            self.sums.0.store(Sums::MD5, Relaxed);
-        }
-        theirs == sum
-    }
-
-    /// Sends until it succeeds, fails for good, or was sent [`TRIES`] times.
-    async fn again<T, F: Future<Output = Result<T>>>(&self, send: impl Fn() -> F) -> Result<T> {
-        let mut pause = Duration::from_millis(250);
-        let send = || async { if self.is_local() { send().await } else { self.race(send()).await } };
-        for _ in 1..TRIES {
-            match send().await {
-                Err(err) if is_passing(err.kind()) => {
-                    self.control.note(format!("once more in {}: {err}", crate::text::duration(pause)));
-                    self.control.meter.retried();
-                    self.race(async {
-                        tokio::time::sleep(pause).await;
-                        Ok(())
-                    })
-                    .await?;
-                    pause *= 4;
-                }
-                other => return other,
+    async fn complete(&self, sending: &Sending<'_>, state: &Parts, if_absent: bool) -> Result<Sent> {
+        let listed: Vec<PartSent> =
+            state.known.iter().map(|(number, known)| listed(*number, known, sending.keeps)).collect();
+        let finish = || self.handle.finish_upload(sending.to.key(), &sending.upload_id, &listed, if_absent);
+        let (finished, tries) = self.again(finish).await;
+        let is_md5 = sending.keeps.is_none() && state.silent == 0 && self.is_s3();
+        let expected = whole_etag(state.known.values().map(|k| k.etag.as_str()));
+        let taken = match finished {
+            Ok(taken) => taken,
+            Err(err) => {
+                let etag = self.ours_after_all(err, sending.to, if_absent, expected.as_deref(), tries).await?;
+                Taken { etag, ..Taken::default() }
             }
-        }
-        send().await
-    }
-
-    fn is_local(&self) -> bool {
-        self.spec.destination.scheme() == Scheme::File
-    }
-
-    /// A request that was sent again may find what its first sending has done: if what stands there is what
-    /// we sent (nothing stood there before), it is ours.
-    async fn settle(
-        &self,
-        sent: Result<String>,
-        to: &Location,
-        if_absent: bool,
-        expected: Option<&str>,
-    ) -> Result<String> {
-        let err = match sent {
-            // Ceph tells no ETag when it completes an upload: then it is to be what its parts make.
-            Ok(etag) if etag.is_empty() => return Ok(expected.unwrap_or_default().to_owned()),
-            Err(err) if (if_absent && err.kind() == Kind::Exists) || err.kind() == Kind::NotFound => err,
-            other => return other,
         };
-        let found = self.find(to).await?.and_then(|stat| stat.etag);
-        match (found, expected) {
-            (Some(etag), Some(expected)) if etag.trim_matches('"') == expected => Ok(etag),
-            _ if err.kind() == Kind::Exists => Err(super::exists::taken(to)),
-            _ => Err(err),
+        // Ceph tells no ETag when it completes an upload: then it is to be what its parts make.
+        let etag = if taken.etag.is_empty() { expected.clone().unwrap_or_default() } else { taken.etag.clone() };
+        let proof = match sending.keeps {
+            Some(kept) => self.kept(sending.to, kept, state, &taken).await?,
+            None if !self.is_s3() => Some(Proof::Size),
+            None if self.spec.checksum == super::Checksum::None => Some(Proof::Size),
+            // The ETag of the whole is compared by whoever asks what stands there.
+            None if is_md5 && expected.as_deref() == Some(etag.trim_matches('"')) => Some(Proof::Md5),
+            None => None,
+        };
+        Ok(Sent { etag, proof })
+    }
+
+    /// Whether the server keeps the checksum that the parts make together.
+    async fn kept(&self, to: &Location, kept: Kept, state: &Parts, taken: &Taken) -> Result<Option<Proof>> {
+        let digests: Vec<Digests> = state.known.values().map(|known| known.digests).collect();
+        let (name, proof, mut theirs) = match kept {
+            Kept::Crc32c => ("crc32c", Proof::Crc32c, taken.crc32c.clone()),
+            Kept::Sha256 => ("sha256", Proof::Sha256, taken.sha256.clone()),
+        };
+        if theirs.is_none() {
+            theirs = self.find(to).await?.and_then(|stat| stat.detail.checksums.get(name).cloned());
         }
+        let ours = whole_sum(kept, &digests);
+        // Another form, such as the CRC of the whole object, says neither yes nor no.
+        let theirs = theirs.as_deref().and_then(|text| text.rsplit_once('-')).map(|(sum, _)| sum.to_owned());
+        match (ours, theirs) {
+            (Some(ours), Some(theirs)) if ours == theirs => Ok(Some(proof)),
+            (Some(_), Some(_)) => Err(Error::invalid(format!("{to} arrived altered")).with_hint(super::send::ALTERED)),
+            _ => Ok(None),
+        }
+    }
+
+    fn tell_part(&self, sent: usize, count: usize) {
+        if self.files == 1 {
+            self.control.step(format!("part {} of {count}", sent.saturating_add(1).min(count)));
+        }
+    }
+
+    /// Reads and sends one part; without a proof where the server says nothing of it.
+    async fn send_part(&self, sending: &Sending<'_>, part: &Part) -> Result<(Known, Option<Proof>)> {
+        let place = self.race(async { Ok(self.pace.place().await) }).await?;
+        let _memory = self.memory(part.len).await?;
+        self.control.turn().await?;
+        let part_of = Some(sending.keeps);
+        let (body, digests) = self.piece(sending.file, part.offset, part.len, self.method.want(part_of)).await?;
+        let send = |sums: Sums| {
+            let body = body.clone();
+            async move {
+                let (key, id) = (sending.to.key(), sending.upload_id.as_str());
+                self.handle.send_part(key, id, part.number, body, &sums).await
+            }
+        };
+        let (sent, tries) = self.proved(&digests, part_of, send).await;
+        match &sent {
+            Err(err) if is_passing(err.kind()) => place.failed(),
+            _ if tries > 1 => place.failed(),
+            _ => place.done(part.len),
+        }
+        let (taken, proof) = sent.map_err(|err| err.context(format!("part {}", part.number)))?;
+        Ok((Known { etag: taken.etag, digests }, proof))
     }
 
     async fn clean_up(&self, key: &str, upload_id: &str, why: Kind) {
-        if why == Kind::Unreachable && self.resume.is_recorded() {
+        let can_go_on = matches!(why, Kind::Unreachable | Kind::Denied | Kind::Limit | Kind::Failed);
+        if can_go_on && self.resume.is_recorded() {
             self.control.note("what was sent is kept on the server: retry this job to go on");
             return;
         }
@@ -406,6 +407,34 @@ impl Transfer<'_> {
         };
         self.control.note(format!("the unfinished upload {upload_id} could not be removed: {why}"));
     }
+
+    /// Removes uploads that a killed attempt may have begun without coming to write that down: those of the very
+    /// key, begun since, that hold nothing.
+    pub(super) async fn drop_strays(&self) {
+        /// Clocks that differ more are refused by servers anyway.
+        const SKEW: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
+        for intent in self.resume.strays(IN_PARTS).filter(|i| i.location.store() == self.spec.destination.store()) {
+            let since = chrono::DateTime::from_timestamp_millis(intent.at).map(|at| at - SKEW);
+            // A server that lists none (s3s) has to be believed.
+            let found = self.handle.uploads_of(intent.location.key()).await.unwrap_or_default();
+            for (id, begun) in found {
+                let is_empty = self.handle.parts_sent(intent.location.key(), &id).await.is_ok_and(|p| p.is_empty());
+                if is_empty && begun.is_some() && begun >= since {
+                    self.control.note(format!("removing an upload of {} that was just begun", intent.location));
+                    self.abort(intent.location.key(), &id).await;
+                }
+            }
+        }
+    }
+}
+
+fn listed(number: u32, known: &Known, keeps: Option<Kept>) -> PartSent {
+    let sums = match keeps {
+        Some(Kept::Crc32c) => Sums { crc32c: Some(known.digests.crc32c), ..Sums::default() },
+        Some(Kept::Sha256) => Sums { sha256: known.digests.sha256, ..Sums::default() },
+        None => Sums::default(),
+    };
+    PartSent { number, size: 0, etag: known.etag.clone(), sums }
 }
 
 fn parts_of(size: u64, part_size: u64) -> Vec<Part> {
@@ -424,28 +453,22 @@ mod tests {
 
     #[test]
     fn parts_are_at_most_ten_thousand_and_cover_the_file() {
-        for size in [IN_PARTS, 256 * MIB, 80 << 30, (80 << 30) + 1, MAX_SIZE] {
+        let border = MAX_PARTS * PART;
+        for size in [IN_PARTS, 256 * MIB, border - 1, border, border + 1, 80 << 30, MAX_SIZE - 1, MAX_SIZE] {
             let part = part_size(size).expect("fits");
             assert!(part >= PART && part.is_multiple_of(MIB));
             let parts = parts_of(size, part);
             assert!(parts.len() as u64 <= MAX_PARTS, "{size}");
             assert_eq!(parts.iter().map(|p| p.len).sum::<u64>(), size);
-            assert!(places(part) >= 1 && places(part) <= IN_FLIGHT);
-            assert!(u64::from(IN_FLIGHT / places(part)) * part <= MEMORY.max(part));
+            assert!(parts.windows(2).all(|w| w[0].offset + w[0].len == w[1].offset && w[0].len == part));
+            assert!(parts.last().is_some_and(|last| last.len > 0));
+            assert!(u64::from(mebibytes(part)) * MIB <= MEMORY);
         }
+        assert_eq!(part_size(border).ok(), Some(PART));
+        assert_eq!(part_size(border + 1).ok(), Some(PART + MIB));
+        assert_eq!(part_size(MAX_SIZE).ok(), Some(525 * MIB), "5 TiB / 10,000, in whole MiB");
         assert_eq!(part_size(MAX_SIZE + 1).map_err(|e| e.kind()), Err(Kind::Limit));
         assert_eq!(parts_of(256 * MIB, PART).len(), 32);
-    }
-
-    #[test]
-    fn etags_of_parts_tell_that_of_the_whole() {
-        // printf abc | md5sum; the md5 of those 16 bytes twice by `xxd -r -p | md5sum`.
-        let etag = "\"900150983cd24fb0d6963f7d28e17f72\"".to_owned();
-        assert_eq!(md5_of(&etag), Some(Md5::digest(b"abc").into()));
-        let twice = BTreeMap::from([(1, etag.clone()), (2, etag)]);
-        let sum = Md5::digest([Md5::digest(b"abc"), Md5::digest(b"abc")].concat());
-        assert_eq!(whole_etag(&twice), Some(format!("{}-2", hex(&sum))));
-        assert_eq!(whole_etag(&BTreeMap::from([(1, "\"7\"".to_owned())])), None);
-        assert_eq!(md5_of("ü0150983cd24fb0d6963f7d28e17f72"), None);
+        assert_eq!((mebibytes(0), mebibytes(PART + 1)), (1, 9));
     }
 }

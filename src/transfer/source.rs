@@ -75,6 +75,14 @@ pub(super) fn expand(sources: &[Source], destination: &Location, control: &Contr
     let mut files = Vec::new();
     let single = sources.len() == 1 && sources[0].key.is_none() && !sources[0].path.is_dir();
     for source in sources {
+        if source.path.to_str().is_none() {
+            return Err(not_utf8(&source.path));
+        }
+        let about = std::fs::metadata(&source.path).context(|| source.path.display().to_string())?;
+        if !about.is_file() && !about.is_dir() {
+            return Err(Error::usage(format!("{} is neither a file nor a folder", source.path.display()))
+                .with_hint("pipes, sockets and devices have no end that could be uploaded"));
+        }
         let exact = single && !is_container(destination);
         let key = match &source.key {
             Some(key) => key.clone(),
@@ -106,12 +114,18 @@ fn name_of(path: &Path) -> Result<String> {
     let named = if path.file_name().is_some() { path.to_path_buf() } else { std::fs::canonicalize(path)? };
     match named.file_name().map(|name| name.to_str()) {
         Some(Some(name)) => Ok(name.to_owned()),
-        Some(None) => Err(Error::usage(format!("the name of {} is not valid UTF-8", path.display()))
-            .with_hint("rename it; keys are UTF-8")),
+        Some(None) => Err(not_utf8(path)),
         None => Err(Error::usage(format!("{} has no name", path.display()))),
     }
 }
 
+fn not_utf8(path: &Path) -> Error {
+    Error::usage(format!("the name of {} is not valid UTF-8", path.display()))
+        .with_hint("rename it, for instance with convmv; keys are UTF-8")
+}
+
+/// Links to files are followed; links to folders, links that lead nowhere, empty folders and what is neither
+/// file nor folder are left out, and that is said.
 fn walk(path: &Path, location: Location, control: &Control, files: &mut Vec<File>) -> Result<()> {
     control.check()?;
     let meta = std::fs::metadata(path).context(|| path.display().to_string())?;
@@ -128,11 +142,15 @@ fn walk(path: &Path, location: Location, control: &Control, files: &mut Vec<File
         inside.push(entry?);
     }
     inside.sort_by_key(std::fs::DirEntry::file_name);
+    if inside.is_empty() {
+        control.note(format!("{} is empty: left out, a store has no empty folders", path.display()));
+    }
     for entry in inside {
         let child = entry.path();
         // A link to a folder may lead in a circle.
-        if entry.file_type()?.is_symlink() && child.is_dir() {
-            control.note(format!("{} is a link to a folder: left out", child.display()));
+        if entry.file_type()?.is_symlink() && !child.is_file() {
+            let what = if child.exists() { "is a link to a folder" } else { "is a link that leads nowhere" };
+            control.note(format!("{} {what}: left out", child.display()));
             continue;
         }
         let name = name_of(&child)?;

@@ -1,22 +1,28 @@
 //! Uploading files and folders.
 
-use super::exists::{IfExists, taken as exists};
-use super::parts::{IN_FLIGHT, IN_PARTS, Sums, part_size};
+use super::digest::{Checksum, Method, Proof};
+use super::exists::{Conflicts, IfExists, Verdict, taken};
+use super::pace::Pace;
+use super::parts::{IN_PARTS, MEMORY, mebibytes, part_size};
 use super::resume::Resume;
 use super::source::{File, Source, expand, numbered};
+use super::standing::Wanted;
 use crate::entry::Stat;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::location::{Location, Scheme};
 use crate::store::{StoreHandle, Stores, UploadMeta};
 use crate::task::Control;
-use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use tokio::sync::Semaphore;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Numbers tried for a free name.
 const NUMBERS: u32 = 1_000;
+/// So many small files are each asked for when they are written; more are looked up in listings at the end.
+const FEW: usize = 8;
 
 /// What to upload, where to, and how. Holds no secret.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -31,6 +37,9 @@ pub struct UploadSpec {
     /// What happens where something stands already.
     #[serde(default)]
     pub if_exists: IfExists,
+    /// How what arrives is proved.
+    #[serde(default)]
+    pub checksum: Checksum,
 }
 
 /// A file that was uploaded, or left out since it exists.
@@ -44,11 +53,20 @@ pub struct Uploaded {
     pub size: u64,
     /// It stood there before and was left as it is.
     pub skipped: bool,
-    /// What the server says of it: the proof.
+    /// What vouches for it.
+    pub proof: Proof,
+    /// What the server says of it; of many small files, what it answered when it took them.
     pub stat: Stat,
 }
 
-/// Uploads all files of `spec`, and asks the server of each what it has. On an error the rest is stopped
+/// What came of sending a file.
+pub(super) struct Sent {
+    pub(super) etag: String,
+    /// `None`: it has to be read again.
+    pub(super) proof: Option<Proof>,
+}
+
+/// Uploads all files of `spec`, and proves of each that the server has it. On an error the rest is stopped
 /// and cleaned up; what is whole stays, and `resume` tells the next attempt of it.
 pub async fn upload(stores: &Stores, spec: &UploadSpec, control: &Control, resume: &Resume) -> Result<Vec<Uploaded>> {
     check_meta(&spec.meta)?;
@@ -62,37 +80,35 @@ pub async fn upload(stores: &Stores, spec: &UploadSpec, control: &Control, resum
         return Err(Error::new(Kind::NotFound, "there is no file to upload"));
     }
     control.set_total(files.iter().fold(0, |sum, file| sum.saturating_add(file.stamp.size)));
-    let transfer = Transfer {
-        stores,
+    let limit = stores.concurrency();
+    let is_s3 = spec.destination.scheme() == Scheme::S3;
+    let transfer = Arc::new(Transfer {
         handle: control.race(stores.open(&spec.destination, &control.meter)).await?,
-        spec,
-        control,
-        resume,
+        spec: spec.clone(),
+        control: control.clone(),
+        resume: resume.clone(),
         files: files.len(),
+        small: files.iter().filter(|file| file.stamp.size < IN_PARTS).count(),
         finished: AtomicUsize::new(0),
-        places: Semaphore::new(IN_FLIGHT as usize),
+        pace: Pace::new(limit).watching(&control.meter),
+        memory: Semaphore::new(mebibytes(MEMORY) as usize),
         stop: CancellationToken::new(),
-        sums: Sums::default(),
-    };
-    if spec.destination.scheme() == Scheme::File && has_meta(&spec.meta) {
-        control.note("a local folder keeps no metadata, tags or content types");
-    }
+        method: Method::new(spec.checksum, is_s3),
+        conflicts: Conflicts::new(spec.if_exists).remembering(resume.answer()),
+        obeys: AtomicBool::new(false),
+        crowded: AtomicBool::new(matches!(spec.if_exists, IfExists::Skip | IfExists::Ask)),
+        keeps_meta: AtomicBool::new(false),
+    });
+    transfer.explain();
     transfer.drop_stale(&files).await;
-    let mut waiting = files.iter().enumerate();
-    let mut running = FuturesUnordered::new();
-    let mut done = Vec::with_capacity(files.len());
-    loop {
-        running.extend(waiting.by_ref().take(IN_FLIGHT as usize - running.len()).map(|(i, f)| transfer.one_of(i, f)));
-        let Some(ended) = running.next().await else { break };
-        done.push(ended);
+    transfer.drop_strays().await;
+    let outcome = transfer.clone().all(files, limit).await;
+    if let (None, Some(verdict)) = (resume.answer(), transfer.conflicts.settled())
+        && spec.if_exists == IfExists::Ask
+    {
+        resume.for_all(verdict);
     }
-    done.sort_by_key(|(i, _)| *i);
-    // The first failure stops the others, which then say that they were cancelled: it is the one to tell.
-    let told = done.iter().position(|(_, r)| r.as_ref().is_err_and(|e| e.kind() != Kind::Cancelled));
-    match told {
-        Some(at) => done.swap_remove(at).1.map(|one| vec![one]),
-        None => done.into_iter().map(|(_, result)| result).collect(),
-    }
+    outcome
 }
 
 fn has_meta(meta: &UploadMeta) -> bool {
@@ -124,23 +140,62 @@ fn check_meta(meta: &UploadMeta) -> Result<()> {
 }
 
 /// An upload of several files under way.
-pub(super) struct Transfer<'a> {
-    pub(super) stores: &'a Stores,
+pub(super) struct Transfer {
     pub(super) handle: StoreHandle,
-    pub(super) spec: &'a UploadSpec,
-    pub(super) control: &'a Control,
-    pub(super) resume: &'a Resume,
-    /// How many files there are.
+    pub(super) spec: UploadSpec,
+    pub(super) control: Control,
+    pub(super) resume: Resume,
+    /// How many files there are, and how many of them go in one request.
     pub(super) files: usize,
+    small: usize,
     finished: AtomicUsize,
-    /// Bounds what is in flight, and with it the memory.
-    pub(super) places: Semaphore,
+    /// How much is under way at once.
+    pub(super) pace: Pace,
+    /// Mebibytes that may be held in memory.
+    memory: Semaphore,
     /// Set when one file failed.
     stop: CancellationToken,
-    pub(super) sums: Sums,
+    pub(super) method: Method,
+    conflicts: Conflicts,
+    /// Whether the server is known to obey writes that are to replace nothing.
+    obeys: AtomicBool,
+    /// Whether things stand at destinations already: then it is looked before anything is sent.
+    crowded: AtomicBool,
+    /// Whether a HEAD has shown that the server keeps metadata and tags as they were sent.
+    keeps_meta: AtomicBool,
 }
 
-impl Transfer<'_> {
+/// What is to be done with a file.
+enum Step {
+    /// Send it there, over what stands there or only if nothing does.
+    Send {
+        if_absent: bool,
+    },
+    /// It stands there already, from an attempt that was ended before it could say so.
+    Ours(Stat),
+    Skip(Stat),
+    Rename,
+}
+
+impl Transfer {
+    pub(super) fn is_s3(&self) -> bool {
+        self.spec.destination.scheme() == Scheme::S3
+    }
+
+    pub(super) fn is_local(&self) -> bool {
+        self.spec.destination.scheme() == Scheme::File
+    }
+
+    /// Says once what will not be as one may think.
+    fn explain(&self) {
+        if self.is_local() && has_meta(&self.spec.meta) {
+            self.control.note("a local folder keeps no metadata, tags or content types");
+        }
+        if self.spec.checksum == Checksum::None {
+            self.control.note("no checksums: only sizes will be compared");
+        }
+    }
+
     /// Runs `future` unless the user, or another file's failure, stops the work first.
     pub(super) async fn race<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
@@ -148,6 +203,12 @@ impl Transfer<'_> {
             () = self.stop.cancelled() => Err(Error::cancelled()),
             result = self.control.race(future) => result,
         }
+    }
+
+    /// Room in memory for so many bytes.
+    pub(super) async fn memory(&self, bytes: u64) -> Result<Option<SemaphorePermit<'_>>> {
+        // The semaphore is never closed.
+        self.race(async { Ok(self.memory.acquire_many(mebibytes(bytes)).await.ok()) }).await
     }
 
     /// Takes progress back that did not come to an end.
@@ -172,6 +233,81 @@ impl Transfer<'_> {
         }
     }
 
+    /// All files: first those that tell how the server behaves, then the others at once, then the look whether
+    /// all are there.
+    async fn all(self: Arc<Self>, files: Vec<File>, limit: usize) -> Result<Vec<Uploaded>> {
+        let before = self.done_before(&files).await?;
+        let mut done: Vec<(usize, Result<Uploaded>)> = Vec::with_capacity(files.len());
+        let mut waiting = Vec::new();
+        for (index, file) in files.into_iter().enumerate() {
+            match before.get(&index) {
+                Some(uploaded) => {
+                    self.control.advance(file.stamp.size);
+                    self.finished.fetch_add(1, Relaxed);
+                    done.push((index, Ok(uploaded.clone())));
+                }
+                None => waiting.push((index, file)),
+            }
+        }
+        let mut waiting = waiting.into_iter().peekable();
+        self.learn(&mut waiting, &mut done).await;
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < limit.max(1)
+                && let Some((index, file)) = waiting.next()
+            {
+                let transfer = self.clone();
+                running.spawn(async move { transfer.one_of(index, &file).await });
+            }
+            let Some(ended) = running.join_next().await else { break };
+            done.push(ended.map_err(|err| Error::new(Kind::Failed, "a worker failed").with_source(err))?);
+        }
+        done.sort_by_key(|(i, _)| *i);
+        // The first failure stops the others, which then say that they were cancelled: it is the one to tell.
+        if let Some(at) = done.iter().position(|(_, r)| r.as_ref().is_err_and(|e| e.kind() != Kind::Cancelled)) {
+            return done.swap_remove(at).1.map(|one| vec![one]);
+        }
+        let done = done.into_iter().map(|(_, result)| result).collect::<Result<Vec<_>>>()?;
+        self.all_there(&done).await?;
+        Ok(done)
+    }
+
+    /// Sends the first small files one after the other until it is known whether the server obeys writes that are
+    /// to replace nothing: then no other file needs a question before it.
+    async fn learn(
+        &self,
+        waiting: &mut std::iter::Peekable<std::vec::IntoIter<(usize, File)>>,
+        done: &mut Vec<(usize, Result<Uploaded>)>,
+    ) {
+        match self.handle.obeys_conditions() {
+            Some(obeys) => return self.obeys.store(obeys, Relaxed),
+            None if self.small < FEW || self.conflicts.settled() == Some(Verdict::Overwrite) => return,
+            None => {}
+        }
+        for _ in 0..2 {
+            let Some((index, file)) = waiting.next_if(|(_, file)| file.stamp.size < IN_PARTS) else { return };
+            let (index, result) = self.one_of(index, &file).await;
+            let ours = result.as_ref().ok().filter(|one| !one.skipped).map(|one| one.location.clone());
+            let failed = result.is_err();
+            done.push((index, result));
+            if failed {
+                return;
+            }
+            if let Some(location) = ours {
+                // The same once more: a server that obeys refuses it, any other writes what stands there already.
+                let again = self.put(&file, &location, &self.meta_of(&location), true).await;
+                self.take_back(if again.is_ok() { file.stamp.size } else { 0 });
+                let obeys = again.is_err_and(|err| err.kind() == Kind::Exists);
+                if !obeys {
+                    self.control.note(
+                        "this server writes over what stands there even if told not to: each name is asked for first",
+                    );
+                }
+                return self.obeys.store(obeys, Relaxed);
+            }
+        }
+    }
+
     async fn one_of(&self, index: usize, file: &File) -> (usize, Result<Uploaded>) {
         let result = self.one(file).await.context(|| format!("uploading {}", file.path.display()));
         if result.is_err() {
@@ -185,62 +321,89 @@ impl Transfer<'_> {
     }
 
     async fn one(&self, file: &File) -> Result<Uploaded> {
-        self.race(std::future::ready(Ok(()))).await?;
-        if let Some(uploaded) = self.done_before(file).await? {
-            return Ok(uploaded);
-        }
+        self.race(self.control.turn()).await?;
         let mut to = file.location.clone();
         // An upload that goes on keeps the name it had found.
         if let Some(left) = self.resume.unfinished(file, part_size(file.stamp.size)?) {
             to = left.location.clone();
+        } else if let Some(intent) = self.resume.intent(file) {
+            to = intent.location.clone();
         }
-        let rule = self.spec.if_exists;
-        for number in 1..=NUMBERS {
-            let standing = if rule == IfExists::Overwrite { None } else { self.find(&to).await? };
-            let sent = match standing {
-                Some(stat) if rule == IfExists::Skip => return Ok(self.skipped(file, to, stat)),
-                Some(_) => Err(exists(&to)),
-                None => self.send(file, &to, rule != IfExists::Overwrite).await,
-            };
-            match sent {
-                Ok(etag) => return self.prove(file, to, &etag).await,
-                Err(err) if err.kind() == Kind::Exists && rule == IfExists::Rename => {
+        let (mut taken_by, mut number) = (None, 0);
+        while number < NUMBERS {
+            match self.step(file, &to, taken_by.take()).await? {
+                Step::Skip(stat) => return Ok(self.skipped(file, to, stat)),
+                Step::Rename => {
+                    number += 1;
                     to = numbered(&file.location, number);
                 }
-                // It came to stand there between our look and our put.
-                Err(err) if err.kind() == Kind::Exists && rule == IfExists::Skip => {
-                    let stat = self.find(&to).await?.ok_or(err)?;
-                    return Ok(self.skipped(file, to, stat));
+                Step::Ours(stat) => {
+                    let etag = stat.etag.unwrap_or_default();
+                    self.control.advance(file.stamp.size);
+                    return self.prove(file, to, Sent { etag, proof: Some(Proof::Md5) }).await;
                 }
-                Err(err) => return Err(err),
+                Step::Send { if_absent } => match self.send(file, &to, if_absent).await {
+                    Ok(sent) => return self.prove(file, to, sent).await,
+                    // It came to stand there between our look and our put, or it was not looked; or it is ours, and
+                    // was still on its way when the attempt that sent it was killed.
+                    Err(err)
+                        if err.kind() == Kind::Exists
+                            && (self.spec.if_exists != IfExists::Fail || self.resume.is_again()) =>
+                    {
+                        self.crowded.store(true, Relaxed);
+                        taken_by = Some(self.find(&to).await?.ok_or(err)?);
+                    }
+                    Err(err) => return Err(err),
+                },
             }
         }
-        Err(exists(&file.location).with_hint("a thousand numbered names are taken too"))
+        Err(taken(&file.location).with_hint("a thousand numbered names are taken too"))
+    }
+
+    /// What to do at `to`; `standing` is what was found there already.
+    async fn step(&self, file: &File, to: &Location, standing: Option<Stat>) -> Result<Step> {
+        let small = file.stamp.size < IN_PARTS;
+        let intended = self.resume.intent(file).is_some_and(|intent| intent.location == *to);
+        let overwrite = self.conflicts.settled() == Some(Verdict::Overwrite);
+        let look = intended || !(overwrite || small && self.obeys.load(Relaxed) && !self.crowded.load(Relaxed));
+        let standing = match standing {
+            None if look => self.find(to).await?,
+            other => other,
+        };
+        let Some(stat) = standing else { return Ok(Step::Send { if_absent: !overwrite }) };
+        // Whatever an attempt before came to write down: the same content is what it sent.
+        if self.resume.is_again() && small && self.is_content_of(file, &stat).await? {
+            return Ok(Step::Ours(stat));
+        }
+        // An upload in parts that was completed is found out where it goes on.
+        if intended && !small && self.resume.unfinished(file, part_size(file.stamp.size)?).is_some() {
+            return Ok(Step::Send { if_absent: !overwrite });
+        }
+        Ok(match self.conflicts.decide(&self.control, to, Some(&stat), Some(file.stamp.size)).await? {
+            Verdict::Skip => Step::Skip(stat),
+            Verdict::Rename => Step::Rename,
+            Verdict::Overwrite => Step::Send { if_absent: false },
+        })
     }
 
     fn skipped(&self, file: &File, location: Location, stat: Stat) -> Uploaded {
         self.control.note(format!("{location} exists already: left as it is"));
         self.control.advance(file.stamp.size);
-        Uploaded { path: file.path.clone(), location, size: stat.size, skipped: true, stat }
+        let (path, size) = (file.path.clone(), stat.size);
+        Uploaded { path, location, size, skipped: true, proof: Proof::Size, stat }
     }
 
-    /// The file as a former attempt left it on the server, if it still stands there.
-    async fn done_before(&self, file: &File) -> Result<Option<Uploaded>> {
-        let Some(done) = self.resume.finished(file) else { return Ok(None) };
-        let Some(stat) = self.find(&done.location).await? else { return Ok(None) };
-        if stat.size != file.stamp.size || (done.etag.is_some() && stat.etag != done.etag) {
-            return Ok(None);
-        }
-        self.control.advance(file.stamp.size);
-        let (path, location, size) = (file.path.clone(), done.location.clone(), stat.size);
-        Ok(Some(Uploaded { path, location, size, skipped: false, stat }))
-    }
-
-    async fn send(&self, file: &File, to: &Location, if_absent: bool) -> Result<String> {
+    /// What is kept beside the bytes of what goes to `to`.
+    fn meta_of(&self, to: &Location) -> UploadMeta {
         let mut meta = self.spec.meta.clone();
         if meta.content_type.is_none() {
             meta.content_type = super::content_type(to.name()).map(str::to_owned);
         }
+        meta
+    }
+
+    async fn send(&self, file: &File, to: &Location, if_absent: bool) -> Result<Sent> {
+        let meta = self.meta_of(to);
         if file.stamp.size < IN_PARTS {
             self.put(file, to, &meta, if_absent).await
         } else {
@@ -248,61 +411,77 @@ impl Transfer<'_> {
         }
     }
 
-    /// What stands at `location`.
+    /// What stands at `location`, without its tags.
     pub(super) async fn find(&self, location: &Location) -> Result<Option<Stat>> {
-        match self.race(Box::pin(self.stores.stat(location, &self.control.meter))).await {
-            Ok(stat) => Ok(Some(stat)),
-            Err(err) if err.kind() == Kind::NotFound => Ok(None),
-            Err(err) => Err(err),
-        }
+        self.race(self.handle.find(location)).await
     }
 
-    /// Asks the server what it has, and compares: some accept a write and keep something else.
-    async fn prove(&self, file: &File, location: Location, etag: &str) -> Result<Uploaded> {
-        let mut stat = self.standing(&location).await?;
-        let wished = &self.spec.meta.tags;
-        if stat.tags != *wished && !wished.is_empty() && location.scheme() == Scheme::S3 {
-            // Ceph 16 forgets the tags that an upload in parts was begun with.
-            self.race(self.handle.set_tags(location.key(), wished)).await?;
-            stat = self.standing(&location).await?;
-        }
-        if let Some(why) = self.differs(&stat, file, etag) {
-            return Err(Error::invalid(format!("{location} is not what was sent: {why}")));
-        }
-        self.resume.file(file, &location, stat.etag.as_deref());
-        Ok(Uploaded { path: file.path.clone(), location, size: stat.size, skipped: false, stat })
-    }
-
-    async fn standing(&self, location: &Location) -> Result<Stat> {
-        let found = self.find(location).await?;
-        found.ok_or_else(|| Error::invalid(format!("the server took {location} but does not have it")))
-    }
-
-    fn differs(&self, stat: &Stat, file: &File, etag: &str) -> Option<String> {
-        if stat.size != file.stamp.size {
-            return Some(format!("it has {} bytes, the file {}", stat.size, file.stamp.size));
-        }
-        let theirs = stat.etag.as_deref().unwrap_or(etag);
-        if !etag.is_empty() && theirs.trim_matches('"') != etag.trim_matches('"') {
-            return Some(format!("its ETag is {theirs}, that of another write; ours was {etag}"));
-        }
-        if stat.location.scheme() == Scheme::File {
-            return None;
-        }
-        let meta = &self.spec.meta;
-        // Header names are not case-sensitive, and servers keep them in lower case.
-        let kept = |key: &str| stat.metadata.iter().find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v);
-        for (key, value) in &meta.metadata {
-            if kept(key) != Some(value) {
-                return Some(format!("its metadata `{key}` is {:?}", kept(key).map_or("absent", String::as_str)));
+    /// Has it proved that what stands there is what was sent. Of many small files the server's answer is proof
+    /// enough, once one of them has shown that it keeps metadata too; whether all are there is looked at the end.
+    async fn prove(&self, file: &File, location: Location, sent: Sent) -> Result<Uploaded> {
+        let proof = match sent.proof {
+            Some(proof) => proof,
+            None => {
+                self.read_back(file, &location).await?;
+                Proof::ReadBack
             }
+        };
+        let (path, size) = (file.path.clone(), file.stamp.size);
+        let by_answer = self.is_s3() && size < IN_PARTS && self.small >= FEW && !sent.etag.is_empty();
+        if by_answer && self.keeps_meta.load(Relaxed) {
+            let stat = super::standing::stat_of(&location, size, &sent.etag, &self.meta_of(&location));
+            self.resume.file(file, &location, Some(&sent.etag), proof);
+            return Ok(Uploaded { path, location, size, skipped: false, proof, stat });
         }
-        if let Some(wish) = &meta.content_type
-            && stat.content_type.as_ref() != Some(wish)
-        {
-            return Some(format!("its content type is {:?}", stat.content_type.as_deref().unwrap_or("absent")));
+        let stat = self.proof_of_head(file, &location, &sent.etag).await?;
+        self.keeps_meta.store(true, Relaxed);
+        self.resume.file(file, &location, stat.etag.as_deref(), proof);
+        Ok(Uploaded { path, location, size, skipped: false, proof, stat })
+    }
+
+    /// The files that a former attempt wrote and that still stand there, by index.
+    async fn done_before(&self, files: &[File]) -> Result<std::collections::HashMap<usize, Uploaded>> {
+        let known = files.iter().enumerate().filter_map(|(i, file)| Some((i, file, self.resume.finished(file)?)));
+        let known: Vec<_> = known.collect();
+        if known.is_empty() {
+            return Ok(std::collections::HashMap::new());
         }
-        (stat.tags != meta.tags && !meta.tags.is_empty()).then(|| "its tags are others".to_owned())
+        self.control.step("looking at what was sent before");
+        let wanted = known.iter().map(|(_, file, done)| Wanted {
+            location: done.location.clone(),
+            size: file.stamp.size,
+            etag: done.etag.clone(),
+        });
+        let there = self.standing(wanted.collect()).await?;
+        let mut found = std::collections::HashMap::new();
+        for (index, file, done) in known {
+            let Some(etag) = there.get(&done.location) else { continue };
+            let (path, location, size) = (file.path.clone(), done.location.clone(), file.stamp.size);
+            let stat = super::standing::stat_of(&location, size, etag, &self.meta_of(&location));
+            found.insert(index, Uploaded { path, location, size, skipped: false, proof: done.proof, stat });
+        }
+        Ok(found)
+    }
+
+    /// Fails where the server does not have what it took.
+    async fn all_there(&self, done: &[Uploaded]) -> Result<()> {
+        let small = |one: &&Uploaded| !one.skipped && one.size < IN_PARTS;
+        if !self.is_s3() || self.small < FEW {
+            return Ok(());
+        }
+        self.control.step("looking whether all are there");
+        let wanted: Vec<Wanted> = done
+            .iter()
+            .filter(small)
+            .map(|one| Wanted { location: one.location.clone(), size: one.size, etag: one.stat.etag.clone() })
+            .collect();
+        let there = self.standing(wanted).await?;
+        self.control.step(format!("{0} of {0} files", self.files));
+        match done.iter().filter(small).find(|one| !there.contains_key(&one.location)) {
+            Some(lost) => Err(Error::invalid(format!("the server took {} but does not have it", lost.location))
+                .with_hint("retry this job: what is missing is sent again")),
+            None => Ok(()),
+        }
     }
 }
 

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+/// Of a body, the log keeps so much.
+const KEPT: usize = 1 << 20;
+
 /// A request as it came.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
@@ -116,7 +119,8 @@ impl Drop for Wire {
 /// One request and its answer. A client that goes away is none of ours.
 async fn serve(mut socket: TcpStream, handler: Arc<Handler>, log: Arc<Mutex<Vec<Asked>>>) {
     let Some(asked) = read(&mut socket).await else { return };
-    log.lock().expect("requests").push(asked.clone());
+    let beginning = asked.body[..asked.body.len().min(KEPT)].to_vec();
+    log.lock().expect("requests").push(Asked { head: asked.head.clone(), body: beginning });
     let raw = match handler(asked.clone()).await {
         Reply::Raw(raw) => raw,
         Reply::Of(port) => forward(&asked, port).await.unwrap_or_default(),

@@ -4,7 +4,9 @@ use super::{FormScreen, IF_EXISTS, Plan, address, local};
 use crate::job::JobSpec;
 use crate::location::{Location, Scheme};
 use crate::screen::Cx;
+use crate::store::CANNED_ACLS;
 use crate::text;
+use crate::transfer::Checksum;
 use crate::widgets::form::{Column, Field, Form, Kind, Paths, Rows};
 use serde_json::{Map, Value, json};
 
@@ -19,6 +21,12 @@ const CLASSES: [&str; 8] = [
     "GLACIER",
     "DEEP_ARCHIVE",
 ];
+
+/// How the server encrypts; the first stands for what the bucket does by itself.
+const ENCRYPTIONS: [&str; 3] = ["as the bucket has it", "AES256", "aws:kms"];
+
+/// What is shown only when it is asked for.
+const MORE: [&str; 4] = ["checksum", "encryption", "kms", "acl"];
 
 /// Most that S3 keeps of metadata, keys and values together, in bytes.
 const METADATA_LIMIT: usize = 2048;
@@ -58,10 +66,19 @@ impl UploadPlan {
             Field::rows("tags", "tags", pairs()).help("Tags of each object, at most 10"),
             Field::choice("class", "storage class", CLASSES).help("Where the server keeps it; ← → choose"),
             Field::choice("exists", "if it exists", IF_EXISTS)
-                .help("fail: write nothing over; rename: x (1).tif; ← → choose"),
+                .help("fail: write nothing over; rename: x (1).tif; ask: a question, with an answer for all; ← → choose"),
+            Field::toggle("more", "more", false, "checksum, encryption, access").help("Space shows or hides them"),
+            Field::choice("checksum", "checksum", Checksum::ALL.map(Checksum::as_str))
+                .help("How what arrives is proved; auto: CRC-32C where the server keeps it, else MD5, else it is read again"),
+            Field::choice("encryption", "encryption", ENCRYPTIONS).help("How the server encrypts it; ← → choose"),
+            Field::text("kms", "key id", "", "the key of the bucket").help("Of the key service, for aws:kms"),
+            Field::choice("acl", "access", std::iter::once("as the bucket has it").chain(CANNED_ACLS))
+                .help("Who may read it, by a canned access control list; ← → choose"),
         ];
         let plan = Self { templates, applied: 0, missing: Vec::new() };
-        FormScreen::new(plan, Form::new("Upload", fields), cx)
+        let mut form = Form::new("Upload", fields);
+        MORE.into_iter().for_each(|id| form.show(id, false));
+        FormScreen::new(plan, form, cx)
     }
 
     /// Swaps the rows of the former template for those of the chosen one.
@@ -90,6 +107,9 @@ impl Plan for UploadPlan {
 
     fn follow(&mut self, form: &mut Form) {
         self.apply_template(form);
+        let more = form.is_on("more");
+        MORE.into_iter().for_each(|id| form.show(id, more));
+        form.show("kms", more && form.choice("encryption") == 2);
         let local = Location::parse(form.text("destination")).is_ok_and(|l| l.scheme() == Scheme::File);
         form.set_note("metadata", local.then(|| "a local folder keeps no metadata, tags or classes".to_owned()));
     }
@@ -125,6 +145,8 @@ impl Plan for UploadPlan {
         }
         let class = form.choice("class");
         let text_or_null = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
+        let unless_first = |id: &str| if form.choice(id) == 0 { Value::Null } else { json!(form.text(id)) };
+        let kms = if form.choice("encryption") == 2 { form.text("kms").trim() } else { "" };
         let sources: Vec<Value> = files.iter().map(|f| json!({ "path": local::to_path(f) })).collect();
         Some(JobSpec {
             kind: "upload".to_owned(),
@@ -136,8 +158,12 @@ impl Plan for UploadPlan {
                     "metadata": metadata,
                     "tags": tags,
                     "storage_class": if class == 0 { Value::Null } else { json!(CLASSES[class]) },
+                    "encryption": unless_first("encryption"),
+                    "encryption_key": text_or_null(kms),
+                    "acl": unless_first("acl"),
                 },
                 "if_exists": form.text("exists"),
+                "checksum": form.text("checksum"),
             }),
         })
     }

@@ -3,18 +3,12 @@
 use super::blank::spelled;
 use super::{Failure, S3};
 use crate::error::{Error, Kind, Result};
-use crate::store::UploadMeta;
 use crate::store::errors::{Doing, Fault};
 use crate::store::link::{Link, Method};
 use crate::store::metered::Traffic;
+use crate::store::{PartSent, Sums, UploadMeta};
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{
-    BucketLocationConstraint, CompletedMultipartUpload, CompletedPart, CreateBucketConfiguration, StorageClass, Tag,
-    Tagging,
-};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Tag, Tagging};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use md5::{Digest as _, Md5};
@@ -33,25 +27,12 @@ async fn digest(body: &Bytes) -> [u8; 16] {
     work.await.unwrap_or_else(|_| Md5::digest(body).into())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");
         out
     })
-}
-
-/// The `ETag` that S3 and Ceph give to an object of these parts: the MD5 of their MD5s, and their number.
-fn whole_etag(parts: &[(u32, String)]) -> String {
-    let mut sum = Md5::new();
-    for (_, etag) in parts {
-        let digits = etag.trim_matches('"').as_bytes();
-        for pair in digits.chunks(2) {
-            let text = std::str::from_utf8(pair).unwrap_or_default();
-            sum.update([u8::from_str_radix(text, 16).unwrap_or_default()]);
-        }
-    }
-    format!("{}-{}", hex(&sum.finalize()), parts.len())
 }
 
 /// What can be sent as a header, or the sentence why not.
@@ -69,16 +50,8 @@ pub(super) fn headers(metadata: &BTreeMap<String, String>) -> Result<HashMap<Str
     Ok(metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
 }
 
-/// A body to send, in pieces where bandwidth is limited.
-fn stream(traffic: Option<&Traffic>, body: &Bytes) -> ByteStream {
-    match traffic.and_then(|traffic| traffic.throttle.body(body)) {
-        Some(paced) => ByteStream::from_body_1_x(paced),
-        None => ByteStream::from(body.clone()),
-    }
-}
-
 /// Tags as a query string. A space is `%20`: Ceph takes a `+` for itself.
-fn tagging(meta: &UploadMeta) -> Option<String> {
+pub(super) fn tagging(meta: &UploadMeta) -> Option<String> {
     let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let pairs: Vec<String> = meta.tags.iter().map(|(k, v)| format!("{}={}", encoded(k), encoded(v))).collect();
     (!pairs.is_empty()).then(|| pairs.join("&"))
@@ -86,7 +59,7 @@ fn tagging(meta: &UploadMeta) -> Option<String> {
 
 impl S3 {
     /// The `ETag` of what stands at `key`, without its quotes; `None` where nothing stands.
-    async fn standing(&self, traffic: &Traffic, key: &str) -> Result<Option<String>> {
+    pub(super) async fn standing(&self, traffic: &Traffic, key: &str) -> Result<Option<String>> {
         let head = self.call(Some(traffic), 0, |tap| {
             self.client.head_object().bucket(self.bucket()).key(spelled(key)).customize().interceptor(tap).send()
         });
@@ -97,7 +70,7 @@ impl S3 {
         }
     }
 
-    fn exists(&self, key: &str) -> Error {
+    pub(super) fn exists(&self, key: &str) -> Error {
         Error::new(Kind::Exists, format!("{} exists already", self.site.address(key)))
     }
 
@@ -107,27 +80,7 @@ impl S3 {
         key: &str,
         meta: &UploadMeta,
     ) -> Result<String> {
-        let metadata = headers(&meta.metadata)?;
-        let answer = self.call(traffic, 0, |tap| {
-            self.client
-                .create_multipart_upload()
-                .bucket(self.bucket())
-                .key(spelled(key))
-                .set_content_type(meta.content_type.clone())
-                .set_metadata(Some(metadata.clone()))
-                .set_tagging(tagging(meta))
-                .set_storage_class(meta.storage_class.as_deref().map(StorageClass::from))
-                .customize()
-                .interceptor(tap)
-                .send()
-        });
-        let answer = answer.await.map_err(|failure| self.sentence(&failure, Doing::Write, key))?;
-        let id = answer.upload_id;
-        let id = id.ok_or_else(|| Error::new(Kind::Failed, format!("{} gave no upload id", self.site.host)))?;
-        if !meta.tags.is_empty() {
-            self.tags.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), meta.tags.clone());
-        }
-        Ok(id)
+        Ok(self.begin_upload(traffic, key, meta, None).await?.0)
     }
 
     pub(in crate::store) async fn put_part(
@@ -138,29 +91,11 @@ impl S3 {
         number: u32,
         body: Bytes,
     ) -> Result<String> {
-        let number = i32::try_from(number).map_err(|_| Error::usage("an upload has at most 10,000 parts"))?;
-        let digest = BASE64_STANDARD.encode(digest(&body).await);
-        let answer = self.call(traffic, body.len() as u64, |tap| {
-            self.client
-                .upload_part()
-                .bucket(self.bucket())
-                .key(spelled(key))
-                .upload_id(id)
-                .part_number(number)
-                .content_md5(&digest)
-                .body(stream(traffic, &body))
-                .customize()
-                // The MD5 is signed with the headers, and so holds the body.
-                .disable_payload_signing()
-                .interceptor(tap)
-                .send()
-        });
-        let answer = answer.await.map_err(|failure| self.sentence(&failure, Doing::Write, key))?;
-        answer.e_tag.ok_or_else(|| Error::new(Kind::Failed, format!("{} gave no ETag for a part", self.site.host)))
+        let sums = Sums { md5: Some(digest(&body).await), ..Sums::default() };
+        Ok(self.send_part(traffic, key, id, number, body, &sums).await?.etag)
     }
 
-    /// Completes an upload. Where a try was not answered, a later refusal may speak of our own object:
-    /// its `ETag` tells.
+    /// Completes an upload, see [`S3::finish_upload`].
     pub(in crate::store) async fn complete_upload(
         &self,
         traffic: &Traffic,
@@ -169,41 +104,10 @@ impl S3 {
         parts: &[(u32, String)],
         if_absent: bool,
     ) -> Result<String> {
-        // Asked for also because some servers do not know conditional writes.
-        if if_absent && self.standing(traffic, key).await?.is_some() {
-            return Err(self.exists(key));
-        }
-        let listed: Vec<CompletedPart> = parts
-            .iter()
-            .map(|(number, etag)| {
-                CompletedPart::builder().part_number(number.cast_signed()).e_tag(etag.clone()).build()
-            })
-            .collect();
-        let listed = CompletedMultipartUpload::builder().set_parts(Some(listed)).build();
-        let answer = self.call(Some(traffic), 0, |tap| {
-            self.client
-                .complete_multipart_upload()
-                .bucket(self.bucket())
-                .key(spelled(key))
-                .upload_id(id)
-                .set_if_none_match(if_absent.then(|| "*".to_owned()))
-                .multipart_upload(listed.clone())
-                .customize()
-                .interceptor(tap)
-                .send()
-        });
-        let etag = match answer.await {
-            Ok(answer) => answer.e_tag.unwrap_or_default(),
-            Err(failure) => self.or_ours(traffic, failure, key, &whole_etag(parts)).await?,
-        };
-        // Ceph (16) forgets the tags that an upload in parts was started with.
-        let wished = self.tags.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        if let Some(wished) = wished
-            && self.tags(traffic, key, None).await.known() != Some(&wished)
-        {
-            self.set_tags(traffic, key, &wished).await?;
-        }
-        Ok(etag)
+        let sent =
+            |(number, etag): &(u32, String)| PartSent { number: *number, etag: etag.clone(), ..PartSent::default() };
+        let parts: Vec<PartSent> = parts.iter().map(sent).collect();
+        Ok(self.finish_upload(traffic, key, id, &parts, if_absent).await?.etag)
     }
 
     pub(in crate::store) async fn set_tags(
@@ -224,7 +128,7 @@ impl S3 {
     }
 
     /// The answer to a write that failed: success all the same where what stands is what was sent.
-    async fn or_ours(&self, traffic: &Traffic, failure: Failure, key: &str, etag: &str) -> Result<String> {
+    pub(super) async fn or_ours(&self, traffic: &Traffic, failure: Failure, key: &str, etag: &str) -> Result<String> {
         if failure.ambiguous && self.standing(traffic, key).await.ok().flatten().as_deref() == Some(etag) {
             return Ok(format!("\"{etag}\""));
         }
@@ -251,33 +155,12 @@ impl S3 {
         meta: &UploadMeta,
         if_absent: bool,
     ) -> Result<String> {
-        let metadata = headers(&meta.metadata)?;
+        headers(&meta.metadata)?;
         if if_absent && self.standing(traffic, key).await?.is_some() {
             return Err(self.exists(key));
         }
-        let sum = digest(&body).await;
-        let digest = BASE64_STANDARD.encode(sum);
-        let answer = self.call(Some(traffic), body.len() as u64, |tap| {
-            self.client
-                .put_object()
-                .bucket(self.bucket())
-                .key(spelled(key))
-                .content_md5(&digest)
-                .set_content_type(meta.content_type.clone())
-                .set_metadata(Some(metadata.clone()))
-                .set_tagging(tagging(meta))
-                .set_storage_class(meta.storage_class.as_deref().map(StorageClass::from))
-                .set_if_none_match(if_absent.then(|| "*".to_owned()))
-                .body(stream(Some(traffic), &body))
-                .customize()
-                .disable_payload_signing()
-                .interceptor(tap)
-                .send()
-        });
-        match answer.await {
-            Ok(answer) => Ok(answer.e_tag.unwrap_or_default()),
-            Err(failure) => self.or_ours(traffic, failure, key, &hex(&sum)).await,
-        }
+        let sums = Sums { md5: Some(digest(&body).await), ..Sums::default() };
+        Ok(self.send_object(traffic, key, body, meta, if_absent, &sums).await?.etag)
     }
 
     pub(in crate::store) async fn delete(&self, traffic: Option<&Traffic>, key: &str) -> Result<()> {
@@ -343,15 +226,6 @@ impl S3 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_etag_of_parts_is_that_of_s3() {
-        // Two parts holding "a" and "b": md5(md5("a") + md5("b")).
-        let parts: Vec<(u32, String)> =
-            [(1, "a"), (2, "b")].map(|(n, s)| (n, format!("\"{}\"", hex(&Md5::digest(s))))).into();
-        let both = [Md5::digest("a"), Md5::digest("b")].concat();
-        assert_eq!(whole_etag(&parts), format!("{}-2", hex(&Md5::digest(both))));
-    }
 
     #[test]
     fn metadata_that_no_header_carries_is_refused_in_words() {

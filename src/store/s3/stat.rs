@@ -98,6 +98,15 @@ impl S3 {
         }
     }
 
+    /// The answer to a HEAD, and nothing asked beside it.
+    pub(super) async fn head_lean(&self, traffic: &Traffic, key: &str) -> Answer<HeadObjectOutput> {
+        let head = self.head_once(traffic, key, None, Some(ChecksumMode::Enabled)).await;
+        if self.amazon && head.as_ref().is_err_and(|failure| failure.fault.status == Some(403)) {
+            return self.head_once(traffic, key, None, None).await;
+        }
+        head
+    }
+
     async fn head_once(
         &self,
         traffic: &Traffic,
