@@ -196,7 +196,7 @@ fn shown(sink: &Sink, home: &Path, file: &Path) -> Run {
     let mut program = Program::secchi(&[&destination()], &env(sink, home), true);
     program.until_text("read-only");
     program.send("R");
-    program.until_text("writing is allowed");
+    program.until_text("writable");
     program.send("u");
     program.until_text("content type");
     program.send(file.to_string_lossy().as_bytes());

@@ -33,6 +33,8 @@ struct State {
 /// A request as far as it matters here.
 struct Request {
     method: String,
+    /// Empty where the account is asked.
+    bucket: String,
     key: String,
     query: String,
     headers: HashMap<String, String>,
@@ -126,8 +128,10 @@ fn head(reader: &mut impl std::io::BufRead) -> std::io::Result<Option<Request>> 
     let mut words = line.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let key = path.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key);
-    let (method, key, query) = (method.to_owned(), key.to_owned(), query.to_owned());
+    let path = path.trim_start_matches('/');
+    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+    let (bucket, key) = (bucket.to_owned(), key.to_owned());
+    let (method, query) = (method.to_owned(), query.to_owned());
     let mut headers = HashMap::new();
     loop {
         let mut header = String::new();
@@ -135,7 +139,7 @@ fn head(reader: &mut impl std::io::BufRead) -> std::io::Result<Option<Request>> 
         let Some((name, value)) = header.trim_end().split_once(':') else { break };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    Ok(Some(Request { method, key, query, headers }))
+    Ok(Some(Request { method, bucket, key, query, headers }))
 }
 
 /// Reads a body to its end: its size and MD5, without the frames of `aws-chunked`.
@@ -267,6 +271,12 @@ fn complete(key: &str, id: &str, state: &mut State) -> Option<Answer> {
 
 /// What is asked of the bucket: it is empty and stands nowhere in particular.
 fn bucket(request: &Request) -> String {
+    if request.bucket.is_empty() {
+        return format!(
+            "<ListAllMyBucketsResult><Owner><ID>x</ID></Owner><Buckets><Bucket><Name>{BUCKET}</Name>\
+             <CreationDate>2024-01-01T00:00:00.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>"
+        );
+    }
     if request.parameter("location").is_some() {
         return "<LocationConstraint xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>".to_owned();
     }
