@@ -317,7 +317,7 @@ fn a_question_is_answered_from_anywhere_and_steals_no_key() {
         assert!(!drive.screen().contains("lake1.tif"));
         drive.keys("W").await;
         let popup = drive.see("lake1.tif").await;
-        assert!(popup.contains("upload lakes asks"), "{popup}");
+        assert!(popup.contains("upload lakes asks") && popup.contains("has 14 MiB"), "{popup}");
         insta::assert_snapshot!("question_80x24", steady(&popup.lines().take(20).collect::<Vec<_>>().join("\n")));
         // The safest is chosen.
         drive.keys("<Enter>").await;

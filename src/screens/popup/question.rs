@@ -112,14 +112,13 @@ impl Screen for Question {
         let width = area.width.min(76);
         let rows = wrapped(&asked.text, usize::from(width.saturating_sub(4)));
         let n = asked.choices.len() as u16;
-        // Where it is tight, the choices go before the text, and the text before the hints.
         let wanted = rows.len() as u16 + n + 3;
         let title = format!("{} asks", view.title);
         let inner = framed(frame, area, width, wanted + 2, &text::fit_middle(&title, usize::from(width) - 6), cx);
         let roomy = inner.height >= wanted;
-        let head = (inner.height.saturating_sub(n + if roomy { 4 } else { 0 }))
-            .min(rows.len() as u16)
-            .max(u16::from(inner.height > n));
+        // Where it is tight the text is cut, not the choices; but something of it stays.
+        let spare = inner.height.saturating_sub(n + if roomy { 3 } else { 0 });
+        let head = spare.min(rows.len() as u16).max(u16::from(inner.height > n));
         let mut lines: Vec<Line> = rows.into_iter().take(usize::from(head)).map(Line::raw).collect();
         if roomy {
             lines.push(Line::raw(""));
