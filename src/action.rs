@@ -141,6 +141,12 @@ actions! {
 
     Cancel, "cancel", "Cancel the job";
     Retry, "retry", "Run the job again, or resume it";
+    ResumeAll, "resume-all", "Resume all jobs that were interrupted";
+    GiveUp, "give-up", "Forget that the interrupted job could be resumed";
+    Pause, "pause", "Have the job wait, or let it go on";
+    Sooner, "sooner", "Have the job that waits begin sooner";
+    Later, "later", "Have the job that waits begin later";
+    Answer, "answer", "Answer what a job asks";
     Export, "export", "Save the result to a file";
     Yes, "yes", "Yes";
     No, "no", "No";

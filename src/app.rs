@@ -13,8 +13,8 @@
 //! ```
 
 use crate::action::Action;
-use crate::error::{Context as _, Error, Kind, Result};
-use crate::job::{JobId, JobView, State};
+use crate::error::{Context as _, Error, Result};
+use crate::job::JobId;
 use crate::keymap::Key;
 use crate::location::{Location, Scheme};
 use crate::screen::{Cx, Flow, Open, Screen};
@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 
 mod draw;
 mod keys;
+mod watch;
 
 /// Frames that background work asks for come at most so often; a key is answered at once.
 const FRAME_FLOOR: Duration = Duration::from_millis(25);
@@ -145,14 +146,14 @@ pub struct App {
     suspend: bool,
     /// Jobs that were active at the last look.
     active: BTreeSet<JobId>,
-    /// What was interrupted was offered to be resumed, or there was nothing.
-    offered: bool,
     /// Command lines that do what was done last, newest first.
     commands: VecDeque<Vec<String>>,
     /// The container that the screen on top showed at the last look.
     here: Option<Location>,
     /// Samples that the demo had at the last look, and whether that is all of them.
     samples: (u64, bool),
+    /// Jobs of earlier sessions that can be resumed, until they were looked at; `None`: not known yet.
+    interrupted: Option<usize>,
     /// Shared things.
     pub cx: Cx,
 }
@@ -170,10 +171,10 @@ impl App {
             exit: None,
             suspend: false,
             active: BTreeSet::new(),
-            offered: false,
             commands: VecDeque::new(),
             here: None,
             samples: (0, false),
+            interrupted: None,
             cx,
         }
     }
@@ -269,6 +270,7 @@ impl App {
             }
             Flow::Open(open) => self.open(open),
             Flow::Replace(open) => {
+                self.note_looked(&open);
                 note_opened(&open, &mut self.cx);
                 let screen = screens::open(open, &mut self.cx);
                 let stack = &mut self.tabs[self.current];
@@ -280,10 +282,18 @@ impl App {
         }
     }
 
+    /// What was interrupted needs not be named any more once it was seen in the list of jobs.
+    fn note_looked(&mut self, open: &Open) {
+        if matches!(open, Open::Jobs(_)) {
+            self.interrupted = self.interrupted.map(|_| 0);
+        }
+    }
+
     fn open(&mut self, mut open: Open) {
         if let Open::CopyForm { other, .. } | Open::SyncForm { other, .. } = &mut open {
             *other = self.other_place();
         }
+        self.note_looked(&open);
         note_opened(&open, &mut self.cx);
         let screen = screens::open(open, &mut self.cx);
         self.tabs[self.current].push(screen);
@@ -328,6 +338,10 @@ impl App {
             Action::Help => self.open(Open::Help(contexts)),
             Action::Palette => self.open(Open::Palette(contexts)),
             Action::Jobs => self.open(Open::Jobs(None)),
+            Action::Answer if self.cx.jobs.active_views().iter().all(|view| view.question.is_none()) => {
+                self.cx.toast("no job asks anything");
+            }
+            Action::Answer => self.open(Open::Question { job: None, by_itself: false }),
             Action::Places => self.open(Open::Places),
             Action::GoTo => self.open(Open::GoTo),
             Action::Benchmark => self.open(Open::BenchForm { candidates: Vec::new() }),
@@ -368,74 +382,6 @@ impl App {
                     self.current = (n - 1).min(self.tabs.len() - 1);
                 }
             }
-        }
-    }
-
-    /// Says how jobs ended, and lists again where they wrote.
-    fn watch_jobs(&mut self) {
-        if self.active.is_empty() && self.cx.jobs.active() == 0 {
-            return;
-        }
-        let active: BTreeSet<JobId> = self.cx.jobs.active_views().into_iter().map(|view| view.id).collect();
-        let mut written = Vec::new();
-        let ended: Vec<JobView> = self.active.difference(&active).filter_map(|id| self.cx.jobs.view(id)).collect();
-        for view in ended {
-            let title = &view.title;
-            match &view.state {
-                State::Failed(why) => match &view.failure {
-                    Some(err) => self.cx.fail(&err.again().context(title)),
-                    None => self.cx.fail(&Error::new(Kind::Failed, why).context(title)),
-                },
-                State::Done => {
-                    let outcome = view.outcome.unwrap_or_default();
-                    self.cx.toast(format!("{title}: {}", outcome.summary));
-                    written.extend(outcome.written);
-                }
-                _ => self.cx.toast(format!("{title}: stopped")),
-            }
-        }
-        self.active = active;
-        for screen in self.tabs.iter_mut().flatten() {
-            let here = screen.here();
-            if here.is_some_and(|here| written.iter().any(|l| l.parent().as_ref() == Some(&here))) {
-                screen.update(Action::Refresh, &mut self.cx);
-            }
-        }
-    }
-
-    /// Offers once to resume what a former program left undone.
-    fn offer_interrupted(&mut self) {
-        if self.offered || !self.cx.jobs.is_loaded() || self.top().is_popup() {
-            return;
-        }
-        self.offered = true;
-        if !self.cx.jobs.interrupted().is_empty() {
-            self.open(Open::Interrupted);
-        }
-    }
-
-    /// Lists the demo again when it has more samples than at the last look.
-    fn watch_demo(&mut self) {
-        let Some(demo) = &self.cx.demo else { return };
-        let now = (demo.progress().0, demo.is_filled());
-        if now == self.samples {
-            return;
-        }
-        self.samples = now;
-        let store = demo.location().store().clone();
-        for screen in self.tabs.iter_mut().flatten() {
-            if screen.here().is_some_and(|here| *here.store() == store) {
-                screen.update(Action::Refresh, &mut self.cx);
-            }
-        }
-    }
-
-    /// Counts of prefixes go on behind all screens; what is selected learns its size.
-    fn watch_sizes(&mut self) {
-        let before = self.cx.sizes.found().len();
-        self.cx.sizes.poll(&self.cx.stores, &self.cx.waker);
-        for ((container, name), bytes) in &self.cx.sizes.found()[before..] {
-            self.cx.basket.measured(container, name, *bytes);
         }
     }
 

@@ -165,6 +165,8 @@ pub struct JobView {
     pub throughput: crate::meter::Throughput,
     /// Request latency p50, p90, p99, max in microseconds; `None` before the first request.
     pub latency: Option<[u64; 4]>,
+    /// The same of each second.
+    pub latencies: crate::meter::Latencies,
     /// Time to go, from the recent rate; `None` where it cannot be told.
     pub eta: Option<std::time::Duration>,
     /// Between which times to go the true one lies, nine times of ten, if the rate varies as it did lately.

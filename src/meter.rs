@@ -200,19 +200,22 @@ impl Drop for Request {
 }
 
 /// One sample of a [`Throughput`]: cumulative counters at a time.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Sample {
     /// Seconds since the series began.
     pub t: f64,
-    /// Bytes so far.
+    /// Bytes so far, both ways.
     pub bytes: u64,
     /// Requests so far.
     pub requests: u64,
+    /// Those of `bytes` that were sent.
+    #[serde(default)]
+    pub sent: u64,
 }
 
-/// A series of cumulative samples in bounded memory: when full, every second one is dropped, so
-/// that the whole run stays visible at half the resolution. Rates are differences, so nothing is
-/// lost by thinning.
+/// A series of cumulative samples in bounded memory: when it is full, the sample goes that is missed
+/// least, which is the one with the closest neighbours for its age. So the whole run stays visible, the
+/// last minutes at full resolution. Rates are differences, so nothing is lost by thinning.
 #[derive(Clone, Debug)]
 pub struct Throughput {
     /// Shared by its clones until one of them grows: snapshots for the screen are taken often.
@@ -232,14 +235,10 @@ impl Throughput {
             return;
         }
         let samples = Arc::make_mut(&mut self.samples);
-        if samples.len() >= self.capacity {
-            let mut index = 0;
-            samples.retain(|_| {
-                index += 1;
-                index % 2 == 1
-            });
-        }
         samples.push_back(sample);
+        if samples.len() > self.capacity {
+            thin(samples, |s| s.t);
+        }
     }
 
     /// The samples kept, oldest first.
@@ -250,6 +249,16 @@ impl Throughput {
     /// `(seconds, bytes per second)` between neighbouring samples, at the later one's time.
     pub fn byte_rates(&self) -> Vec<(f64, f64)> {
         self.rates(|s| s.bytes)
+    }
+
+    /// `(seconds, bytes sent per second)` between neighbouring samples.
+    pub fn sent_rates(&self) -> Vec<(f64, f64)> {
+        self.rates(|s| s.sent)
+    }
+
+    /// `(seconds, bytes received per second)` between neighbouring samples.
+    pub fn received_rates(&self) -> Vec<(f64, f64)> {
+        self.rates(|s| s.bytes.saturating_sub(s.sent))
     }
 
     /// `(seconds, requests per second)` between neighbouring samples.
@@ -270,6 +279,52 @@ impl Throughput {
         let Some(last) = self.samples.back() else { return 0.0 };
         let first = self.samples.iter().rev().take_while(|s| last.t - s.t <= window).last().unwrap_or(last);
         if last.t > first.t { (last.bytes - first.bytes) as f64 / (last.t - first.t) } else { 0.0 }
+    }
+}
+
+/// Request latencies over time: p50, p90, p99 and maximum of each interval, in microseconds. Bounded and
+/// thinned as a [`Throughput`] is.
+#[derive(Clone, Debug)]
+pub struct Latencies {
+    points: Arc<VecDeque<(f64, [u64; 4])>>,
+    capacity: usize,
+}
+
+impl Latencies {
+    /// A series of at most `capacity` points.
+    pub fn new(capacity: usize) -> Self {
+        Self { points: Arc::default(), capacity: capacity.max(8) }
+    }
+
+    /// Adds the percentiles of the interval that ended `t` seconds after the start; a point that goes back in
+    /// time is dropped.
+    pub fn push(&mut self, t: f64, percentiles: [u64; 4]) {
+        if self.points.back().is_some_and(|last| t <= last.0) {
+            return;
+        }
+        let points = Arc::make_mut(&mut self.points);
+        points.push_back((t, percentiles));
+        if points.len() > self.capacity {
+            thin(points, |p| p.0);
+        }
+    }
+
+    /// The points kept, oldest first.
+    pub fn points(&self) -> impl DoubleEndedIterator<Item = &(f64, [u64; 4])> + ExactSizeIterator {
+        self.points.iter()
+    }
+}
+
+/// At this age, in seconds, a series may be half as dense as at its end.
+const FRESH: f64 = 30.0;
+
+/// Drops the one of `series` that leaves the smallest gap for its age; never its first or last.
+fn thin<T>(series: &mut VecDeque<T>, time: impl Fn(&T) -> f64) {
+    let Some(end) = series.back().map(&time) else { return };
+    let gap = |i: usize| (time(&series[i + 1]) - time(&series[i - 1])) / (end - time(&series[i]) + FRESH);
+    let least = (1..series.len().saturating_sub(1)).min_by(|a, b| gap(*a).total_cmp(&gap(*b)));
+    if let Some(least) = least {
+        series.remove(least);
     }
 }
 
@@ -295,11 +350,31 @@ mod tests {
     fn thinning_keeps_the_whole_run_and_its_rates() {
         let mut series = Throughput::new(16);
         for i in 0..1000_u64 {
-            series.push(Sample { t: i as f64, bytes: i * 100, requests: i });
+            series.push(Sample { t: i as f64, bytes: i * 100, requests: i, sent: i * 25 });
         }
         assert!(series.samples().len() <= 16);
         assert_eq!(series.samples().next().map(|s| s.t), Some(0.0));
         assert!(series.byte_rates().iter().all(|(_, r)| (r - 100.0).abs() < 1e-9));
         assert!((series.recent(2000.0) - 100.0).abs() < 1e-9);
+        assert!(series.sent_rates().iter().all(|(_, r)| (r - 25.0).abs() < 1e-9));
+        assert!(series.received_rates().iter().all(|(_, r)| (r - 75.0).abs() < 1e-9));
+    }
+
+    #[test]
+    fn what_is_recent_is_kept_finer_than_what_is_long_ago() {
+        let (mut series, mut latencies) = (Throughput::new(600), Latencies::new(60));
+        for i in 0..18_000_u32 {
+            let t = f64::from(i) * 0.2;
+            series.push(Sample { t, ..Sample::default() });
+            latencies.push(t, [1, 2, 3, 4]);
+        }
+        let times: Vec<f64> = series.samples().map(|s| s.t).collect();
+        assert_eq!((times.len(), times[0]), (600, 0.0));
+        let recent = times.iter().filter(|t| **t > 3590.0).count();
+        let longest = times.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max);
+        assert!(recent >= 20, "{recent} samples of the last ten seconds");
+        assert!(longest < 60.0, "a gap of {longest} s");
+        assert_eq!(latencies.points().len(), 60);
+        assert_eq!(latencies.points().next().map(|p| p.0), Some(0.0));
     }
 }

@@ -321,6 +321,13 @@ pub enum Open {
     Log,
     /// Leave although jobs run?
     ConfirmQuit,
+    /// What a job wants to know.
+    Question {
+        /// Which; else the one that has waited longest.
+        job: Option<JobId>,
+        /// Whether it opens without a key pressed for it.
+        by_itself: bool,
+    },
     /// Resume what was interrupted?
     Interrupted,
     /// Templates to add a place from.

@@ -405,7 +405,7 @@ fn an_upload_runs_behind_the_screens_and_is_not_left_without_a_question() {
         for keys in ["Q", "<C-c>"] {
             drive.keys(keys).await;
             let question = drive.see("Jobs are running").await;
-            assert!(question.contains("upload lake.bin") && question.contains("Stay (n)"), "{question}");
+            assert!(question.contains("upload lake.bin") && question.contains("nothing is stopped"), "{question}");
             drive.keys("<Esc>").await;
             drive.gone("Jobs are running").await;
         }

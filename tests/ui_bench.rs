@@ -65,6 +65,7 @@ fn view(state: State, repeats: u32) -> JobView {
         in_flight: 1,
         throughput: Throughput::new(64),
         latency: None,
+        latencies: secchi::meter::Latencies::new(64),
         eta: Some(Duration::from_secs(17)),
         eta_range: None,
         log: Arc::default(),

@@ -2,13 +2,13 @@
 
 use super::App;
 use crate::action::Action;
-use crate::screen::Target;
+use crate::screen::{Target, Toast};
 use crate::screens;
 use crate::theme::Role;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
+use ratatui::widgets::{Block, Clear, Paragraph};
 
 impl App {
     pub(super) fn render(&mut self, frame: &mut Frame) {
@@ -20,8 +20,11 @@ impl App {
             return;
         }
         let tab_line = u16::from(self.tabs.len() > 1);
+        // A long message takes lines from the screen, which stays whole above it: the cursor is never covered.
+        let toasts = self.toasts(area.width, (area.height / 3).clamp(1, 6));
+        let below = (toasts.len() as u16).max(1);
         let [tabs, body, strip] =
-            Layout::vertical([Constraint::Length(tab_line), Constraint::Min(1), Constraint::Length(1)]).areas(area);
+            Layout::vertical([Constraint::Length(tab_line), Constraint::Min(1), Constraint::Length(below)]).areas(area);
         if tab_line > 0 {
             self.render_tabs(frame, tabs);
         }
@@ -34,8 +37,13 @@ impl App {
             }
             screen.draw(frame, body, &self.cx);
         }
-        self.render_strip(frame, strip);
-        self.render_toasts(frame, area);
+        if toasts.is_empty() {
+            self.render_strip(frame, strip);
+        } else {
+            frame.render_widget(Clear, strip);
+            let style = theme.style(Role::Text).patch(theme.style(Role::CursorDim));
+            frame.render_widget(Paragraph::new(toasts).style(style), strip);
+        }
     }
 
     /// The tabs, each as wide as there is room for; the one shown stands out.
@@ -57,26 +65,44 @@ impl App {
         frame.render_widget(Paragraph::new(Line::from(spans)).style(theme.style(Role::Bar)), area);
     }
 
-    /// A message stands on the strip, so that a short one covers no line of the screen above it.
-    fn render_toasts(&self, frame: &mut Frame, body: Rect) {
-        let Some(toast) = self.cx.toasts.last() else { return };
+    /// What has just happened, in at most so many lines: the newest message, above it what failed before and was
+    /// not long enough to be read.
+    fn toasts(&self, width: u16, most: u16) -> Vec<Line<'static>> {
+        let Some((newest, older)) = self.cx.toasts.split_last() else { return Vec::new() };
+        let mut lines = self.toast(newest, width);
+        for toast in older.iter().rev().filter(|toast| toast.bad && toast.text != newest.text) {
+            let mut above = self.toast(toast, width);
+            if above.len() + lines.len() > usize::from(most) {
+                break;
+            }
+            above.append(&mut lines);
+            lines = above;
+        }
+        lines.truncate(usize::from(most));
+        lines
+    }
+
+    fn toast(&self, toast: &Toast, width: u16) -> Vec<Line<'static>> {
         let theme = &self.cx.theme;
-        let mark = match (toast.bad, self.cx.unicode) {
-            (true, true) => "✗ ",
-            (true, false) => "! ",
-            (false, true) => "✓ ",
-            (false, false) => "* ",
+        let (mark, role) = match (toast.bad, self.cx.unicode) {
+            (true, true) => ("✗ ", Role::Bad),
+            (true, false) => ("! ", Role::Bad),
+            (false, true) => ("✓ ", Role::Good),
+            (false, false) => ("* ", Role::Good),
         };
-        let role = if toast.bad { Role::Bad } else { Role::Good };
-        let text = crate::text::clean(&toast.text).into_owned();
-        let width = body.width.saturating_sub(2).max(1);
-        let lines = (crate::text::width(&text) + 2).div_ceil(width as usize).clamp(1, 4) as u16;
-        let lines = lines.min(body.height);
-        let area = Rect { x: body.x, y: body.bottom() - lines, width: body.width, height: lines };
-        frame.render_widget(Clear, area);
-        let line = Line::from(vec![Span::styled(mark, theme.style(role)), Span::raw(text)]);
-        let style = theme.style(Role::Text).patch(theme.style(Role::CursorDim));
-        frame.render_widget(Paragraph::new(line).style(style).wrap(Wrap { trim: true }), area);
+        let rows = screens::wrapped(&toast.text, usize::from(width.saturating_sub(3)));
+        let line = |(i, row): (usize, String)| {
+            let mark = Span::styled(if i == 0 { mark } else { "  " }, theme.style(role));
+            Line::from(vec![mark, Span::raw(row)])
+        };
+        rows.into_iter().enumerate().map(line).collect()
+    }
+
+    /// What earlier sessions left, until it was looked at.
+    fn resumable(&self, n: usize) -> Line<'static> {
+        let mark = if self.cx.unicode { "↯" } else { "!" };
+        let s = if n == 1 { "" } else { "s" };
+        Line::styled(format!(" {mark} {n} interrupted job{s}"), self.cx.theme.style(Role::Warn))
     }
 
     fn render_strip(&self, frame: &mut Frame, area: Rect) {
@@ -85,9 +111,11 @@ impl App {
         let mut hints = Vec::new();
         let mut targets = Vec::new();
         let contexts = self.top().contexts();
-        for (action, word) in
-            [(Action::Help, "help"), (Action::Palette, "commands"), (Action::Jobs, "jobs"), (Action::Close, "close")]
-        {
+        let all =
+            [(Action::Help, "help"), (Action::Palette, "commands"), (Action::Jobs, "jobs"), (Action::Close, "close")];
+        // While jobs run they need the room.
+        let narrow = area.width < 100 && self.cx.jobs.active() > 0;
+        for (action, word) in all.into_iter().filter(|(a, _)| !narrow || matches!(a, Action::Help | Action::Jobs)) {
             let key = self.cx.keymap.label(contexts, action);
             if !key.is_empty() {
                 let hint = [
@@ -104,8 +132,11 @@ impl App {
         let count = self.count.map(|n| n.to_string()).unwrap_or_default();
         let typed: String = self.typed.iter().map(ToString::to_string).collect();
         let typed = count + &typed;
-        let strip =
-            if typed.is_empty() { screens::strip(&self.cx, left.width) } else { Line::from(format!(" {typed}…")) };
+        let strip = match (typed.is_empty(), self.interrupted) {
+            (false, _) => Line::from(format!(" {typed}…")),
+            (true, Some(n)) if n > 0 && self.cx.jobs.active() == 0 => self.resumable(n),
+            _ => screens::strip(&self.cx, left.width, contexts),
+        };
         frame.render_widget(Paragraph::new(strip).style(theme.style(Role::Bar)), left);
         let right = Rect { x: area.right() - hint_width, width: hint_width, ..area };
         frame.render_widget(Paragraph::new(hints), right);

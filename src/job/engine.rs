@@ -7,7 +7,7 @@ use super::watch::PERIOD;
 use super::{Job, JobId, JobSpec, JobView, State};
 use crate::error::{Error, Kind, Result};
 use crate::location::Location;
-use crate::meter::Throughput;
+use crate::meter::{Latencies, Throughput};
 use crate::store::Stores;
 use crate::task::{Control, Waker};
 use chrono::Utc;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 const RUNNING: usize = 2;
 /// Runs of the past that are shown.
 const HISTORY: usize = 200;
-/// Samples kept of a run: at most ten minutes at full resolution, then thinned.
+/// Samples kept of a run: the last minute or two at full resolution, what is older ever thinner.
 const SERIES: usize = 600;
 /// How long [`Jobs::leave`] waits for journals on a slow disk.
 const LEAVING: Duration = Duration::from_secs(3);
@@ -429,6 +429,7 @@ impl Engine {
         };
         let mut view = history::blank(&header, State::Queued);
         view.throughput = Throughput::new(SERIES);
+        view.latencies = Latencies::new(SERIES);
         let run = Run::new(header, view, id.clone(), Some(job.clone()));
         inner.runs.insert(id.clone(), run);
         drop(inner);
@@ -467,6 +468,7 @@ impl Engine {
         run.job = Some(job.clone());
         let mut view = history::blank(&run.header, State::Queued);
         view.throughput = Throughput::new(SERIES);
+        view.latencies = Latencies::new(SERIES);
         view.started = Utc::now();
         view.attempt = run.view.attempt;
         // Until it begins, what is known of it stays in sight.

@@ -3,7 +3,7 @@
 use super::journal::{self, Header};
 use super::{JobView, Outcome, State};
 use crate::error::{Context as _, Result};
-use crate::meter::{Counts, Sample, Throughput, latency_histogram};
+use crate::meter::{Counts, Latencies, Sample, Throughput, latency_histogram};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -210,13 +210,13 @@ impl Reading {
             }
             Some("progress") => {
                 self.counters(line, mono);
-                self.merge(line);
+                self.merge(line, Some(mono));
             }
             Some("end") => {
                 self.counters(line, mono);
                 // The end holds the whole attempt's latencies, not only those since the last line.
                 self.latency.reset();
-                self.merge(line);
+                self.merge(line, None);
                 self.end(line);
             }
             _ => self.recorded.extend(recorded(line)),
@@ -238,11 +238,16 @@ impl Reading {
             bytes_out: number("bytes_out"),
         };
         let bytes = self.view.counts.bytes_in.saturating_add(self.view.counts.bytes_out);
-        self.view.throughput.push(Sample { t: mono, bytes, requests: self.view.counts.requests });
+        let (requests, sent) = (self.view.counts.requests, self.view.counts.bytes_out);
+        self.view.throughput.push(Sample { t: mono, bytes, requests, sent });
     }
 
-    fn merge(&mut self, line: &Value) {
+    /// Takes the latencies of a line: those of an interval that ended then, or of the whole.
+    fn merge(&mut self, line: &Value, interval: Option<f64>) {
         if let Some(part) = line.get("latency").and_then(Value::as_str).and_then(journal::decode) {
+            if let (Some(t), Some(percentiles)) = (interval, percentiles(&part)) {
+                self.view.latencies.push(t, percentiles);
+            }
             // Of other bounds: then it cannot be merged, and is not ours.
             let _ = self.latency.add(part);
         }
@@ -303,6 +308,7 @@ pub(super) fn blank(header: &Header, state: State) -> JobView {
         in_flight: 0,
         throughput: Throughput::new(SERIES),
         latency: None,
+        latencies: Latencies::new(SERIES),
         eta: None,
         eta_range: None,
         log: Arc::default(),

@@ -78,7 +78,7 @@ impl Watch {
         let t = self.began.elapsed().as_secs_f64();
         let attempt = self.journal.as_ref().map_or(1, Journal::attempt);
         self.engine.update(&self.id, |view| view.attempt = attempt);
-        self.engine.update(&self.id, |view| view.throughput.push(Sample { t, bytes: 0, requests: 0 }));
+        self.engine.update(&self.id, |view| view.throughput.push(Sample { t, ..Sample::default() }));
     }
 
     /// Adds a line to the log and the journal.
@@ -147,7 +147,7 @@ impl Watch {
         let counts = self.seen.counts;
         self.engine.update(&self.id, |view| {
             let bytes = counts.bytes_in.saturating_add(counts.bytes_out);
-            view.throughput.push(Sample { t, bytes, requests: counts.requests });
+            view.throughput.push(Sample { t, bytes, requests: counts.requests, sent: counts.bytes_out });
             (view.eta, view.eta_range) = (eta.map(|e| e.likely), eta.and_then(|e| e.range));
             view.latency = percentiles.or(view.latency);
             if !notes.is_empty() {
@@ -186,6 +186,9 @@ impl Watch {
         }
         self.journalled("progress", fields);
         self.latency = latency;
+        if let Some(percentiles) = history::percentiles(&interval) {
+            self.engine.update(&self.id, |view| view.latencies.push(t, percentiles));
+        }
         history::percentiles(&self.latency)
     }
 

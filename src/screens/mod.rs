@@ -4,6 +4,7 @@ pub mod bench;
 pub mod forms;
 pub mod jobs;
 
+use crate::action::Action;
 use crate::catalog;
 use crate::location::Location;
 use crate::preview::Probe;
@@ -44,6 +45,7 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Sure(doom) => Box::new(popup::Sure::open(doom, cx)),
         Open::Log => Box::new(log::Log::open(cx)),
         Open::ConfirmQuit => Box::new(popup::ConfirmQuit::default()),
+        Open::Question { job, by_itself } => Box::new(popup::Question::open(job, by_itself, cx)),
         Open::Interrupted => Box::new(popup::Interrupted::open(cx)),
         Open::Jobs(at) => Box::new(jobs::JobsScreen::new(at, cx)),
         Open::UploadForm { destination } => Box::new(forms::UploadPlan::screen(&destination, cx)),
@@ -68,7 +70,13 @@ pub fn open_of(location: Location) -> Open {
     }
 }
 
-/// What runs in the background, in one line.
-pub fn strip<'a>(cx: &Cx, width: u16) -> Line<'a> {
-    jobs::strip(&cx.jobs.active_views(), width, &cx.theme, cx.unicode)
+/// What runs in the background, in one line; `contexts` tell the key that answers a job's question.
+pub fn strip<'a>(cx: &Cx, width: u16, contexts: &[&str]) -> Line<'a> {
+    let answer = cx.keymap.label(contexts, Action::Answer);
+    jobs::strip(&cx.jobs.active_views(), width, &cx.theme, cx.unicode, &answer)
+}
+
+/// `text` in rows of at most `width` columns, without control characters.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    popup::wrapped(text, width)
 }

@@ -14,6 +14,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::widgets::Widget;
+use std::borrow::Cow;
 use unicode_width::UnicodeWidthStr;
 
 /// Points looked at for one column of dots.
@@ -34,7 +35,7 @@ pub struct Series<'a> {
     pub name: &'a str,
     /// Its colour.
     pub style: Style,
-    /// `(x, y)`, x ascending.
+    /// `(x, y)`, x ascending; points whose x is no number or goes back are left out.
     pub points: &'a [(f64, f64)],
 }
 
@@ -122,6 +123,20 @@ fn time_label(t: f64, step: f64) -> String {
     }
 }
 
+/// `points` as they can be searched: those that go back in x left out.
+fn ascending(points: &[(f64, f64)]) -> Cow<'_, [(f64, f64)]> {
+    if points.is_sorted_by(|a, b| a.0 <= b.0) {
+        return points.into();
+    }
+    let mut last = f64::NEG_INFINITY;
+    let goes_on = |p: &&(f64, f64)| {
+        let on = p.0 >= last;
+        last = if on { p.0 } else { last };
+        on
+    };
+    points.iter().filter(goes_on).copied().collect::<Vec<_>>().into()
+}
+
 /// The mean of each of `n` equal columns of `range`; between points the line that joins them.
 fn columns(points: &[(f64, f64)], range: (f64, f64), n: usize) -> Vec<Option<f64>> {
     let width = (range.1 - range.0) / n.max(1) as f64;
@@ -165,7 +180,8 @@ impl Widget for Chart<'_> {
         }
         let per_cell = if self.look.unicode { 2 } else { 1 };
         let widest = usize::from(plot.width) * per_cell;
-        let lines: Vec<_> = self.series.iter().map(|s| columns(s.points, self.range, widest)).collect();
+        let points: Vec<_> = self.series.iter().map(|s| ascending(s.points)).collect();
+        let lines: Vec<_> = points.iter().map(|p| columns(p, self.range, widest)).collect();
         let max = lines.iter().flatten().flatten().copied().fold(0.0, f64::max);
         if lines.iter().flatten().flatten().next().is_none() {
             self.nothing(plot, buf);
@@ -183,7 +199,7 @@ impl Widget for Chart<'_> {
         self.grid(&marks, &labels, top, inner, gutter, buf);
         self.times(inner, area.bottom(), buf);
         let n = usize::from(inner.width) * per_cell;
-        let lines: Vec<_> = self.series.iter().map(|s| columns(s.points, self.range, n)).collect();
+        let lines: Vec<_> = points.iter().map(|p| columns(p, self.range, n)).collect();
         self.draw_all(&lines, inner, top, buf);
     }
 }

@@ -1,35 +1,53 @@
 //! Jobs: the queue and what has ended above, and below how the one under the cursor goes.
 //!
 //! ```text
-//! ── jobs ─────────────────────────────── 1 running · 1 waits · 7 ended ──
-//!  ▶ running     ↑ glodap.csv.zip         ██████▌····  62 %  84.0 MiB/s ~12 s
-//!  ✓ done        ⟳ stations.csv           1,204,331 rows, 41 s
-//! ── upload glodap.csv.zip ──────────────── bytes  requests  latency  log ──
+//! ── jobs ─────────────────────────────── 1 running · 1 waiting · 7 ended ──
+//!  ▶ running     ↑ glodap.csv.zip         ██████▌····  62 %  84.0 MiB/s  10–15 s
+//!  ○ waits       ⟳ stations.csv           next
+//!  ┈ 7 earlier ┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈
+//! ── upload glodap.csv.zip ──────────────── ‹bytes› requests  latency  log ──
+//!  ▶ part 16 of 32
 //!  100 MiB/s ┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈   done      131.4 of 212.0 MiB
-//!   50 MiB/s ┈┈⣀⣴⣿⣿⣿⣿⣷⣶⣶⣾⣿⣿⣿⣿⣿⣿⣷   to go     ~12 s ± 3 s
+//!   50 MiB/s ┈┈⣀⣴⣿⣿⣿⣿⣷⣶⣶⣾⣿⣿⣿⣿⣿⣿⣷   eta       10–15 s
 //!          0 ⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿   requests  42
-//! ── log ────────────────────────────────────────────────────────────────
+//! ── log ──────────────────────────────────────────────────────────────────
 //!     +12 s  part 16 of 32
+//!  p pause  x cancel  + - zoom  f hold  m view  / filter
 //! ```
 
+mod act;
 mod detail;
+mod facts;
 mod list;
+mod order;
+mod paint;
+mod picture;
+mod report;
 mod strip;
 mod words;
 
 pub use strip::strip;
+pub(super) use words::percent;
 
 use crate::action::Action;
-use crate::job::{JobId, JobView};
+use crate::job::{JobId, JobView, State};
+use crate::meter::Sample;
 use crate::screen::{Cx, Flow, Open, Screen};
-use crate::text;
-use crate::theme::{Role, Theme};
+use crate::screens::popup;
+use crate::task::{Pending, Question, poll_slot};
+use crate::widgets::input::{Edit, Input};
+use paint::Paint;
 use ratatui::Frame;
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::text::Line;
 
-/// Spans of time that the chart can show, in seconds.
-const SPANS: [f64; 8] = [10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0];
+const CONTEXTS: &[&str] = &["jobs", "list", "global"];
+
+/// Spans of time that the charts can show, in seconds.
+const SPANS: [f64; 9] = [10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0];
+
+/// Over so long the charts take a rate, in seconds.
+const SECOND: f64 = 1.0;
 
 /// What stands below the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,41 +68,67 @@ impl Show {
     }
 }
 
-/// Rates over time of one job, made once when they change.
+/// What changes with time of one job, made once when it changes.
 #[derive(Clone, Debug, Default)]
 struct Rates {
     bytes: Vec<(f64, f64)>,
+    sent: Vec<(f64, f64)>,
+    received: Vec<(f64, f64)>,
     requests: Vec<(f64, f64)>,
+    p50: Vec<(f64, f64)>,
+    p99: Vec<(f64, f64)>,
     /// Seconds covered.
     end: f64,
 }
 
 impl Rates {
     fn of(view: &JobView) -> Self {
-        let start = view.throughput.samples().next().map_or(0.0, |s| s.t);
         let end = view.throughput.samples().next_back().map_or(0.0, |s| s.t);
-        // A rate holds from the sample before it, so the first one begins at the start.
-        let from_start = |mut rates: Vec<(f64, f64)>| {
-            if let Some(first) = rates.first().copied() {
-                rates.insert(0, (start, first.1));
-            }
-            rates
-        };
+        let samples: Vec<Sample> = view.throughput.samples().copied().collect();
+        let rates = |of: fn(&Sample) -> u64| smooth(&samples, of);
+        let latency = |i: usize| view.latencies.points().map(|(t, all)| (*t, all[i] as f64)).collect();
         Self {
-            bytes: from_start(view.throughput.byte_rates()),
-            requests: from_start(view.throughput.request_rates()),
+            bytes: rates(|s| s.bytes),
+            sent: rates(|s| s.sent),
+            received: rates(|s| s.bytes.saturating_sub(s.sent)),
+            requests: rates(|s| s.requests),
+            p50: latency(0),
+            p99: latency(2),
             end,
         }
     }
 }
 
+/// The rate of the last second at each sample: what is counted a part at a time is no comb then.
+fn smooth(samples: &[Sample], of: fn(&Sample) -> u64) -> Vec<(f64, f64)> {
+    let mut from = 0;
+    let mut rates: Vec<(f64, f64)> = Vec::with_capacity(samples.len());
+    for (i, now) in samples.iter().enumerate().skip(1) {
+        while from + 1 < i && samples[from + 1].t <= now.t - SECOND {
+            from += 1;
+        }
+        let before = &samples[from];
+        rates.push((now.t, of(now).saturating_sub(of(before)) as f64 / (now.t - before.t).max(1e-9)));
+    }
+    // A rate holds from the sample before it, so the first one begins at the start.
+    if let (Some(start), Some(first)) = (samples.first(), rates.first().copied()) {
+        rates.insert(0, (start.t, first.1));
+    }
+    rates
+}
+
 /// The screen of jobs.
 pub struct JobsScreen {
-    views: Vec<JobView>,
+    /// As the engine gave them: first those that the filter lets through, in the order of the list.
+    all: Vec<JobView>,
+    /// So many of them are listed.
+    listed: usize,
     /// The job under the cursor, by its id: the list moves below it.
     at: Option<JobId>,
-    /// Ended jobs that were looked for at the start only.
+    /// A job that is to come under the cursor once it is there.
     wanted: Option<JobId>,
+    filter: String,
+    typing: Option<Input>,
     rates: Rates,
     frozen: bool,
     /// The last so many seconds; `None` for all.
@@ -95,15 +139,29 @@ pub struct JobsScreen {
     /// First line of the list that is shown.
     top: usize,
     page: usize,
+    /// Whether there is room for more than what is needed.
+    is_tall: bool,
+    /// The question that was shown last; put off, it does not come again by itself.
+    shown: Option<(JobId, Question)>,
+    export: Option<Pending<String>>,
+    giving_up: Option<Pending<()>>,
+    /// What waits for its key to be pressed again, because it needs a place to be unlocked.
+    unlocking: Option<act::Unlocking>,
+    /// Keys, for sentences.
+    retry: String,
+    pause: String,
 }
 
 impl JobsScreen {
-    /// With the cursor on a job, else on the newest.
+    /// With the cursor on a job, else on the first.
     pub fn new(at: Option<JobId>, cx: &Cx) -> Self {
         let mut screen = Self {
-            views: Vec::new(),
+            all: Vec::new(),
+            listed: 0,
             at: None,
             wanted: at,
+            filter: String::new(),
+            typing: None,
             rates: Rates::default(),
             frozen: false,
             span: None,
@@ -111,20 +169,36 @@ impl JobsScreen {
             log_back: 0,
             top: 0,
             page: 1,
+            is_tall: false,
+            shown: None,
+            export: None,
+            giving_up: None,
+            unlocking: None,
+            retry: cx.keymap.label(CONTEXTS, Action::Retry),
+            pause: cx.keymap.label(CONTEXTS, Action::Pause),
         };
         screen.take(cx.jobs.views());
         screen
     }
 
-    /// Takes a new snapshot of all jobs: those that are active first, then the newest.
-    pub fn take(&mut self, mut views: Vec<JobView>) {
-        views.sort_by_key(|v| !v.state.is_active());
-        self.views = views;
-        if let Some(wanted) = self.wanted.take_if(|id| self.views.iter().any(|v| v.id == *id)) {
+    /// Takes a new snapshot of all jobs.
+    pub fn take(&mut self, views: Vec<JobView>) {
+        self.all = views;
+        self.arrange();
+    }
+
+    /// The jobs that are listed.
+    fn views(&self) -> &[JobView] {
+        &self.all[..self.listed]
+    }
+
+    fn arrange(&mut self) {
+        self.listed = order::arrange(&mut self.all, &self.filter);
+        if let Some(wanted) = self.wanted.take_if(|id| self.all[..self.listed].iter().any(|v| v.id == *id)) {
             self.at = Some(wanted);
         }
         if self.index().is_none() {
-            self.at = self.views.first().map(|v| v.id.clone());
+            self.at = self.views().first().map(|v| v.id.clone());
             self.frozen = false;
         }
         self.measure();
@@ -138,16 +212,16 @@ impl JobsScreen {
 
     fn index(&self) -> Option<usize> {
         let id = self.at.as_ref()?;
-        self.views.iter().position(|v| v.id == *id)
+        self.views().iter().position(|v| v.id == *id)
     }
 
     fn current(&self) -> Option<&JobView> {
-        self.views.get(self.index()?)
+        self.views().get(self.index()?)
     }
 
     fn go(&mut self, to: isize) {
-        let last = self.views.len().saturating_sub(1) as isize;
-        if let Some(view) = self.views.get(to.clamp(0, last.max(0)) as usize)
+        let last = self.views().len().saturating_sub(1) as isize;
+        if let Some(view) = self.views().get(to.clamp(0, last.max(0)) as usize)
             && self.at.as_deref() != Some(view.id.as_str())
         {
             self.at = Some(view.id.clone());
@@ -179,56 +253,88 @@ impl JobsScreen {
         };
     }
 
-    fn cancel(&mut self, cx: &mut Cx) {
-        let Some(view) = self.current() else { return };
-        if view.state.is_active() {
-            cx.jobs.cancel(&view.id);
-            let again = cx.keymap.label(self.contexts(), Action::Retry);
-            cx.toast(format!("{} is told to stop; {again} starts it again", text::clean(&view.title)));
-        } else {
-            cx.toast("this job has ended already");
+    /// Ends typing, or the filter; whether there was something to end.
+    fn peel(&mut self) -> bool {
+        let was = self.typing.take().is_some() || !self.filter.is_empty();
+        if was {
+            self.filter.clear();
+            self.arrange();
         }
+        was
     }
 
-    fn retry(&mut self, cx: &mut Cx) {
-        let Some(view) = self.current() else { return };
-        if view.state.is_active() {
-            cx.toast("this job runs already");
+    /// What can be done now, in the last line.
+    fn draw_foot(&self, area: Rect, buf: &mut ratatui::buffer::Buffer, cx: &Cx) {
+        if let Some(input) = &self.typing {
+            let line = popup::input_line(input, area.width, " /", cx);
+            buf.set_line(area.x, area.y, &line, area.width);
             return;
         }
-        cx.last_command = Some(view.command.clone());
-        match cx.resume(&view.id) {
-            Ok(id) => {
-                cx.toast(format!("{} runs again", text::clean(&view.title)));
-                self.wanted = Some(id);
-                self.take(cx.jobs.views());
+        let key = |action| cx.keymap.label(CONTEXTS, action);
+        let both = |a, b| format!("{} {}", key(a), key(b)).trim().to_owned();
+        let mut pairs: Vec<(String, &str)> = Vec::new();
+        match self.current().map(|v| (&v.state, v.question.is_some())) {
+            Some((_, true)) => pairs.push((key(Action::Enter), "answer")),
+            Some((State::Running, _)) => pairs.push((key(Action::Pause), "pause")),
+            Some((State::Paused, _)) => pairs.push((key(Action::Pause), "go on")),
+            Some((State::Queued, _)) => {
+                pairs.push((both(Action::Sooner, Action::Later), "sooner, later"));
+                pairs.push((key(Action::Pause), "pause"));
             }
-            Err(err) => cx.fail(&err),
-        }
-    }
-
-    fn open(&self) -> Flow {
-        match self.current() {
-            Some(view) if view.kind == "bench" => Flow::Open(Open::BenchDashboard(view.id.clone())),
-            Some(view) => {
-                Flow::Open(Open::Message { title: text::clean(&view.title).into_owned(), lines: words::all(view) })
+            Some((State::Interrupted, _)) => {
+                pairs.push((key(Action::Retry), "resume"));
+                pairs.push((key(Action::ResumeAll), "resume all"));
+                pairs.push((key(Action::GiveUp), "give up"));
             }
-            None => Flow::Done,
+            Some((State::Failed(_) | State::Cancelled, _)) => pairs.push((key(Action::Retry), "try again")),
+            Some((State::Done, _)) => pairs.push((key(Action::Retry), "do it again")),
+            None => pairs.push((key(Action::Back), "show all")),
         }
+        if self.current().is_some_and(|v| v.state.is_active()) {
+            pairs.push((key(Action::Cancel), "cancel"));
+        }
+        if self.current().is_some() {
+            pairs.push((key(Action::Enter), "details"));
+            pairs.push((key(Action::ViewNext), "view"));
+            pairs.push((both(Action::ZoomIn, Action::ZoomOut), "zoom"));
+            pairs.push((key(Action::ZoomAll), "all"));
+            pairs.push((key(Action::Freeze), if self.frozen { "let run" } else { "hold" }));
+            pairs.push((key(Action::Filter), "filter"));
+            pairs.push((key(Action::Export), "save"));
+        }
+        if pairs.iter().filter(|(_, word)| *word == "answer" || *word == "details").count() == 2 {
+            pairs.retain(|(_, word)| *word != "details");
+        }
+        let line = popup::hints(&pairs, area.width.saturating_sub(1), cx);
+        buf.set_line(area.x + 1, area.y, &line, area.width.saturating_sub(1));
     }
 }
 
 impl Screen for JobsScreen {
     fn contexts(&self) -> &'static [&'static str] {
-        &["jobs", "list", "global"]
+        if self.typing.is_some() { &["prompt"] } else { CONTEXTS }
     }
 
     fn title(&self) -> String {
         "jobs".to_owned()
     }
 
+    fn wants_text(&self) -> bool {
+        self.typing.is_some()
+    }
+
+    fn edit(&mut self, edit: &Edit, _cx: &mut Cx) -> Flow {
+        let Some(input) = &mut self.typing else { return Flow::Ignored };
+        if input.apply(edit) {
+            input.text().clone_into(&mut self.filter);
+            self.arrange();
+        }
+        Flow::Done
+    }
+
     fn update(&mut self, action: Action, cx: &mut Cx) -> Flow {
         let page = self.page as isize;
+        let unlocking = self.unlocking.take();
         match action {
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
@@ -238,7 +344,9 @@ impl Screen for JobsScreen {
             Action::HalfDown => self.scroll((page / 2).max(1)),
             Action::Top => self.go(0),
             Action::Bottom => self.go(isize::MAX),
-            Action::Enter | Action::Right => return self.open(),
+            Action::Enter if self.typing.is_some() => self.typing = None,
+            Action::Enter | Action::Right => return self.open(cx),
+            Action::Filter => self.typing = Some(Input::new(self.filter.clone())),
             Action::ViewNext | Action::NextPane => {
                 self.show = self.show.next();
                 self.log_back = 0;
@@ -250,8 +358,14 @@ impl Screen for JobsScreen {
                 self.frozen = !self.frozen;
                 self.measure();
             }
+            Action::Pause => self.pause(cx),
+            Action::Sooner => self.reorder(-1, cx),
+            Action::Later => self.reorder(1, cx),
             Action::Cancel => self.cancel(cx),
-            Action::Retry => self.retry(cx),
+            Action::Retry => self.retry(unlocking.as_ref(), cx),
+            Action::ResumeAll => self.resume_all(unlocking.as_ref(), cx),
+            Action::GiveUp => self.give_up(cx),
+            Action::Export => self.export(cx),
             Action::Command => {
                 if let Some(view) = self.current() {
                     cx.last_command = Some(view.command.clone());
@@ -262,6 +376,7 @@ impl Screen for JobsScreen {
                 cx.jobs.refresh();
                 self.take(cx.jobs.views());
             }
+            Action::Back if self.peel() => {}
             Action::Back | Action::Left | Action::Close | Action::Jobs => return Flow::Close,
             _ => return Flow::Ignored,
         }
@@ -270,81 +385,62 @@ impl Screen for JobsScreen {
 
     fn poll(&mut self, cx: &mut Cx) {
         self.take(cx.jobs.views());
+        if let Some(Err(err)) = poll_slot(&mut self.giving_up) {
+            cx.fail(&err);
+        }
+        match poll_slot(&mut self.export) {
+            Some(Ok(file)) => cx.toast(format!("saved {file}")),
+            Some(Err(err)) => cx.fail(&err),
+            None => {}
+        }
+    }
+
+    /// A question that was not shown yet opens by itself, but not under what is being typed.
+    fn take_open(&mut self) -> Option<Open> {
+        if self.typing.is_some() {
+            return None;
+        }
+        let asks = |v: &&JobView| match (&v.question, &self.shown) {
+            (Some(now), Some((id, then))) => *id != v.id || now != then,
+            (now, _) => now.is_some(),
+        };
+        let (id, question) = self.all.iter().rev().find(asks).map(|v| (v.id.clone(), v.question.clone()))?;
+        self.shown = question.map(|question| (id.clone(), question));
+        self.wanted = Some(id.clone());
+        Some(Open::Question { job: Some(id), by_itself: true })
     }
 
     fn is_moving(&self, _cx: &Cx) -> bool {
-        self.views.iter().any(|v| v.state.is_active())
+        self.all.iter().any(|v| v.state.is_active())
     }
 
     fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
         let buf = frame.buffer_mut();
         let paint = Paint { theme: &cx.theme, unicode: cx.unicode };
-        if self.views.is_empty() {
+        if self.all.is_empty() {
             paint.nothing(area, buf, cx);
             return;
         }
+        self.is_tall = area.height >= 30;
+        let foot = u16::from(area.height >= 16 || (self.typing.is_some() && area.height > 2));
+        let area = Rect { height: area.height - foot, ..area };
         let most = if area.height < 16 { 2 } else { (area.height / 3).max(4) };
-        let rows = (self.views.len() as u16).clamp(1, most).min(area.height.saturating_sub(1));
+        let rows = (self.list_lines() as u16).clamp(1, most).min(area.height.saturating_sub(1));
         let list = Rect { height: (rows + 1).min(area.height), ..area };
         self.draw_list(list, buf, paint);
         let rest = Rect { y: list.bottom(), height: area.height - list.height, ..area };
         if rest.height >= 2 {
             self.draw_detail(rest, buf, paint, cx);
         }
+        if foot > 0 {
+            self.draw_foot(Rect { y: area.bottom(), height: 1, ..area }, buf, cx);
+        }
     }
 }
 
-/// With what is drawn.
-#[derive(Clone, Copy)]
-struct Paint<'a> {
-    theme: &'a Theme,
-    unicode: bool,
-}
-
-impl Paint<'_> {
-    fn glyph(self, unicode: &'static str, ascii: &'static str) -> &'static str {
-        if self.unicode { unicode } else { ascii }
-    }
-
-    fn style(self, role: Role) -> ratatui::style::Style {
-        self.theme.style(role)
-    }
-
-    /// A rule across with a title and something at its right; returns where the right part began.
-    fn rule(self, area: Rect, buf: &mut Buffer, title: &str, right: &ratatui::text::Line) {
-        let faint = self.style(Role::Border);
-        buf.set_string(area.x, area.y, self.glyph("─", "-").repeat(usize::from(area.width)), faint);
-        let wanted = right.width() as u16 + 5;
-        let used = if right.width() > 0 && wanted + 16 <= area.width { wanted } else { 0 };
-        let room = usize::from(area.width.saturating_sub(used + 5));
-        let title = format!(" {} ", text::fit_middle(&text::clean(title), room));
-        if area.width > 6 {
-            buf.set_stringn(area.x + 2, area.y, title, room + 2, self.style(Role::Title));
-        }
-        if used > 0 {
-            let x = area.right() - used + 1;
-            buf.set_string(x, area.y, " ", faint);
-            buf.set_line(x + 1, area.y, right, used);
-            buf.set_string(x + used - 4, area.y, " ", faint);
-        }
-    }
-
-    fn nothing(self, area: Rect, buf: &mut Buffer, cx: &Cx) {
-        let key = |action| cx.keymap.label(&["browse", "list", "global"], action);
-        let lines = [
-            "No jobs yet.".to_owned(),
-            String::new(),
-            format!("{}  uploads to the place you look at", key(Action::Upload)),
-            format!("{}  converts what is under the cursor", key(Action::Convert)),
-            format!("{}  benchmarks formats and storages", key(Action::Benchmark)),
-        ];
-        let wide = lines.iter().map(|l| text::width(l)).max().unwrap_or(0) as u16;
-        let x = area.x + area.width.saturating_sub(wide) / 2;
-        let y = area.y + area.height.saturating_sub(lines.len() as u16) / 2;
-        for (i, line) in lines.iter().enumerate().take(usize::from(area.height)) {
-            let role = if i == 0 { Role::Text } else { Role::Dim };
-            let row = (y + i as u16).min(area.bottom().saturating_sub(1));
-            buf.set_stringn(x, row, line, usize::from(area.width), self.style(role));
-        }
-    }
+/// Nothing but a mark and a word, for places that name jobs in passing.
+pub(super) fn mark<'a>(view: &JobView, cx: &Cx) -> Line<'a> {
+    let (mark, ascii, word, role) = words::state(view);
+    let mark = if cx.unicode { mark } else { ascii };
+    Line::styled(format!("{mark} {word:<8}"), cx.theme.style(role))
 }

@@ -5,9 +5,12 @@ use crate::text;
 use crate::theme::Role;
 use std::time::Duration;
 
-/// Mark, mark in ASCII, word and role of a state.
-pub(super) fn state(state: &State) -> (&'static str, &'static str, &'static str, Role) {
-    match state {
+/// Mark, mark in ASCII, word and role of a job's state.
+pub(in crate::screens) fn state(view: &JobView) -> (&'static str, &'static str, &'static str, Role) {
+    if view.state.is_active() && view.question.is_some() {
+        return ("?", "?", "asks", Role::Warn);
+    }
+    match view.state {
         State::Queued => ("○", ".", "waits", Role::Dim),
         State::Running => ("▶", ">", "running", Role::Accent),
         State::Paused => ("‖", "|", "paused", Role::Warn),
@@ -19,12 +22,18 @@ pub(super) fn state(state: &State) -> (&'static str, &'static str, &'static str,
 }
 
 /// The mark of a kind of job.
-pub(super) fn kind(kind: &str, unicode: bool) -> &'static str {
+pub(in crate::screens) fn kind(kind: &str, unicode: bool) -> &'static str {
     match (kind, unicode) {
         ("upload", true) => "↑",
         ("upload", false) => "^",
         ("download", true) => "↓",
         ("download", false) => "v",
+        ("copy", true) => "→",
+        ("copy", false) => ">",
+        ("delete" | "abort-uploads", true) => "✂",
+        ("delete" | "abort-uploads", false) => "%",
+        ("sync", true) => "⇄",
+        ("sync", false) => "&",
         ("bench", true) => "≡",
         ("bench", false) => "=",
         (_, true) => "⟳",
@@ -33,13 +42,14 @@ pub(super) fn kind(kind: &str, unicode: bool) -> &'static str {
 }
 
 /// The title without the verb that the mark says.
-pub(super) fn name(view: &JobView) -> &str {
-    view.title.strip_prefix(view.kind.as_str()).map_or(view.title.as_str(), |rest| rest.trim_start_matches([':', ' ']))
+pub(in crate::screens) fn name(view: &JobView) -> &str {
+    let title = view.title.as_str();
+    title.strip_prefix(view.kind.as_str()).map_or(title, |rest| rest.trim_start_matches([':', ' ']))
 }
 
 /// Whether what is done is counted in bytes.
 fn in_bytes(view: &JobView) -> bool {
-    matches!(view.kind.as_str(), "upload" | "download" | "copy" | "convert")
+    matches!(view.kind.as_str(), "upload" | "download" | "copy" | "sync" | "convert")
 }
 
 /// `131.4 of 212.0 MiB`, `3 of 12`, `1,204`.
@@ -59,45 +69,66 @@ pub(super) fn amount(view: &JobView) -> String {
     }
 }
 
+/// `62 %`, or `3/12` of what is no bytes, for where there is little room.
+pub(super) fn share(view: &JobView) -> String {
+    if in_bytes(view) || view.total == 0 || view.total > 9_999 {
+        percent(view)
+    } else {
+        format!("{}/{}", view.done, view.total)
+    }
+}
+
 /// How much of the whole is done, 0 to 1; `None` where the whole is not known.
 pub(super) fn fraction(view: &JobView) -> Option<f64> {
     (view.total > 0).then(|| (view.done as f64 / view.total as f64).clamp(0.0, 1.0))
 }
 
 /// ` 62 %`: never 100 before it is all done.
-pub(super) fn percent(view: &JobView) -> String {
+pub(in crate::screens) fn percent(view: &JobView) -> String {
     fraction(view).map_or_else(String::new, |f| {
         let shown = if view.done < view.total { (f * 100.0).floor().min(99.0) } else { 100.0 };
         format!("{shown:.0} %")
     })
 }
 
-/// Time to go, in words that do not pretend: seconds in steps that one can trust.
-pub(super) fn rough(d: Duration) -> String {
-    let s = d.as_secs_f64().ceil() as u64;
-    match s {
-        0..=59 => format!("{s} s"),
-        60..=599 => format!("{} min {:02} s", s / 60, s % 60 / 10 * 10),
-        600..=3599 => format!("{} min", s.div_ceil(60)),
-        3600..=86_399 => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
-        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3600),
+/// How time to go is counted: seconds of a unit, its name, and the steps that one can trust.
+fn unit_of(seconds: f64) -> (f64, &'static str, f64) {
+    match seconds {
+        s if s < 10.0 => (1.0, "s", 1.0),
+        s if s < 55.0 => (1.0, "s", 5.0),
+        s if s < 600.0 => (60.0, "min", 1.0),
+        s if s < 5400.0 => (60.0, "min", 5.0),
+        s if s < 36.0 * 3600.0 => (3600.0, "h", 0.5),
+        _ => (86_400.0, "d", 1.0),
     }
 }
 
-/// Time to go with how much the recent rate varied: `~12 s ± 3 s`.
-pub(super) fn to_go(view: &JobView, rates: &[(f64, f64)]) -> Option<String> {
-    let eta = view.eta.filter(|_| view.state.is_active())?;
-    let recent = &rates[rates.len().saturating_sub(24)..];
-    let n = recent.len() as f64;
-    let mean = recent.iter().map(|r| r.1).sum::<f64>() / n.max(1.0);
-    let spread = (recent.iter().map(|r| (r.1 - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
-    let words = rough(eta);
-    if recent.len() < 4 || mean <= 0.0 {
-        return Some(format!("~{words}"));
+/// Time to go as one can trust it: `2–3 min`, `~45 s` where the bounds are near, `under 1 min`.
+pub(super) fn span([low, likely, high]: [Duration; 3], unicode: bool) -> String {
+    let dash = if unicode { "–" } else { "-" };
+    let (unit, name, step) = unit_of(high.as_secs_f64());
+    let number = |v: f64| if v.fract() == 0.0 { format!("{v:.0}") } else { format!("{v:.1}") };
+    let down = (low.as_secs_f64() / unit / step + 1e-9).floor() * step;
+    let up = ((high.as_secs_f64() / unit / step - 1e-9).ceil() * step).max(step);
+    if high.as_secs_f64() <= low.as_secs_f64() * 1.15 {
+        let (unit, name, _) = unit_of(likely.as_secs_f64());
+        // Known this well, it may be told a little finer than the steps.
+        let step = if unit > 60.0 { 0.1 } else { 1.0 };
+        let about = ((likely.as_secs_f64() / unit / step).round() * step).max(step);
+        return format!("~{} {name}", number((about * 10.0).round() / 10.0));
     }
-    // The mean of n rates varies less than one of them; neighbours are alike, so by half as many.
-    let off = eta.mul_f64((spread / mean / (n / 2.0).sqrt()).clamp(0.0, 2.0));
-    Some(if off.as_secs() == 0 { format!("~{words}") } else { format!("~{words} ± {}", rough(off)) })
+    if down <= 0.0 {
+        format!("under {} {name}", number(up))
+    } else {
+        format!("{}{dash}{} {name}", number(down), number(up))
+    }
+}
+
+/// Time to go of a job at work.
+pub(super) fn to_go(view: &JobView, unicode: bool) -> Option<String> {
+    let likely = view.eta.filter(|_| view.state == State::Running)?;
+    let (low, high) = view.eta_range.unwrap_or((likely, likely));
+    Some(span([low, likely, high], unicode))
 }
 
 /// A latency.
@@ -121,48 +152,25 @@ pub(super) fn age(view: &JobView) -> String {
     }
 }
 
-/// What came of a job that has ended, in a sentence.
+/// What came of a job that has ended, in a sentence; else what it does now.
 pub(super) fn ending(view: &JobView, retry: &str) -> String {
     match &view.state {
         State::Failed(why) => why.clone(),
-        State::Interrupted => format!("its program ended before it; can be resumed: {retry}"),
+        State::Interrupted => {
+            let far = percent(view);
+            let far = if far.is_empty() { String::new() } else { format!(" at {far}") };
+            format!("its program ended before it{far}; {retry} resumes it")
+        }
         State::Cancelled => format!("stopped after {}", text::duration(view.elapsed)),
         State::Done => match &view.outcome {
             Some(outcome) if !outcome.summary.is_empty() => outcome.summary.clone(),
             _ => format!("took {}", text::duration(view.elapsed)),
         },
-        State::Queued | State::Running | State::Paused => view.step.clone(),
+        State::Queued | State::Running | State::Paused => match &view.question {
+            Some(question) => question.text.clone(),
+            None => view.step.clone(),
+        },
     }
-}
-
-/// All that is known of a job, line by line.
-pub(super) fn all(view: &JobView) -> Vec<String> {
-    let (_, _, word, _) = state(&view.state);
-    let mut lines = vec![
-        format!("{} {word}, began {}", view.kind, view.started.format("%Y-%m-%d %H:%M:%S UTC")),
-        String::new(),
-        format!("secchi {}", view.command.join(" ")),
-    ];
-    let end = ending(view, "retry");
-    if !end.is_empty() {
-        lines.extend([String::new(), end]);
-    }
-    if let Some(outcome) = &view.outcome {
-        if !outcome.written.is_empty() {
-            lines.extend([String::new(), "written:".to_owned()]);
-            lines.extend(outcome.written.iter().map(|l| format!("  {l}")));
-        }
-        if !outcome.data.is_null() {
-            let json = serde_json::to_string_pretty(&outcome.data).unwrap_or_default();
-            lines.extend([String::new(), "result:".to_owned()]);
-            lines.extend(json.lines().take(200).map(|l| format!("  {l}")));
-        }
-    }
-    if !view.log.is_empty() {
-        lines.extend([String::new(), "log:".to_owned()]);
-        lines.extend(view.log.iter().map(|(t, line)| format!("  {}  {line}", since(view, *t))));
-    }
-    lines.into_iter().map(|l| text::clean(&l).into_owned()).collect()
 }
 
 /// When a line of the log was written, after the job's start.
@@ -172,5 +180,28 @@ pub(super) fn since(view: &JobView, t: chrono::DateTime<chrono::Utc>) -> String 
         format!("+{:.1} s", passed.as_secs_f64())
     } else {
         format!("+{}", text::duration(passed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_to_go_does_not_pretend() {
+        let words = |low: f64, likely: f64, high: f64| span([low, likely, high].map(Duration::from_secs_f64), true);
+        assert_eq!(words(110.0, 130.0, 170.0), "1–3 min");
+        assert_eq!(words(121.0, 150.0, 180.0), "2–3 min");
+        assert_eq!(words(38.0, 44.0, 52.0), "35–55 s");
+        assert_eq!(words(44.0, 45.0, 46.0), "~45 s");
+        assert_eq!(words(2.0, 3.0, 9.0), "2–9 s");
+        assert_eq!(words(0.2, 3.0, 9.0), "under 9 s");
+        assert_eq!(words(20.0, 60.0, 300.0), "under 5 min");
+        assert_eq!(words(3600.0, 4000.0, 5300.0), "60–90 min");
+        assert_eq!(words(3600.0, 5000.0, 9000.0), "1–2.5 h");
+        assert_eq!(words(9000.0, 9100.0, 9200.0), "~2.5 h");
+        assert_eq!(words(90_000.0, 200_000.0, 300_000.0), "1–4 d");
+        assert_eq!(words(0.0, 0.0, 0.0), "~1 s");
+        assert_eq!(span([1, 2, 3].map(Duration::from_secs), false), "1-3 s");
     }
 }

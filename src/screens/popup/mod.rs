@@ -22,6 +22,7 @@ mod keys;
 mod message;
 mod palette;
 mod plain;
+mod question;
 mod sure;
 mod themes;
 
@@ -35,6 +36,7 @@ pub(super) use keys::Keys;
 pub(super) use message::Message;
 pub(super) use palette::Palette;
 pub(super) use plain::Plain;
+pub(super) use question::Question;
 pub(super) use sure::Sure;
 pub(super) use themes::Themes;
 
@@ -126,7 +128,7 @@ pub(super) fn hints<'a>(pairs: &[(String, &'a str)], width: u16, cx: &Cx) -> Lin
 
 /// `text` in rows of at most `width` columns, broken at spaces where that leaves no row half empty.
 /// Control characters are shown as pictures.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut rows = Vec::new();
     for line in text.split('\n') {
@@ -151,7 +153,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// A line being typed, its end kept in sight.
-fn input_line<'a>(input: &Input, width: u16, mark: &'a str, cx: &Cx) -> Line<'a> {
+pub(super) fn input_line<'a>(input: &Input, width: u16, mark: &'a str, cx: &Cx) -> Line<'a> {
     let (before, after) = input.split();
     let room = (width as usize).saturating_sub(4);
     let before: Vec<char> = before.chars().collect();
