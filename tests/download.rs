@@ -27,7 +27,7 @@ use secchi::location::Location;
 use secchi::screen::{Flow, Open};
 use secchi::store::{Options, Stores, UploadMeta};
 use secchi::task::Control;
-use secchi::transfer::{Check, DownloadSpec, Downloads, IfExists, Resume, Source, Trail, UploadSpec, Why};
+use secchi::transfer::{Check, Checksum, DownloadSpec, Downloads, IfExists, Resume, Source, Trail, UploadSpec, Why};
 use secchi::transfer::{download, upload};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -92,6 +92,7 @@ impl Place {
             destination: to.clone(),
             meta: UploadMeta::default(),
             if_exists: IfExists::Fail,
+            checksum: Checksum::default(),
         };
         upload(&self.stores, &spec, &Control::default(), &Resume::default()).await.expect(key);
         to

@@ -367,7 +367,11 @@ mod tests {
     fn view() -> JobView {
         let mut throughput = Throughput::new(16);
         for second in 0..4_u32 {
-            throughput.push(Sample { t: f64::from(second), bytes: u64::from(second) * 88_080_384, requests: 1 });
+            throughput.push(Sample {
+                t: f64::from(second),
+                bytes: u64::from(second) * 88_080_384,
+                ..Sample::default()
+            });
         }
         JobView {
             id: "01".into(),
@@ -387,6 +391,7 @@ mod tests {
             in_flight: 4,
             throughput,
             latency: None,
+            latencies: crate::meter::Latencies::new(16),
             eta: Some(Duration::from_secs(12)),
             eta_range: Some((Duration::from_secs(10), Duration::from_secs(16))),
             log: Arc::default(),

@@ -356,7 +356,8 @@ mod tests {
         let spec = serde_json::json!({ "id": id, "kind": "test", "params": {}, "title": "t", "command": [],
             "created": Utc::now(), "version": "0" });
         std::fs::write(dir.join(journal::SPEC), spec.to_string()).expect("written");
-        let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+        let lines: Vec<String> = events.iter().map(|event| format!("{event}\n")).collect();
+        let lines = lines.concat();
         std::fs::write(journal::events_file(&dir, 1), lines).expect("written");
         id
     }

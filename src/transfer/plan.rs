@@ -433,8 +433,12 @@ mod tests {
             (&[], &["a/b"], &["a/c", "x/a/b"], &["a/b", "a/b/c"]),
         ] {
             let rules = rules(include, exclude);
-            yes.iter().for_each(|name| assert!(rules.lets(name), "{include:?} {exclude:?} {name}"));
-            no.iter().for_each(|name| assert!(!rules.lets(name), "{include:?} {exclude:?} {name}"));
+            for name in yes {
+                assert!(rules.lets(name), "{include:?} {exclude:?} {name}");
+            }
+            for name in no {
+                assert!(!rules.lets(name), "{include:?} {exclude:?} {name}");
+            }
         }
     }
 

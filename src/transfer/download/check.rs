@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(part_sizes(7, 1), [7]);
         assert!(part_sizes(20_000_000, 4).contains(&5_000_000));
         assert_eq!(parts(20, 8), [0..8, 8..16, 16..20]);
-        assert_eq!(parts(0, 8), [0..0]);
+        assert_eq!(parts(0, 8), std::iter::once(0..0).collect::<Vec<_>>());
     }
 
     #[test]
