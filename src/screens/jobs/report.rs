@@ -155,7 +155,7 @@ fn save(view: &JobView, folder: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Job as _, Jobs, Outcome};
+    use crate::job::{Jobs, Outcome};
     use crate::store::{Options, Stores};
     use crate::task::Waker;
 
