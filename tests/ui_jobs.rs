@@ -308,8 +308,8 @@ fn a_question_is_answered_from_anywhere_and_steals_no_key() {
         let mut cx = cx::for_tests(folder.path());
         cx.jobs = cx.jobs.with_answers();
         let jobs = cx.jobs.clone();
-        let mut drive = Drive::start(Open::Places, cx, (80, 24));
-        drive.see("A lake of samples").await;
+        let mut drive = Drive::start(Open::Log, cx, (80, 24));
+        drive.see("? help").await;
         let id = jobs.start(Box::new(Asks(4))).expect("starts");
         // Elsewhere it only says so; keys mean what they mean there.
         drive.see("lakes asks: W answers").await;
@@ -385,8 +385,8 @@ fn leaving_names_the_jobs_and_can_clean_them_up() {
         let mut cx = cx::for_tests(folder.path());
         cx.jobs = cx.jobs.with_answers();
         let jobs = cx.jobs.clone();
-        let mut drive = Drive::start(Open::Places, cx, (80, 24));
-        drive.see("A lake of samples").await;
+        let mut drive = Drive::start(Open::Log, cx, (80, 24));
+        drive.see("? help").await;
         let id = jobs.start(Box::new(Asks(1))).expect("starts");
         drive.see("asks: W").await;
         drive.keys("Q").await;
@@ -418,7 +418,7 @@ fn what_was_interrupted_is_offered_at_the_next_start() {
         first.leave().await;
         drop((first, cx));
         let cx = cx::for_tests(folder.path());
-        let mut drive = Drive::start(Open::Places, cx, (80, 24));
+        let mut drive = Drive::start(Open::Log, cx, (80, 24));
         drive.see("A job was interrupted").await;
         drive.see("upload lakes").await;
         drive.keys("n").await;

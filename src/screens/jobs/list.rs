@@ -161,7 +161,10 @@ fn job_line(view: &JobView, c: Columns, paint: Paint, retry: &str) -> Line<'stat
         let room = c.progress();
         let text = match view.state {
             State::Interrupted if room < 24 => words::percent(view),
-            State::Interrupted => format!("{retry} resumes it"),
+            State::Interrupted => match words::percent(view) {
+                far if far.is_empty() => format!("{retry} resumes it"),
+                far => format!("at {far}; {retry} resumes it"),
+            },
             State::Queued => waits(view, room),
             State::Done | State::Cancelled if room < 12 => String::new(),
             _ => words::ending(view, retry),
