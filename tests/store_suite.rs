@@ -485,7 +485,7 @@ async fn whatever_is_written_comes_back(place: &Place) {
             content_type: Some("text/plain".to_owned()),
             metadata: meta.new_tree(&mut runner).expect("metadata").current(),
             tags: if place.can.tags { tags.new_tree(&mut runner).expect("tags").current() } else { BTreeMap::new() },
-            storage_class: None,
+            ..UploadMeta::default()
         };
         let at = place.at(key);
         let body = Bytes::from(key.clone());

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// How often a journal is looked at.
 const LOOK: Duration = Duration::from_millis(1);
 /// Longer than any attempt takes.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A number of the environment.
 pub fn number(variable: &str, otherwise: u64) -> u64 {
