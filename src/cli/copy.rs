@@ -17,7 +17,7 @@ pub struct Copy {
     /// All that lies below prefixes and folders
     #[arg(short, long)]
     pub recursive: bool,
-    /// Where something stands already: fail, skip, overwrite, rename, ask
+    /// If something stands there: fail, skip, overwrite, rename, ask
     #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename", "ask"])]
     pub if_exists: String,
     /// Bytes of the largest object that is copied whole within a server

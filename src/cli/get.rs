@@ -15,7 +15,7 @@ pub struct Get {
     /// for one object, the file
     #[arg(required = true, num_args = 2.., value_names = ["LOCATION", "DIR"])]
     pub paths: Vec<String>,
-    /// Where something stands already: fail, skip, overwrite, rename, ask
+    /// If something stands there: fail, skip, overwrite, rename, ask
     #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename", "ask"])]
     pub if_exists: String,
     /// Do not compare the bytes with the checksum or ETag of the server

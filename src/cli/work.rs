@@ -43,7 +43,7 @@ pub struct Put {
     /// How what arrives is proved: auto, crc32c, sha256, md5, none
     #[arg(long, value_name = "KIND", default_value = "auto", hide_possible_values = true, value_parser = ["auto", "crc32c", "sha256", "md5", "none"])]
     pub checksum: String,
-    /// Where something stands already: fail, skip, overwrite, rename, ask
+    /// If something stands there: fail, skip, overwrite, rename, ask
     #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename", "ask"])]
     pub if_exists: String,
 }
@@ -61,7 +61,7 @@ pub struct Convert {
     /// An option of the conversion: lon, lat, missing, …
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = pair)]
     pub options: Vec<(String, String)>,
-    /// Where something stands already: fail, skip, overwrite, rename, ask
+    /// If something stands there: fail, skip, overwrite, rename, ask
     #[arg(long, value_name = "RULE", default_value = "fail", hide_possible_values = true, value_parser = ["fail", "skip", "overwrite", "rename", "ask"])]
     pub if_exists: String,
 }

@@ -106,8 +106,10 @@ impl Transfer {
         let known = self.still_in(&sending, &parts, &left.parts).await?;
         let known = match self.handle.parts_sent(to.key(), &left.upload_id).await {
             Ok(there) => self.reconcile(&sending, &parts, known, &there).await?,
-            // It was completed, and killed before that was written down.
-            Err(err) if err.kind() == Kind::NotFound => return self.completed(&sending, &parts, known, err).await,
+            // It was completed, and killed before that was written down. s3s-fs then denies access to it.
+            Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Denied) => {
+                return self.completed(&sending, &parts, known, err).await;
+            }
             Err(err) if err.kind() == Kind::Unsupported => known,
             Err(err) => return Err(err),
         };

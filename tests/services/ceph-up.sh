@@ -83,6 +83,9 @@ rgw data = $dir/rgw
 rgw frontends = beast endpoint=127.0.0.1:$port ssl_endpoint=127.0.0.1:$tls ssl_certificate=$dir/tls.pem
 rgw thread pool size = 64
 rgw dynamic resharding = false
+rgw gc obj min wait = 5
+rgw gc processor period = 5
+rgw gc processor max time = 5
 rgw enable usage log = false
 rgw s3 auth use sts = ${CEPH_STS:-true}
 rgw sts key = abcdefghijklmnop

@@ -57,11 +57,14 @@ impl Run {
         self
     }
 
-    /// Ended with this code, nothing on stdout, and a sentence with these words, which it gives.
+    /// Ended with this code, nothing on stdout but what a job tells of itself, and a sentence with these words,
+    /// which it gives.
     #[track_caller]
     pub fn refused(&self, code: i32, words: &[&str]) -> String {
         assert_eq!(self.code, code, "{}", self.stderr);
-        assert_eq!(String::from_utf8_lossy(&self.stdout), "");
+        let stdout = String::from_utf8_lossy(&self.stdout);
+        let other: Vec<&str> = stdout.lines().filter(|line| !line.starts_with(r#"{"event":"#)).collect();
+        assert_eq!(other, [""; 0]);
         let sentence = self.stderr.lines().next().unwrap_or_default().to_owned();
         for word in words {
             assert!(self.stderr.contains(word), "`{word}` in {}", self.stderr);

@@ -55,8 +55,9 @@ impl Work<'_> {
             if left.part_size == part {
                 self.control.note(format!("going on after {} parts that were copied before", left.parts.len()));
                 match self.attempt(item, to, if_absent, within, part, Some(left)).await {
-                    // The server may have forgotten the upload or its parts: then all is sent again.
-                    Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Invalid) => {
+                    // The server may have forgotten the upload or its parts: then all is sent again. Some say of an
+                    // upload that they do not know that access to it is denied.
+                    Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Invalid | Kind::Denied) => {
                         self.control.note(format!("it cannot go on ({err}): all is copied again"));
                     }
                     other => return other,
@@ -172,8 +173,8 @@ impl Work<'_> {
         match completed {
             Ok(etag) => Ok(etag),
             // A former attempt, or a request that was not answered, has completed it: then it is to be what its
-            // parts make.
-            Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Exists) => {
+            // parts make. s3s-fs denies access to an upload that is completed.
+            Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Exists | Kind::Denied) => {
                 let found = self.find(item, to).await?.and_then(|stat| stat.etag);
                 match (found, expected) {
                     (Some(etag), Some(expected)) if etag.trim_matches('"') == expected => Ok(etag),
