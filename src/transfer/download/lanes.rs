@@ -1,6 +1,9 @@
 //! Several MD5 sums at once. One MD5 cannot use the width of a processor, since each step waits for the one
 //! before; the parts of a large object are independent, so that eight go side by side, a lane each. RFC 1321.
 
+// All of it goes into the one function that is compiled for several processors.
+#![allow(clippy::inline_always)]
+
 use md5::{Digest as _, Md5};
 use std::fs::File;
 use std::ops::Range;
@@ -86,19 +89,34 @@ const K: [u32; 64] = [
 const TURN: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 const START: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 
+#[inline(always)]
 fn map(f: impl Fn(usize) -> u32) -> Lane {
     std::array::from_fn(f)
 }
 
 /// The MD5s of parts of a file, at most [`LANES`]. Blocks.
 pub(super) fn sums(file: &File, parts: &[Range<u64>]) -> std::io::Result<Vec<[u8; 16]>> {
-    let equal = parts.len() == LANES && parts.iter().all(|p| p.end - p.start == parts[0].end - parts[0].start);
-    let length = parts.first().map_or(0, |p| p.end - p.start);
     // Without optimisation lanes are loops, and slower than one sum after the other.
-    if cfg!(debug_assertions) || !equal || !length.is_multiple_of(STEP as u64) || length == 0 {
-        return parts.iter().map(|part| alone(file, part)).collect();
+    if cfg!(debug_assertions) { one_by_one(file, parts) } else { together(file, parts) }
+}
+
+fn one_by_one(file: &File, parts: &[Range<u64>]) -> std::io::Result<Vec<[u8; 16]>> {
+    parts.iter().map(|part| alone(file, part)).collect()
+}
+
+/// As many side by side as have one length: the last part of an object is shorter.
+fn together(file: &File, parts: &[Range<u64>]) -> std::io::Result<Vec<[u8; 16]>> {
+    let Some(length) = parts.first().map(|p| p.end - p.start) else { return Ok(Vec::new()) };
+    let equal = parts.iter().take_while(|p| p.end - p.start == length).count();
+    // Below that the lanes that go along for nothing cost more than they save.
+    if equal < LANES / 2 || parts.len() > LANES || !length.is_multiple_of(STEP as u64) || length == 0 {
+        return one_by_one(file, parts);
     }
-    side_by_side(file, parts, length)
+    let filled: Vec<Range<u64>> = (0..LANES).map(|lane| parts[if lane < equal { lane } else { 0 }].clone()).collect();
+    let mut all = side_by_side(file, &filled, length)?;
+    all.truncate(equal);
+    all.extend(one_by_one(file, &parts[equal..])?);
+    Ok(all)
 }
 
 /// The MD5s of [`LANES`] parts of one length, which is a multiple of [`STEP`].
@@ -111,10 +129,7 @@ fn side_by_side(file: &File, parts: &[Range<u64>], length: u64) -> std::io::Resu
         for (buffer, part) in buffers.iter_mut().zip(parts) {
             file.read_exact_at(&mut buffer[..n], part.start + at)?;
         }
-        for step in (0..n).step_by(STEP) {
-            let words: [Lane; 16] = std::array::from_fn(|w| map(|lane| word(&buffers[lane], step + w * 4)));
-            round(&mut state, &words);
-        }
+        blocks(&mut state, &buffers, n);
         at += n as u64;
     }
     // RFC 1321, 3.1 and 3.2: a bit, zeros, and the length in bits.
@@ -135,6 +150,16 @@ fn side_by_side(file: &File, parts: &[Range<u64>], length: u64) -> std::io::Resu
         .collect())
 }
 
+/// So many bytes of every lane. Compiled for each width of processor, of which the right one is taken.
+#[multiversion::multiversion(targets("x86_64+avx+avx2+avx512f+avx512vl", "x86_64+avx+avx2", "aarch64+neon"))]
+fn blocks(state: &mut [Lane; 4], buffers: &[Vec<u8>], n: usize) {
+    for step in (0..n).step_by(STEP) {
+        let words: [Lane; 16] = std::array::from_fn(|w| map(|lane| word(&buffers[lane], step + w * 4)));
+        round(state, &words);
+    }
+}
+
+#[inline(always)]
 fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
@@ -155,7 +180,7 @@ fn alone(file: &File, part: &Range<u64>) -> std::io::Result<[u8; 16]> {
 
 /// One step of 64 bytes in every lane. The compiler makes vector instructions of the loops over lanes.
 #[inline(always)]
-#[expect(clippy::inline_always, clippy::many_single_char_names, reason = "the names are those of the RFC")]
+#[expect(clippy::many_single_char_names, reason = "the names are those of the RFC")]
 fn round(state: &mut [Lane; 4], words: &[Lane; 16]) {
     let [mut a, mut b, mut c, mut d] = *state;
     for i in 0..64 {
@@ -192,9 +217,13 @@ mod tests {
             let expected: Vec<[u8; 16]> =
                 parts.iter().map(|p| Md5::digest(&body[p.start as usize..p.end as usize]).into()).collect();
             assert_eq!(sums(&file, &parts).expect("reads"), expected, "{part}");
-            if part.is_multiple_of(STEP as u64) {
-                assert_eq!(side_by_side(&file, &parts, part).expect("reads"), expected, "{part}");
+            for some in [8, 7, 5, 4, 3, 1] {
+                assert_eq!(together(&file, &parts[..some]).expect("reads"), expected[..some], "{some} of {part}");
             }
+            let mut shorter = parts.clone();
+            shorter[6] = parts[6].start..parts[6].end - 3;
+            assert_eq!(together(&file, &shorter[..7]).expect("reads")[..6], expected[..6], "{part}");
+            assert_eq!(together(&file, &shorter[..7]).expect("reads")[6], alone(&file, &shorter[6]).expect("reads"));
         }
         let empty = std::slice::from_ref(&(0..0));
         assert_eq!(sums(&file, empty).expect("reads"), [<[u8; 16]>::from(Md5::digest(b""))]);
