@@ -399,6 +399,37 @@ fn the_lock_is_seen_and_turned() {
 }
 
 #[test]
+fn what_is_deleted_is_counted_typed_and_gone_from_the_list() {
+    run(async {
+        for (name, size) in [("80x24", SMALL), ("200x60", (200, 60)), ("40x12", (40, 12))] {
+            let place = Place::of(SCENES).await;
+            let mut drive = place.at("", size);
+            drive.settle("the list", |s| s.contains("3 entries")).await;
+            drive.keys("D").await;
+            drive.see("read-only").await;
+            drive.keys("RD").await;
+            let question = drive.settle("counted", |s| s.contains("4 objects") && s.contains("2024/B02.tif")).await;
+            insta::assert_snapshot!(format!("delete_{name}"), without_ages(&question));
+            // The safe button has the focus.
+            drive.keys("<Enter>").await;
+            drive.settle("nothing was done", |s| s.contains("3 entries") && !s.contains("4 objects")).await;
+            // Another number deletes nothing.
+            drive.keys("D").await;
+            drive.settle("counted", |s| s.contains("4 objects")).await;
+            drive.keys("<Tab>").await;
+            drive.text("5").await;
+            drive.keys("<Tab><Enter>").await;
+            assert!(drive.screen().contains("4 objects"), "{}", drive.screen());
+            drive.keys("<S-Tab><Backspace>").await;
+            drive.text("4").await;
+            drive.keys("<Enter>").await;
+            let after = drive.settle("listed again", |s| s.contains("2 entries")).await;
+            assert_eq!(cursor(&after), "2025/");
+        }
+    });
+}
+
+#[test]
 fn browsing_at_every_size() {
     run(async {
         let mut objects = SCENES.to_vec();

@@ -4,6 +4,7 @@ use super::App;
 use crate::action::Action;
 use crate::error::{Error, Kind};
 use crate::job::{JobId, JobView, State};
+use crate::location::Location;
 use crate::screen::Open;
 use std::collections::BTreeSet;
 
@@ -26,22 +27,20 @@ impl App {
             return;
         }
         let active: BTreeSet<JobId> = self.cx.jobs.active_views().into_iter().map(|view| view.id).collect();
-        let mut written = Vec::new();
+        let mut touched = Vec::new();
         let ended: Vec<JobView> = self.active.difference(&active).filter_map(|id| self.cx.jobs.view(id)).collect();
         // Those that ended well at once share a message; each failure has its own, which stays longer.
         let mut well: Vec<String> = Vec::new();
         for view in ended {
             let title = &view.title;
+            // What failed may have done a part of it.
+            touched.extend(self.cx.jobs.writes(&view.id).unwrap_or_default());
             match &view.state {
                 State::Failed(why) => match &view.failure {
                     Some(err) => self.cx.fail(&err.again().context(title)),
                     None => self.cx.fail(&Error::new(Kind::Failed, why).context(title)),
                 },
-                State::Done => {
-                    let outcome = view.outcome.unwrap_or_default();
-                    well.push(format!("{title}: {}", outcome.summary));
-                    written.extend(outcome.written);
-                }
+                State::Done => well.push(format!("{title}: {}", view.outcome.unwrap_or_default().summary)),
                 _ => well.push(format!("{title}: stopped")),
             }
         }
@@ -52,8 +51,7 @@ impl App {
         }
         self.active = active;
         for screen in self.tabs.iter_mut().flatten() {
-            let here = screen.here();
-            if here.is_some_and(|here| written.iter().any(|l| l.parent().as_ref() == Some(&here))) {
+            if screen.here().is_some_and(|here| touched.iter().any(|place| concerns(&here, place))) {
                 screen.update(Action::Refresh, &mut self.cx);
             }
         }
@@ -83,4 +81,10 @@ impl App {
             self.cx.basket.measured(container, name, *bytes);
         }
     }
+}
+
+/// Whether a job that wrote or deleted at `place` may have changed what the container `here` lists.
+fn concerns(here: &Location, place: &Location) -> bool {
+    let (here_key, key) = (here.key(), place.key());
+    here.store() == place.store() && (key.starts_with(here_key) || here_key.starts_with(key))
 }

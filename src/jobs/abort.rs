@@ -2,6 +2,7 @@
 
 use crate::error::{Context as _, Result};
 use crate::job::{Job, JobCx, JobSpec, JobView, Outcome, State};
+use crate::location::Location;
 use crate::text;
 use crate::transfer::{AbortSpec, Claims, abort_uploads};
 use futures::future::BoxFuture;
@@ -45,6 +46,10 @@ impl Job for Abort {
 
     fn spec(&self) -> JobSpec {
         JobSpec { kind: "abort-uploads".into(), params: serde_json::to_value(&self.spec).unwrap_or_default() }
+    }
+
+    fn writes(&self) -> Vec<Location> {
+        vec![self.spec.location.clone()]
     }
 
     fn command(&self) -> Vec<String> {

@@ -87,6 +87,11 @@ impl Job for Copy {
         JobSpec { kind: "copy".into(), params: serde_json::to_value(&self.spec).unwrap_or_default() }
     }
 
+    fn writes(&self) -> Vec<Location> {
+        let gone: &[Location] = if self.spec.moves { &self.spec.sources } else { &[] };
+        gone.iter().chain([&self.spec.destination]).cloned().collect()
+    }
+
     fn command(&self) -> Vec<String> {
         let mut words = vec![if self.spec.moves { "mv" } else { "cp" }.to_owned()];
         if self.spec.recursive && self.spec.sources.iter().any(Location::is_container) {

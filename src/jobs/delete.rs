@@ -2,6 +2,7 @@
 
 use crate::error::{Context as _, Result};
 use crate::job::{Job, JobCx, JobSpec, Outcome};
+use crate::location::Location;
 use crate::text;
 use crate::transfer::{DeleteSpec, Deleted, Gone, delete, objects};
 use futures::future::BoxFuture;
@@ -38,6 +39,10 @@ impl Job for Delete {
 
     fn spec(&self) -> JobSpec {
         JobSpec { kind: "delete".into(), params: serde_json::to_value(&self.spec).unwrap_or_default() }
+    }
+
+    fn writes(&self) -> Vec<Location> {
+        self.spec.targets.iter().map(|target| target.location.clone()).collect()
     }
 
     fn command(&self) -> Vec<String> {

@@ -133,7 +133,11 @@ impl Conflicts {
             ));
         };
         let answer = ANSWERS.iter().find(|(_, known, ..)| *known == name);
-        let Some(&(_, _, Some(verdict), for_all, _)) = answer else { return Err(Error::cancelled()) };
+        let Some(&(_, _, Some(verdict), for_all, _)) = answer else {
+            // To stop is to cancel the whole, and is shown as that.
+            control.cancel();
+            return Err(Error::cancelled());
+        };
         if for_all {
             *self.remembered.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
         }
