@@ -121,7 +121,8 @@ impl Browse {
             cx.toast(why);
         } else if targets.len() > GIVEN {
             cx.toast(format!("more than {} selected: select their folders instead", text::count(GIVEN as u64)));
-        } else if let Some(locked) = targets.iter().find(|t| !is_open(&t.location, cx)) {
+        } else if let Some(locked) = targets.iter().find(|t| !cx.is_writable(t.location.store())) {
+            // On this computer's disk too: the header says read-only, and a deletion is the last to pass over it.
             let place = locked.location.with_key("").to_string();
             let key = cx.keymap.label(self.contexts(), Action::ReadOnly);
             cx.toast(format!("{} is read-only: {key} in its list allows writing", text::clean(&place)));
@@ -243,12 +244,6 @@ impl Browse {
             _ => Flow::Open(Open::UploadForm { destination: here.as_container() }),
         }
     }
-}
-
-/// Whether a place may be written to. What lies on the local disk is its owner's.
-fn is_open(at: &Location, cx: &Cx) -> bool {
-    let ours = matches!(at.scheme(), Scheme::File | Scheme::Memory);
-    (ours && !cx.stores.options().read_only) || cx.is_writable(at.store())
 }
 
 /// Whether it may be a series of a benchmark: COGs, a Zarr, or a folder that may hold COGs.

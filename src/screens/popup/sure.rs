@@ -320,9 +320,9 @@ impl Screen for Sure {
                 self.input = Input::default();
                 self.count(cx);
             }
-            Action::Yes | Action::Submit => return self.go(cx),
-            Action::Enter if self.focus != Focus::Leave => return self.go(cx),
-            Action::No | Action::Back | Action::Close | Action::Enter => return Flow::Close,
+            Action::Yes => return self.go(cx),
+            Action::Enter | Action::Submit if self.focus != Focus::Leave => return self.go(cx),
+            Action::No | Action::Back | Action::Close | Action::Enter | Action::Submit => return Flow::Close,
             _ => return Flow::Ignored,
         }
         Flow::Done

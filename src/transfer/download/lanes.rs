@@ -153,14 +153,17 @@ fn side_by_side(file: &File, parts: &[Range<u64>], length: u64) -> std::io::Resu
 /// So many bytes of every lane. Compiled for each width of processor, of which the right one is taken.
 #[multiversion::multiversion(targets("x86_64+avx+avx2+avx512f+avx512vl", "x86_64+avx+avx2", "aarch64+neon"))]
 fn blocks(state: &mut [Lane; 4], buffers: &[Vec<u8>], n: usize) {
-    for step in (0..n).step_by(STEP) {
-        let words: [Lane; 16] = std::array::from_fn(|w| map(|lane| word(&buffers[lane], step + w * 4)));
+    let mut lanes: [_; LANES] = std::array::from_fn(|lane| buffers[lane][..n].as_chunks::<STEP>().0.iter());
+    for _ in 0..n / STEP {
+        // All lanes are as long: none ends before the others.
+        let steps: [&[u8; STEP]; LANES] = lanes.each_mut().map(|lane| lane.next().unwrap_or(&[0; STEP]));
+        let words: [Lane; 16] = std::array::from_fn(|w| map(|lane| word(steps[lane], w * 4)));
         round(state, &words);
     }
 }
 
 #[inline(always)]
-fn word(bytes: &[u8], at: usize) -> u32 {
+fn word(bytes: &[u8; STEP], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 

@@ -223,7 +223,12 @@ impl Work<'_> {
 
     async fn run(&self, attempt: &mut Attempt<'_>, replace: bool) -> Result<Whole> {
         self.read_all(attempt).await?;
+        // The disk works while the sums are finished; what is published is on it either way.
+        let file = attempt.temp.file.clone();
+        let synced = tokio::task::spawn_blocking(move || file.sync_data());
         let check = self.prove(attempt).await?;
+        // What it says is said again when the file is published.
+        let _ = synced.await;
         let noted = *attempt.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let modified = noted.or_else(|| attempt.pin.modified.map(Into::into));
         self.control.check()?;
