@@ -116,7 +116,7 @@ impl Jobs {
     }
 
     /// Moves a job among those that wait, by so many places: negative is sooner. Whether it moved. The order is
-    /// kept on disk, for [`Jobs::resume_all`] of a later program.
+    /// kept on disk, for a later program.
     pub fn prioritise(&self, id: &str, by: isize) -> bool {
         self.engine.prioritise(id, by)
     }

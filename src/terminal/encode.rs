@@ -241,7 +241,7 @@ fn index(colour: Color) -> Option<u8> {
 }
 
 /// SGR of a colour: `base` is 30 for letters and 40 for what is behind them.
-fn colour(colour: Color, base: u8) -> String {
+pub(super) fn colour(colour: Color, base: u8) -> String {
     match (colour, index(colour)) {
         (Color::Rgb(r, g, b), _) => format!("{};2;{r};{g};{b}", base + 8),
         (Color::Indexed(n), _) => format!("{};5;{n}", base + 8),

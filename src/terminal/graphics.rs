@@ -17,6 +17,7 @@ mod sixel;
 
 use super::caps::{Caps, Colours, Graphics};
 use super::colour::nearest;
+use super::encode::colour;
 use crate::picture::Picture;
 use crate::task::Waker;
 pub use fit::{Fit, fit};
@@ -323,7 +324,7 @@ impl Inner {
 fn show(placement: &Placement, bytes: &[u8], out: &mut Vec<u8>) {
     let cells = placement.fit.cells;
     out.extend_from_slice(b"\x1b7\x1b[m");
-    out.extend_from_slice(background(placement.background).as_bytes());
+    let _ = write!(out, "\x1b[{}m", colour(placement.background, 40));
     for row in cells.top()..cells.bottom() {
         // Writing to a vector cannot fail.
         let _ = write!(out, "\x1b[{};{}H{:width$}", row + 1, cells.x + 1, "", width = cells.width as usize);
@@ -331,31 +332,6 @@ fn show(placement: &Placement, bytes: &[u8], out: &mut Vec<u8>) {
     let _ = write!(out, "\x1b[{};{}H", cells.y + 1, cells.x + 1);
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\x1b[m\x1b8");
-}
-
-fn background(colour: Color) -> String {
-    let index = match colour {
-        Color::Reset => return "\x1b[49m".into(),
-        Color::Rgb(r, g, b) => return format!("\x1b[48;2;{r};{g};{b}m"),
-        Color::Indexed(i) => i,
-        Color::Black => 0,
-        Color::Red => 1,
-        Color::Green => 2,
-        Color::Yellow => 3,
-        Color::Blue => 4,
-        Color::Magenta => 5,
-        Color::Cyan => 6,
-        Color::Gray => 7,
-        Color::DarkGray => 8,
-        Color::LightRed => 9,
-        Color::LightGreen => 10,
-        Color::LightYellow => 11,
-        Color::LightBlue => 12,
-        Color::LightMagenta => 13,
-        Color::LightCyan => 14,
-        Color::White => 15,
-    };
-    format!("\x1b[48;5;{index}m")
 }
 
 #[cfg(test)]
