@@ -438,7 +438,8 @@ fn a_bucket_is_made() {
     Bucket::again(&Ceph::find().expect("a gateway"), &name);
 }
 
-/// Starts an upload that takes a while, and comes back once a part has arrived.
+/// Starts an upload that takes a while, and comes back once a part has arrived. The rate is that of each connection:
+/// the first parts arrive together, and some seconds are left until the last ones do.
 fn begin_slowly<'a>(program: &'a Program, bucket: &Bucket, slow: &Fault, file: &str) -> cli::Started<'a> {
     let run = program.start(&["put", file, &bucket.at("slow.bin"), "--endpoint-url", &slow.endpoint()]);
     until("a part arrives", || bucket.uploads().iter().any(|(_, parts)| *parts > 0));
@@ -449,7 +450,7 @@ fn begin_slowly<'a>(program: &'a Program, bucket: &Bucket, slow: &Fault, file: &
 fn an_interrupted_upload_leaves_nothing() {
     let Some((ceph, program, bucket)) = setup() else { return };
     let file = program.write("slow.bin", noise(96 * MIB));
-    let slow = Fault::start(ceph.port(), &["rate=6000000"]);
+    let slow = Fault::start(ceph.port(), &["rate=1500000"]);
     let run = begin_slowly(&program, &bucket, &slow, &file);
     run.signal(Signal::INT);
     let run = run.end();
@@ -468,7 +469,7 @@ fn an_upload_whose_session_ends_is_left_to_be_resumed() {
     let file = program.write("slow.bin", &bytes);
     for signal in [Signal::HUP, Signal::TERM] {
         let bucket = Bucket::new(&ceph);
-        let slow = Fault::start(ceph.port(), &["rate=8000000"]);
+        let slow = Fault::start(ceph.port(), &["rate=1500000"]);
         let run = begin_slowly(&program, &bucket, &slow, &file);
         let job = program.run(&["jobs", "ls", "--json"]).ok().json().remove(0);
         assert_eq!(job["state"], "running", "{job}");
@@ -492,7 +493,7 @@ fn a_killed_upload_is_resumed() {
     let Some((ceph, program, bucket)) = setup() else { return };
     let bytes = noise(96 * MIB);
     let file = program.write("slow.bin", &bytes);
-    let slow = Fault::start(ceph.port(), &["rate=8000000"]);
+    let slow = Fault::start(ceph.port(), &["rate=1500000"]);
     let mut run = begin_slowly(&program, &bucket, &slow, &file);
     run.kill();
     drop(run);
