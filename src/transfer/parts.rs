@@ -298,6 +298,8 @@ impl Transfer {
         drop(running);
         let (path, stamp) = (sending.file.path.clone(), sending.file.stamp);
         self.control.blocking(move |_| stamp.check(&path)).await?;
+        // The last parts may have arrived after the user said stop.
+        self.control.check()?;
         self.complete(sending, state, if_absent).await
     }
 
