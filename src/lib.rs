@@ -8,15 +8,16 @@
 //!
 //! | floor | what it is |
 //! |---|---|
-//! | [`text`], [`picture`], [`error`] | foreign text made harmless, sizes in words; RGBA pixels; the one error: what failed, why, what to do |
-//! | [`location`], [`entry`], [`listing`], [`meter`] | an address; a listed thing; a million of them held compactly; counting requests, bytes, latencies |
+//! | [`text`], [`picture`], [`facts`], [`error`] | foreign text made harmless, sizes in words; RGBA pixels; names and values; the one error: what failed, why, what to do |
+//! | [`location`], [`probe`], [`entry`], [`listing`], [`meter`] | an address; what is known of a thing before it is opened; a listed thing; a million of them held compactly; counting requests, bytes, latencies |
 //! | [`glob`], [`basket`] | patterns for names; what is selected over all folders |
 //! | [`task`] | the value-free `Waker`, `Pending` and `Feed` (dropped means aborted), `Control` of a piece of work |
 //! | [`action`], [`theme`], [`terminal`], [`widgets`], [`config`], [`keymap`] | what a person can do; colours by role; the terminal and pictures on it; widgets that know nothing of ours; files of the user |
 //! | [`store`] | the one data plane: `Stores` opens a location, everything is metered, limited, explained; `store/gdal` lets GDAL read through it |
 //! | [`raster`], [`catalog`], [`snippet`] | reading rasters and STAC documents through the stores; lines of code that open a thing elsewhere |
 //! | [`source`], [`sources`], [`du`] | what can be listed; how much lies below |
-//! | [`preview`], [`table`], [`previews`] | what can be looked at: few shapes, many formats; reading tables, a piece at a time |
+//! | [`table`], [`tables`] | a table that stays open while it is looked at, read a piece at a time; the formats |
+//! | [`preview`], [`previews`] | what can be looked at: few shapes, many formats |
 //! | [`transfer`], [`convert`], [`mod@bench`], [`demo`] | the work itself, without a screen, testable alone; the embedded server with its samples |
 //! | [`job`], [`jobs`] | a `Job` wraps one piece of work; `Jobs` queues, journals, meters, cancels, resumes |
 //! | [`screen`], [`look`], [`screens`] | the contract of a screen; how a preview is loaded under a cursor and drawn; the screens |
@@ -30,6 +31,7 @@
 //!
 //! | add | touch |
 //! |---|---|
+//! | a format of tables | `tables/x.rs` and one line of its table |
 //! | a format to preview | `previews/x.rs` and one line of its table |
 //! | something to list | `sources/x.rs` and one line |
 //! | a kind of job | `jobs/x.rs` and one line; the form that opens it |
@@ -83,6 +85,7 @@ pub mod demo;
 pub mod du;
 pub mod entry;
 pub mod error;
+pub mod facts;
 pub mod glob;
 pub mod job;
 pub mod jobs;
@@ -94,6 +97,7 @@ pub mod meter;
 pub mod picture;
 pub mod preview;
 pub mod previews;
+pub mod probe;
 pub mod raster;
 pub mod screen;
 pub mod screens;
@@ -102,6 +106,7 @@ pub mod source;
 pub mod sources;
 pub mod store;
 pub mod table;
+pub mod tables;
 pub mod task;
 pub mod terminal;
 pub mod text;

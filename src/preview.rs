@@ -9,40 +9,10 @@ use crate::task::Control;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
+pub use crate::facts::Facts;
 pub use crate::picture::Picture;
-
-/// What is known of a thing before it is previewed: from its listing, and, once no format claimed
-/// it by name, from its first bytes.
-#[derive(Clone, Debug)]
-pub struct Probe {
-    /// Where it is. A container (`…/`) for things that are folders: Zarr, SAFE.
-    pub location: Location,
-    /// Bytes, where the listing told.
-    pub size: Option<u64>,
-    /// `ETag`, where the listing told.
-    pub etag: Option<String>,
-    /// Media type, where a catalog told.
-    pub media_type: Option<String>,
-    /// The first bytes (at most 32 KiB), once they were read.
-    pub head: Option<Bytes>,
-}
-
-impl Probe {
-    /// A probe of which only the address is known.
-    pub fn new(location: Location) -> Self {
-        Self { location, size: None, etag: None, media_type: None, head: None }
-    }
-
-    /// Whether the name has one of these suffixes (lower case, no dot).
-    pub fn has_extension(&self, any: &[&str]) -> bool {
-        any.contains(&self.location.extension().as_str())
-    }
-
-    /// Whether the first bytes were read and start so.
-    pub fn starts_with(&self, magic: &[u8]) -> bool {
-        self.head.as_ref().is_some_and(|h| h.starts_with(magic))
-    }
-}
+pub use crate::probe::Probe;
+pub use crate::table::{Column, Table};
 
 /// What is wished to be seen, and how the loading is counted and stopped.
 #[derive(Clone)]
@@ -122,15 +92,6 @@ pub enum Preview {
     Tree(Tree),
 }
 
-/// Names and values in groups, in the order to be shown.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
-pub struct Facts {
-    /// A line above them: "COG 10980² u16 ×4 EPSG:32635 deflate".
-    pub title: String,
-    /// `(name, value)`; a name with an empty value is a heading.
-    pub rows: Vec<(String, String)>,
-}
-
 /// Text, decoded and cut.
 #[derive(Clone, Debug, Default)]
 pub struct Text {
@@ -167,36 +128,6 @@ pub struct Hex {
     pub bytes: Bytes,
     /// Size of the whole, where known.
     pub size: Option<u64>,
-}
-
-/// Rows of a table.
-#[derive(Clone, Debug)]
-pub struct Table {
-    /// Format, rows, columns, compression: what stands above the rows.
-    pub facts: Facts,
-    /// The columns of `batch`, in its order.
-    pub columns: Vec<Column>,
-    /// The rows, ready to be shown: geometry is WKT in a string column.
-    pub batch: arrow::record_batch::RecordBatch,
-    /// Number of the first row of `batch`.
-    pub offset: u64,
-    /// Rows in the whole table, where known.
-    pub total_rows: Option<u64>,
-    /// Columns in the whole table (more than `columns` where only some were read).
-    pub total_columns: usize,
-}
-
-/// A column of a [`Table`].
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// Its type in words: `f64`, `timestamp[ns]`, `geometry`.
-    pub kind: String,
-    /// Nulls in the whole table, where its statistics tell.
-    pub nulls: Option<u64>,
-    /// Whether it is a number (drawn to the right).
-    pub numeric: bool,
 }
 
 /// A picture and what it is of.

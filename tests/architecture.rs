@@ -7,11 +7,11 @@ use std::path::Path;
 
 /// The floors from the ground up. A module may import those below it and nothing else of ours; those on
 /// one floor do not import each other, except where [`WITHIN`] says so.
-const FLOORS: [&[&str]; 25] = [
-    &["text", "picture"],
+const FLOORS: [&[&str]; 26] = [
+    &["text", "picture", "facts"],
     &["error"],
     &["location"],
-    &["entry", "meter"],
+    &["entry", "meter", "probe"],
     &["listing", "glob"],
     &["basket"],
     &["task"],
@@ -23,8 +23,9 @@ const FLOORS: [&[&str]; 25] = [
     &["raster", "catalog", "snippet"],
     &["source", "du"],
     &["sources"],
-    &["preview"],
     &["table"],
+    &["tables"],
+    &["preview"],
     &["previews"],
     &["transfer", "convert", "bench", "demo"],
     &["job", "jobs"],
@@ -273,7 +274,7 @@ fn names(path: &str, code: &str, wrong: &mut Vec<String>) {
 /// other through their contract, and popups through their table.
 fn siblings(path: &str, code: &str, wrong: &mut Vec<String>) {
     let Some((folder, file)) = path.split_once('/') else { return };
-    if !["sources", "previews", "jobs"].contains(&folder) || file == "mod.rs" {
+    if !["sources", "tables", "previews", "jobs"].contains(&folder) || file == "mod.rs" {
         return;
     }
     let own = file.split(['/', '.']).next().unwrap_or_default();

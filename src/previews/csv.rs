@@ -102,6 +102,7 @@ fn table(bytes: &[u8], whole: bool, size: u64, ask: &Ask) -> Result<Found> {
             kind: kind.label().to_owned(),
             nulls: (complete && batch.num_rows() as u64 == layout.rows).then(|| values.null_count() as u64),
             numeric: kind.is_numeric(),
+            unit: None,
         })
         .collect();
     let table = Box::new(Table {
@@ -111,6 +112,7 @@ fn table(bytes: &[u8], whole: bool, size: u64, ask: &Ask) -> Result<Found> {
         offset: ask.offset,
         total_rows: complete.then_some(layout.rows),
         total_columns: layout.names.len(),
+        rows: None,
     });
     Ok(if enough { Found::Rows(table) } else { Found::TooFew(Some(table)) })
 }

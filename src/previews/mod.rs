@@ -7,9 +7,9 @@ use crate::store::Stores;
 mod csv;
 mod hex;
 mod image;
-mod parquet;
 mod raster;
 mod stac;
+mod table;
 mod text;
 mod zarr;
 
@@ -19,7 +19,7 @@ mod zarr;
 pub const PREVIEWERS: &[Previewer] = &[
     image::PREVIEWER,
     raster::PREVIEWER,
-    parquet::PREVIEWER,
+    table::PREVIEWER,
     csv::PREVIEWER,
     stac::PREVIEWER,
     zarr::PREVIEWER,

@@ -1,6 +1,6 @@
 //! Cells as text for the screen and as JSON for machines.
 
-use crate::preview::Table;
+use super::Table;
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, RecordBatch, types};
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};

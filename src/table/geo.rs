@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// How a geometry column is stored.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Encoding {
+pub enum Encoding {
     /// Well-Known Binary.
     Wkb,
     /// Well-Known Text: shown as it is.
@@ -20,33 +20,40 @@ pub(crate) enum Encoding {
 
 /// A geometry column.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct GeoColumn {
+pub struct GeoColumn {
     /// Name of the root column.
-    pub(crate) name: String,
+    pub name: String,
     /// How it is stored.
-    pub(crate) encoding: Encoding,
+    pub encoding: Encoding,
     /// Whether edges are geodesics.
-    pub(crate) geography: bool,
+    pub geography: bool,
     /// Reference system in words: `OGC:CRS84`, `EPSG:3067 (ETRS89 / TM35FIN)`, `unknown`.
-    pub(crate) crs: String,
+    pub crs: String,
     /// Types as the metadata tell: `Point`, `MultiPolygon Z`. Empty: not told.
-    pub(crate) types: Vec<String>,
+    pub types: Vec<String>,
     /// Bounds as the metadata tell: `xmin, ymin, [zmin,] xmax, ymax[, zmax]`.
-    pub(crate) bbox: Vec<f64>,
+    pub bbox: Vec<f64>,
 }
 
 /// What is known of a file's geometry.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Geo {
+pub struct Geo {
     /// `GeoParquet 1.1.0`, `Parquet GEOMETRY`; empty where there is none.
-    pub(crate) standard: String,
+    pub standard: String,
     /// The geometry columns, the primary first.
-    pub(crate) columns: Vec<GeoColumn>,
+    pub columns: Vec<GeoColumn>,
+}
+
+impl GeoColumn {
+    /// What its type is called: `geometry`, or `geography` where edges are geodesics.
+    pub fn kind(&self) -> &'static str {
+        if self.geography { "geography" } else { "geometry" }
+    }
 }
 
 impl Geo {
     /// The geometry column of this name.
-    pub(crate) fn column(&self, name: &str) -> Option<&GeoColumn> {
+    pub fn column(&self, name: &str) -> Option<&GeoColumn> {
         self.columns.iter().find(|c| c.name == name)
     }
 

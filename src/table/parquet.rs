@@ -4,9 +4,9 @@
 
 use super::geo::{Encoding, Geo};
 use super::ranged::Ranged;
-use super::{display, wkt};
+use super::{About, Column, Window, display};
 use crate::error::{Context as _, Error, Result};
-use crate::preview::{Column, Facts, Table};
+use crate::facts::Facts;
 use crate::task::Control;
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -14,9 +14,9 @@ use ::parquet::file::metadata::{
     ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
 use ::parquet::file::page_index::offset_index::OffsetIndexMetaData;
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::Schema;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,58 +32,92 @@ const MOST_ROWS: usize = 100_000;
 const MOST_INDEX: u64 = 4 << 20;
 /// Writers end a page at this size before compression.
 const PAGE: u64 = 1 << 20;
-/// Characters of WKT in a cell.
-const MOST_WKT: usize = 200;
 
-/// Which rows and columns.
-#[derive(Clone, Debug)]
-pub(crate) struct Window {
-    /// Rows wanted.
-    pub(crate) rows: usize,
-    /// Rows to skip first.
-    pub(crate) offset: u64,
-    /// Root columns by name, in the order wanted; `None` for the first fifty.
-    pub(crate) columns: Option<Vec<String>>,
+/// A Parquet file whose footer was read.
+#[derive(Clone)]
+pub(crate) struct File {
+    file: Ranged,
+    metadata: Arc<ParquetMetaData>,
+    reader: ArrowReaderMetadata,
+    geo: Geo,
 }
 
-/// Reads a window of rows. Blocks. Bytes that are not Parquet give a sentence, also where they make
-/// the decoder panic.
-pub(crate) fn read(file: &Ranged, window: &Window, control: &Control) -> Result<Table> {
-    catch_unwind(AssertUnwindSafe(|| decode(file, window, control))).unwrap_or_else(|_| {
+/// Bytes that are not Parquet give a sentence, also where they make the decoder panic.
+fn caught<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
         Err(Error::invalid("its bytes make no sense to the decoder: corrupt, or of a form that it does not know"))
     })
 }
 
-fn decode(file: &Ranged, window: &Window, control: &Control) -> Result<Table> {
-    let metadata = metadata(file)?;
-    let reader = arrow_metadata(&metadata).map_err(|err| file.explain(err)).context(|| "its schema".into())?;
-    let schema = reader.schema().clone();
-    let geo = Geo::read(metadata.file_metadata(), &schema);
-    let roots = choose(&schema, &geo, window.columns.as_deref())?;
-    let mask = ProjectionMask::roots(reader.parquet_schema(), roots.iter().copied());
-    let plan = Plan::new(&metadata, window);
-    file.prefetch(&plan.ranges(&metadata, &mask, file.budget() / 2)?)?;
-    let rows = plan.rows;
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), reader)
-        .with_projection(mask)
-        .with_row_groups(plan.groups.iter().map(|g| g.index).collect())
-        .with_batch_size(rows.clamp(1, 8192))
-        .with_offset(plan.skip)
-        .with_limit(rows);
-    let reader = builder.build().map_err(|err| file.explain(err))?;
-    let read_schema = ::arrow::array::RecordBatchReader::schema(&reader);
-    let mut batches = Vec::new();
-    for batch in reader {
-        control.check()?;
-        batches.push(batch.map_err(|err| file.explain(err))?);
+impl File {
+    /// Reads the footer. Blocks.
+    pub(crate) fn open(file: Ranged) -> Result<Self> {
+        caught(move || {
+            let metadata = metadata(&file)?;
+            let reader = arrow_metadata(&metadata).map_err(|err| file.explain(err)).context(|| "its schema".into())?;
+            let geo = Geo::read(metadata.file_metadata(), reader.schema());
+            Ok(Self { file, metadata, reader, geo })
+        })
     }
-    let batch = concat_batches(&read_schema, &batches).map_err(|err| file.explain(err))?;
-    // The decoder gives columns in the file's order.
-    let mut file_order = roots.clone();
-    file_order.sort_unstable();
-    let order: Vec<usize> = roots.iter().filter_map(|root| file_order.binary_search(root).ok()).collect();
-    let batch = batch.project(&order).map_err(|err| file.explain(err))?;
-    Ok(table(&metadata, &schema, &geo, &roots, &batch, window.offset))
+
+    /// What the footer tells.
+    pub(crate) fn about(&self) -> About {
+        let schema = self.reader.schema();
+        let columns = schema.fields().iter().enumerate().map(|(root, field)| {
+            let known = self.geo.column(field.name());
+            Column {
+                name: field.name().clone(),
+                kind: known.map_or_else(|| display::type_name(field.data_type()), |g| g.kind().to_owned()),
+                nulls: nulls(&self.metadata, root),
+                numeric: known.is_none() && field.data_type().is_numeric(),
+                unit: None,
+            }
+        });
+        let pairs = self.metadata.file_metadata().key_value_metadata().into_iter().flatten();
+        let total = u64::try_from(self.metadata.file_metadata().num_rows()).ok();
+        About {
+            facts: facts(&self.metadata, schema, &self.geo),
+            columns: columns.collect(),
+            schema: schema.clone(),
+            geo: self.geo.clone(),
+            total_rows: total,
+            seen_rows: total.unwrap_or(0),
+            pairs: pairs.map(|kv| (kv.key.clone(), kv.value.clone().unwrap_or_default())).collect(),
+        }
+    }
+
+    /// Reads a window of rows. Blocks.
+    pub(crate) fn read(&self, window: &Window, control: &Control) -> Result<RecordBatch> {
+        caught(|| self.decode(window, control))
+    }
+
+    fn decode(&self, window: &Window, control: &Control) -> Result<RecordBatch> {
+        let Self { file, metadata, reader, geo } = self;
+        let roots = choose(reader.schema(), geo, window.columns.as_deref())?;
+        let mask = ProjectionMask::roots(reader.parquet_schema(), roots.iter().copied());
+        let plan = Plan::new(metadata, window);
+        file.prefetch(&plan.ranges(metadata, &mask, file.budget() / 2)?)?;
+        let rows = plan.rows;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), reader.clone())
+            .with_projection(mask)
+            .with_row_groups(plan.groups.iter().map(|g| g.index).collect())
+            .with_batch_size(rows.clamp(1, 8192))
+            .with_offset(plan.skip)
+            .with_limit(rows);
+        let reader = builder.build().map_err(|err| file.explain(err))?;
+        let read_schema = ::arrow::array::RecordBatchReader::schema(&reader);
+        let mut batches = Vec::new();
+        for batch in reader {
+            control.check()?;
+            batches.push(batch.map_err(|err| file.explain(err))?);
+        }
+        let batch = concat_batches(&read_schema, &batches).map_err(|err| file.explain(err))?;
+        // The decoder gives columns in the file's order.
+        let mut file_order = roots.clone();
+        file_order.sort_unstable();
+        let order: Vec<usize> = roots.iter().filter_map(|root| file_order.binary_search(root).ok()).collect();
+        batch.project(&order).map_err(|err| file.explain(err))
+    }
 }
 
 /// The schema as Arrow's. Some writers add Arrow's own beside Parquet's: where that is broken (its
@@ -291,54 +325,6 @@ fn first_pages(chunk: &ColumnChunkMetaData, extent: &Range<u64>) -> Range<u64> {
         None => extent.start.saturating_add((PAGE as f64 * 1.1 * ratio) as u64 + (16 << 10)),
     };
     extent.start..end.min(extent.end)
-}
-
-/// What is shown: geometry as WKT, with the file's facts above.
-fn table(
-    metadata: &ParquetMetaData,
-    schema: &Schema,
-    geo: &Geo,
-    roots: &[usize],
-    batch: &RecordBatch,
-    offset: u64,
-) -> Table {
-    let mut fields = Vec::new();
-    let mut arrays: Vec<ArrayRef> = Vec::new();
-    let mut columns = Vec::new();
-    for ((field, array), root) in batch.schema().fields().iter().zip(batch.columns()).zip(roots) {
-        let nulls = nulls(metadata, *root);
-        let known = geo.column(field.name());
-        let text = known.and_then(|g| match &g.encoding {
-            Encoding::Wkb => wkt::wkb_column(array, MOST_WKT),
-            Encoding::Native(kind) => wkt::native_column(array, kind, MOST_WKT),
-            Encoding::Wkt => None,
-        });
-        let kind = match known {
-            Some(g) if g.geography => "geography".to_owned(),
-            Some(_) => "geometry".to_owned(),
-            None => display::type_name(field.data_type()),
-        };
-        let numeric = known.is_none() && (field.data_type().is_numeric());
-        columns.push(Column { name: field.name().clone(), kind, nulls, numeric });
-        if let Some(text) = text {
-            fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
-            arrays.push(Arc::new(text));
-        } else {
-            fields.push(field.clone());
-            arrays.push(array.clone());
-        }
-    }
-    // The arrays are as long as the batch and typed as their fields say, so that this cannot fail.
-    let shown = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap_or_else(|_| batch.clone());
-    let total = u64::try_from(metadata.file_metadata().num_rows()).ok();
-    Table {
-        facts: facts(metadata, schema, geo),
-        columns,
-        batch: shown,
-        offset,
-        total_rows: total,
-        total_columns: schema.fields().len(),
-    }
 }
 
 /// Nulls of a root column that is one flat leaf, from the statistics of all row groups.

@@ -1,0 +1,25 @@
+//! The formats of tables. A new one: a file here and a line below.
+
+use crate::error::{Context as _, Error, Result};
+use crate::probe::Probe;
+use crate::store::Stores;
+use crate::table::{Format, Open, Rows};
+use std::sync::Arc;
+
+mod parquet;
+
+/// The formats, most particular first: asked with the name alone, then with the first bytes.
+pub const FORMATS: &[Format] = &[parquet::FORMAT];
+
+/// Whether a format claims this thing.
+pub fn claims(probe: &Probe) -> bool {
+    FORMATS.iter().any(|format| (format.matches)(probe))
+}
+
+/// Opens a table. Only where `open.control` is cancelled or the table dropped its reading ends.
+pub async fn open(stores: Stores, open: Open) -> Result<Arc<dyn Rows>> {
+    let format = FORMATS.iter().find(|format| (format.matches)(&open.probe));
+    let format = format.ok_or_else(|| Error::unsupported("it is not a table of a form that is known"))?;
+    let location = open.probe.location.clone();
+    (format.open)(stores, open).await.context(|| format!("opening {location}"))
+}
