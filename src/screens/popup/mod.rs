@@ -41,7 +41,7 @@ pub(super) use sure::Sure;
 pub(super) use themes::Themes;
 
 /// A framed box in the middle of `area`, at most so large; gives its inside.
-fn framed(frame: &mut Frame, area: Rect, width: u16, height: u16, title: &str, cx: &Cx) -> Rect {
+pub(super) fn framed(frame: &mut Frame, area: Rect, width: u16, height: u16, title: &str, cx: &Cx) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
     let rect = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 3, width, height };
     let theme = &cx.theme;
