@@ -198,8 +198,13 @@ impl Profiler {
             DataType::Boolean => Take::Bool,
             _ => Take::Other,
         };
-        let profile =
-            Profile { column: column.to_owned(), kind: words.to_owned(), exact: true, nulls: Some(0), ..Profile::default() };
+        let profile = Profile {
+            column: column.to_owned(),
+            kind: words.to_owned(),
+            exact: true,
+            nulls: Some(0),
+            ..Profile::default()
+        };
         Self {
             profile,
             kind,

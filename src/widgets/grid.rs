@@ -168,9 +168,10 @@ mod tests {
         let side = Side::Point(points);
         let drawn = line(&[("-12.5", side), ("3", side), ("0.125", side), ("1e300", side), ("∅", side)]);
         assert_eq!(drawn, [" -12.5  ", "   3    ", "   0.125", "   1e300", "       ∅"]);
-        assert_eq!(line(&[("ab", Side::Left), ("ab", Side::Right), ("123456789", Side::Right)]), [
-            "ab      ", "      ab", "1234567…"
-        ]);
+        assert_eq!(
+            line(&[("ab", Side::Left), ("ab", Side::Right), ("123456789", Side::Right)]),
+            ["ab      ", "      ab", "1234567…"]
+        );
     }
 
     #[test]

@@ -126,11 +126,13 @@ impl Cell {
         let names = full.facts.iter().map(|(name, _)| text::width(name)).max().unwrap_or(0) + 2;
         let mut lines: Vec<Line<'static>> = Vec::new();
         for (name, value) in &full.facts {
-            let value = text::fit(&text::clean(value), width.saturating_sub(names)).into_owned();
-            lines.push(Line::from(vec![
-                Span::styled(format!("{name:<names$}"), theme.style(Role::Dim)),
-                Span::styled(value, theme.style(Role::Text)),
-            ]));
+            for (i, row) in super::tree::wrapped(value, width.saturating_sub(names)).into_iter().enumerate() {
+                let name = if i == 0 { *name } else { "" };
+                lines.push(Line::from(vec![
+                    Span::styled(format!("{name:<names$}"), theme.style(Role::Dim)),
+                    Span::styled(row, theme.style(Role::Text)),
+                ]));
+            }
         }
         lines.push(Line::raw(""));
         lines.extend(full.twigs.iter().flat_map(|twig| twig.lines(width, cx)));
@@ -208,8 +210,7 @@ fn dump(array: &ArrayRef, out: &mut Full) {
             let _ = write!(hex, "{byte:02x} ");
             hex
         });
-        let ascii: String =
-            line.iter().map(|b| if (0x20..0x7f).contains(b) { char::from(*b) } else { '·' }).collect();
+        let ascii: String = line.iter().map(|b| if (0x20..0x7f).contains(b) { char::from(*b) } else { '·' }).collect();
         let _ = writeln!(lines, "{:06x}  {hex:<48} {ascii}", i * 16);
     }
     if bytes.len() > MOST_BYTES {

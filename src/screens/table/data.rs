@@ -172,10 +172,9 @@ impl Data {
             };
             let batch = rows.window(window).await?;
             let shown = with_wkt(&batch, &about.geo);
-            Ok(tokio::task::spawn_blocking(move || pieces(&asked, &batch, &shown)).await.unwrap_or_else(|_| Fetched {
-                rows: 0,
-                pieces: Vec::new(),
-            }))
+            Ok(tokio::task::spawn_blocking(move || pieces(&asked, &batch, &shown))
+                .await
+                .unwrap_or_else(|_| Fetched { rows: 0, pieces: Vec::new() }))
         });
         self.flights.push(Flight { wish, pending });
     }

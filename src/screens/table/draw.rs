@@ -13,6 +13,9 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
 
+/// Cells of "12 requests · 212.0 KiB".
+const COST: usize = 23;
+
 impl Grid {
     pub(super) fn draw_all(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
         let [bar, body, foot] =
@@ -145,8 +148,11 @@ impl Grid {
             return line;
         }
         let Some(layer) = self.layers.last() else { return Line::raw("") };
-        let cost = self.cost(cx);
-        let room = usize::from(width).saturating_sub(text::width(&cost) + 2);
+        // Where one is goes before what it has cost.
+        let cost = if width < 64 { String::new() } else { self.cost(cx) };
+        // As much as it usually takes, so that nothing beside it moves while it counts.
+        let right = if cost.is_empty() { 0 } else { text::width(&cost).max(COST) };
+        let room = usize::from(width).saturating_sub(right + 2);
         if let Some(err) = layer.sheet.data.error() {
             let key = cx.keymap.label(self.contexts(), Action::Refresh);
             let words = text::clean(&super::words(err)).into_owned();
@@ -157,7 +163,7 @@ impl Grid {
                 Span::styled(" reads again", theme.style(Role::Dim)),
             ]);
         }
-        let place = text::fit(&self.place(layer, cx), room).into_owned();
+        let place = text::fit(&self.place(layer, width, cx), room).into_owned();
         let mut spans = vec![Span::styled(place, theme.style(Role::Text))];
         let used: usize = spans.iter().map(Span::width).sum();
         let hints = popup::hints(&self.hints(cx), (room.saturating_sub(used + 4)) as u16, cx);
@@ -179,7 +185,7 @@ impl Grid {
     }
 
     /// `row 1,234 of 7,600,000 · column 3 of 21`.
-    fn place(&self, layer: &Layer, cx: &Cx) -> String {
+    fn place(&self, layer: &Layer, width: u16, cx: &Cx) -> String {
         let (sheet, dot) = (&layer.sheet, if cx.unicode { "·" } else { "-" });
         let total = match sheet.data.total() {
             Some(total) => text::count(total),
@@ -194,6 +200,7 @@ impl Grid {
         let columns = text::count(sheet.columns.len() as u64);
         match self.view {
             View::Layout | View::Metadata | View::Facts => format!(" {total} rows {dot} {columns} columns"),
+            _ if width < 50 => format!(" row {} of {total} {dot} column {}", text::count(row), at + 1),
             _ => format!(" row {} of {total} {dot} column {} of {columns}{hidden}", text::count(row), at + 1),
         }
     }

@@ -174,7 +174,9 @@ impl LayoutView {
         let layout = match &self.layout {
             None => return say(frame, "reading the page index…", Role::Dim),
             Some(Err(err)) => return say(frame, &super::words(err), Role::Bad),
-            Some(Ok(None)) => return say(frame, "This format keeps rows one after the other: no groups, no pages.", Role::Dim),
+            Some(Ok(None)) => {
+                return say(frame, "This format keeps rows one after the other: no groups, no pages.", Role::Dim);
+            }
             Some(Ok(Some(layout))) => layout,
         };
         for (i, y) in (self.top..self.rows.len()).zip(area.y..area.bottom()) {
@@ -283,7 +285,8 @@ fn chunk(pen: &mut Pen, chunk: &Chunk, mark: &str) {
     pen.left(&format!("{mark} {}", chunk.column), name + 2, Role::Name);
     pen.left(&chunk.kind, if wide { 24 } else { 10 }, Role::Dim);
     pen.right(&text::bytes(chunk.stored), 10, Role::Number);
-    let ratio = if chunk.stored == 0 { String::new() } else { format!("{:.1}", chunk.plain as f64 / chunk.stored as f64) };
+    let ratio =
+        if chunk.stored == 0 { String::new() } else { format!("{:.1}", chunk.plain as f64 / chunk.stored as f64) };
     pen.right(&ratio, 5, Role::Number);
     pen.left(&chunk.codec, 7, Role::Text);
     if wide {
@@ -294,11 +297,8 @@ fn chunk(pen: &mut Pen, chunk: &Chunk, mark: &str) {
         pen.right(&chunk.distinct.map_or_else(String::new, text::count), 9, Role::Number);
     }
     let bloom = if chunk.bloom { "  bloom filter" } else { "" };
-    let pages = if chunk.pages.is_empty() {
-        String::new()
-    } else {
-        format!("  {}", counted(chunk.pages.len() as u64, "page"))
-    };
+    let pages =
+        if chunk.pages.is_empty() { String::new() } else { format!("  {}", counted(chunk.pages.len() as u64, "page")) };
     let range = range(chunk.min.as_deref(), chunk.max.as_deref());
     let rest = pen.line.right().saturating_sub(pen.x + 1);
     pen.left(&format!("{range}{bloom}{pages}"), rest, Role::Text);

@@ -88,6 +88,10 @@ pub(super) struct Grid {
     layers: Vec<Layer>,
     view: View,
     over: Option<Over>,
+    /// A cell that is copied once all of it is there.
+    copying: Option<Cell>,
+    /// What was copied, plain, for a terminal that is not known to take it.
+    copied: Option<Open>,
     /// Lines that the facts have room for.
     height: usize,
 }
@@ -141,6 +145,8 @@ impl Grid {
             layers: Vec::new(),
             view: View::Rows,
             over: None,
+            copying: None,
+            copied: None,
             height: 20,
         }
     }
@@ -258,18 +264,18 @@ impl Grid {
         }
     }
 
-    fn open_cell(&mut self, cx: &Cx) {
-        let Some(layer) = self.layers.last_mut() else { return };
-        let sheet = &mut layer.sheet;
+    /// The cell under the cursor, being read in full.
+    fn cell(&mut self, cx: &Cx) -> Option<Cell> {
+        let sheet = &mut self.layers.last_mut()?.sheet;
         if let View::Record(record) = &self.view {
             sheet.at = record.at;
         }
-        if sheet.window().is_empty() {
-            return;
-        }
-        if let Some(id) = sheet.columns.id(sheet.at) {
-            self.over = Some(Over::Cell(Cell::open(sheet.data.rows(), sheet.row, id, &cx.waker)));
-        }
+        let id = sheet.columns.id(sheet.at).filter(|_| !sheet.window().is_empty())?;
+        Some(Cell::open(sheet.data.rows(), sheet.row, id, &cx.waker))
+    }
+
+    fn open_cell(&mut self, cx: &Cx) {
+        self.over = self.cell(cx).map(Over::Cell);
     }
 
     /// What the view makes of an action; `None` where it means nothing to it.
@@ -332,9 +338,7 @@ impl Grid {
             View::Profile => layer.profiles.copy(sheet),
             View::Metadata => layer.meta.copy(sheet.data.about()),
             View::Rows => {
-                // The whole of it, which its popup reads.
-                self.open_cell(cx);
-                cx.toast("this is the whole cell: the same key copies it");
+                self.copying = self.cell(cx);
                 return Flow::Done;
             }
             View::Layout | View::Facts => {
@@ -394,10 +398,9 @@ impl Screen for Grid {
     }
 
     fn is_moving(&self, _cx: &Cx) -> bool {
-        let busy = |layer: &Layer| {
-            layer.sheet.data.is_loading() || layer.layout.is_loading() || layer.profiles.is_running()
-        };
-        let cell = matches!(&self.over, Some(Over::Cell(cell)) if cell.is_loading());
+        let busy =
+            |layer: &Layer| layer.sheet.data.is_loading() || layer.layout.is_loading() || layer.profiles.is_running();
+        let cell = self.copying.is_some() || matches!(&self.over, Some(Over::Cell(cell)) if cell.is_loading());
         let record = matches!(&self.view, View::Record(record) if record.is_loading());
         self.opening.is_some() || cell || record || self.layers.last().is_some_and(busy)
     }
@@ -436,7 +439,8 @@ impl Screen for Grid {
 
     fn update_counted(&mut self, action: Action, count: usize, _cx: &mut Cx) -> Flow {
         let at_rows = self.over.is_none() && matches!(self.view, View::Rows);
-        let done = self.layers.last_mut().filter(|_| at_rows).is_some_and(|layer| layer.sheet.update_counted(action, count));
+        let done =
+            self.layers.last_mut().filter(|_| at_rows).is_some_and(|layer| layer.sheet.update_counted(action, count));
         if done { Flow::Done } else { Flow::Ignored }
     }
 
@@ -479,6 +483,10 @@ impl Screen for Grid {
         Flow::Done
     }
 
+    fn take_open(&mut self) -> Option<Open> {
+        self.copied.take()
+    }
+
     fn poll(&mut self, cx: &mut Cx) {
         match poll_slot(&mut self.opening) {
             Some(Ok(rows)) => {
@@ -511,6 +519,15 @@ impl Screen for Grid {
         layer.profiles.poll(cx);
         if let Some(Over::Cell(cell)) = &mut self.over {
             cell.poll();
+        }
+        if let Some(cell) = &mut self.copying {
+            cell.poll();
+            if !cell.is_loading() {
+                if let Some((name, text)) = cell.copy() {
+                    self.copied = popup::copied(cx, &name, text);
+                }
+                self.copying = None;
+            }
         }
     }
 

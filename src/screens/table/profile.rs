@@ -202,14 +202,18 @@ impl Profiles {
                 }
             }
             Some(Stage::Done(profile)) => {
-                vec![Span::styled("exact", theme.style(Role::Good)), dim(format!(", {} rows", text::count(profile.rows)))]
+                vec![
+                    Span::styled("exact", theme.style(Role::Good)),
+                    dim(format!(", {} rows", text::count(profile.rows))),
+                ]
             }
             Some(Stage::Failed(why)) => vec![Span::styled(text::clean(why).into_owned(), theme.style(Role::Bad))],
             None | Some(Stage::Stopped) => {
                 if layout.is_loading() {
                     return vec![dim("reading…".to_owned())];
                 }
-                let cost = column_bytes(sheet, layout, id).map_or_else(String::new, |b| format!(", {}", text::bytes(b)));
+                let cost =
+                    column_bytes(sheet, layout, id).map_or_else(String::new, |b| format!(", {}", text::bytes(b)));
                 let source = if shown.is_some() { "from the file's statistics · " } else { "" };
                 let key = cx.keymap.label(&["profile", "list"], crate::action::Action::Enter);
                 vec![
@@ -236,10 +240,10 @@ fn job_stage(job: &str, cx: &Cx) -> Option<Stage> {
     match view.state {
         JobState::Done => {
             let data = view.outcome.map(|outcome| outcome.data).unwrap_or_default();
-            Some(serde_json::from_value(data).map_or_else(
-                |err| Stage::Failed(err.to_string()),
-                |profile| Stage::Done(Box::new(profile)),
-            ))
+            Some(
+                serde_json::from_value(data)
+                    .map_or_else(|err| Stage::Failed(err.to_string()), |profile| Stage::Done(Box::new(profile))),
+            )
         }
         JobState::Failed(why) => Some(Stage::Failed(why)),
         JobState::Cancelled | JobState::Interrupted => Some(Stage::Stopped),
@@ -397,7 +401,8 @@ fn draw_top(profile: &Profile, frame: &mut Frame, area: Rect, cx: &Cx) {
     let exact = matches!(profile.distinct, Some(Distinct::Exact(_)));
     let title = if exact { "frequent values" } else { "frequent values, at least so often" };
     frame.buffer_mut().set_stringn(area.x, area.y + 1, title, area.width.into(), theme.style(Role::Title));
-    let names = profile.top.iter().map(|(v, _)| text::width(v)).max().unwrap_or(1).clamp(4, usize::from(area.width) / 3);
+    let names =
+        profile.top.iter().map(|(v, _)| text::width(v)).max().unwrap_or(1).clamp(4, usize::from(area.width) / 3);
     let counts = text::count(*most).len();
     let bar = usize::from(area.width).saturating_sub(names + counts + 14).min(40);
     for ((value, n), y) in profile.top.iter().zip(area.y + 2..area.bottom()) {

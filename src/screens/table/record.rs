@@ -98,7 +98,8 @@ impl Record {
         self.height = usize::from(area.height.max(1));
         self.at = self.at.min(sheet.columns.len().saturating_sub(1));
         self.top = self.top.min(self.at).max((self.at + 1).saturating_sub(self.height));
-        let heads = |i: usize| (0..sheet.columns.len()).filter_map(move |at| sheet.columns.get(at).map(|c| &c.heads[i]));
+        let heads =
+            |i: usize| (0..sheet.columns.len()).filter_map(move |at| sheet.columns.get(at).map(|c| &c.heads[i]));
         let widest = |i: usize| heads(i).map(|head| text::width(head)).max().unwrap_or(0) as u16;
         let names = widest(0).clamp(6, (area.width / 3).max(6));
         let kinds = widest(1).clamp(3, (area.width / 6).max(3));

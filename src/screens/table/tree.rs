@@ -141,16 +141,10 @@ mod tests {
         let value = json!({"a": {"bbox": [1, 2, 3, 4], "x": null}, "b": ["one", {"c": true}], "e": []});
         let lines: Vec<String> =
             twigs(&value).iter().map(|t| format!("{}{}={}", " ".repeat(t.depth), t.name, t.value)).collect();
-        assert_eq!(lines, [
-            "a=2 members",
-            " bbox=1, 2, 3, 4",
-            " x=∅",
-            "b=2 items",
-            " 0=one",
-            " 1=1 member",
-            "  c=true",
-            "e=empty",
-        ]);
+        assert_eq!(
+            lines,
+            ["a=2 members", " bbox=1, 2, 3, 4", " x=∅", "b=2 items", " 0=one", " 1=1 member", "  c=true", "e=empty",]
+        );
         assert_eq!(twigs(&json!(vec![vec!["x"; 9]; MOST])).len(), MOST + 1, "what is endless ends");
     }
 

@@ -54,9 +54,11 @@ pub(super) fn quantile(sorted: &[(f64, u64)], q: f64) -> Option<f64> {
     let n: u64 = sorted.iter().map(|(_, weight)| weight).sum();
     let rank = ((q * n as f64).ceil() as u64).clamp(1, n.max(1));
     let mut seen = 0;
-    sorted.iter().find(|(_, weight)| {
-        seen += weight;
-        seen >= rank
-    })
-    .map(|(value, _)| *value)
+    sorted
+        .iter()
+        .find(|(_, weight)| {
+            seen += weight;
+            seen >= rank
+        })
+        .map(|(value, _)| *value)
 }

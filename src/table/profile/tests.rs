@@ -27,7 +27,8 @@ fn a_small_column_is_told_exactly() {
     assert_eq!((p.rows, p.nulls, p.nans), (8, Some(1), 1));
     assert_eq!((p.min.as_deref(), p.max.as_deref()), (Some("-2.5"), Some("4")));
     assert!((p.mean.expect("a mean") - 6.5 / 6.0).abs() < 1e-12);
-    let expected = ([1.0, 4.0, -2.5, 4.0, 0.0, 0.0].iter().map(|v: &f64| (v - 6.5 / 6.0).powi(2)).sum::<f64>() / 6.0).sqrt();
+    let expected =
+        ([1.0, 4.0, -2.5, 4.0, 0.0, 0.0].iter().map(|v: &f64| (v - 6.5 / 6.0).powi(2)).sum::<f64>() / 6.0).sqrt();
     assert!((p.deviation.expect("a deviation") - expected).abs() < 1e-12);
     assert_eq!(p.distinct, Some(Distinct::Exact(4)));
     assert_eq!(p.top, [("0".to_owned(), 2), ("4".to_owned(), 2)]);
