@@ -36,7 +36,6 @@ use trail::Done;
 
 mod check;
 mod hash;
-mod lanes;
 mod large;
 mod names;
 mod plan;

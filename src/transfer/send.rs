@@ -42,7 +42,10 @@ impl Transfer {
         let place = self.race(async { Ok(self.pace.place().await) }).await?;
         let _memory = self.memory(file.stamp.size).await?;
         self.control.turn().await?;
-        let (body, digests) = self.piece(file, 0, file.stamp.size, self.method.want(Piece::Whole)).await?;
+        let (body, digests) = match self.take_read(file) {
+            Some(read) => read,
+            None => self.piece(file, 0, file.stamp.size, self.method.want(Piece::Whole)).await?,
+        };
         self.resume.intend(file, to);
         let send = |sums: Sums| {
             let body = &body;
