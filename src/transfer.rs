@@ -10,6 +10,7 @@ mod digest;
 mod download;
 mod etag;
 mod exists;
+mod fate;
 mod media;
 mod orphans;
 mod pace;
