@@ -11,6 +11,7 @@ mod digest;
 mod download;
 mod etag;
 mod exists;
+mod fate;
 mod lanes;
 mod media;
 mod orphans;

@@ -155,7 +155,13 @@ impl Transfer {
         expected: Option<&str>,
         tries: u32,
     ) -> Result<String> {
-        let may_be_ours = (if_absent && err.kind() == Kind::Exists) || err.kind() == Kind::NotFound;
+        let may_be_ours = match err.kind() {
+            Kind::Exists => if_absent,
+            Kind::NotFound => true,
+            // s3s-fs denies access to an upload in parts that is completed.
+            Kind::Denied => expected.is_some_and(|etag| etag.contains('-')),
+            _ => false,
+        };
         if may_be_ours
             && tries > 1
             && let Some(expected) = expected

@@ -213,13 +213,6 @@ impl Transfer {
         self.race(async { Ok(self.memory.acquire_many(mebibytes(bytes)).await.ok()) }).await
     }
 
-    /// Takes progress back that did not come to an end.
-    pub(super) fn take_back(&self, bytes: u64) {
-        let (done, _) = self.control.progress();
-        // Files that advance just now may be a part ahead for a moment; the end is right.
-        self.control.set_done(done.saturating_sub(bytes));
-    }
-
     /// Aborts uploads of former attempts that will not go on, so that none is orphaned.
     async fn drop_stale(&self, files: &[File]) {
         let keep: Vec<&str> = files
@@ -299,7 +292,7 @@ impl Transfer {
             if let Some(location) = ours {
                 // The same once more: a server that obeys refuses it, any other writes what stands there already.
                 let again = self.put(&file, &location, &self.meta_of(&location), true).await;
-                self.take_back(if again.is_ok() { file.stamp.size } else { 0 });
+                self.control.take_back(if again.is_ok() { file.stamp.size } else { 0 });
                 let obeys = again.is_err_and(|err| err.kind() == Kind::Exists);
                 if !obeys {
                     self.control.note(

@@ -137,7 +137,7 @@ impl Work<'_> {
         let mut attempt = self.prepare(item, location).await?;
         let result = self.run(&mut attempt, replace).await;
         if let Err(err) = &result {
-            self.take_back(attempt.advanced.load(Relaxed));
+            self.control.take_back(attempt.advanced.load(Relaxed));
             // Bytes of another version, or wrong ones, are of no use to who goes on.
             let useless = matches!(err.kind(), Kind::Changed | Kind::Invalid | Kind::NotFound);
             if useless || !self.trail.is_recorded() || self.control.is_cancelled() {
