@@ -125,7 +125,13 @@ impl Transfer {
         let parts = parts_of(sending.file.stamp.size, sending.part_size);
         *all = self.still_in(sending, &parts, &left.parts).await?;
         let known = match self.handle.parts_sent(sending.to.key(), &left.upload_id).await {
-            Ok(there) => self.reconcile(sending, &parts, all.clone(), &there).await?,
+            Ok(there) => {
+                // What it has taken no server loses: it has put it together, or thrown it away.
+                if let Some(lost) = all.keys().find(|number| !there.iter().any(|part| part.number == **number)) {
+                    return Err(Error::new(Kind::NotFound, format!("the server does not have part {lost} any more")));
+                }
+                self.reconcile(sending, &parts, all.clone(), &there).await?
+            }
             Err(err) if err.kind() == Kind::Unsupported => all.clone(),
             Err(err) => return Err(err),
         };
