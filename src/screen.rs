@@ -12,6 +12,7 @@ use crate::keymap::{Key, Keymap};
 use crate::location::{Location, Scheme, StoreId};
 use crate::preview::Probe;
 use crate::store::Stores;
+use crate::table::Rows;
 use crate::task::Waker;
 use crate::terminal::Gallery;
 use crate::theme::Theme;
@@ -230,6 +231,13 @@ pub enum Open {
     Browse(Location),
     /// One thing, full screen.
     Preview(Probe),
+    /// The geometry of a table on a map.
+    Map {
+        /// The table.
+        probe: Probe,
+        /// It, where it is open already.
+        rows: Option<Arc<dyn Rows>>,
+    },
     /// What is known of an object, or of one version of it.
     Facts(Location),
     /// What is known of the bucket that this lies in.

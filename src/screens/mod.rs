@@ -14,6 +14,7 @@ use ratatui::text::Line;
 mod browse;
 mod facts;
 mod log;
+mod map;
 mod places;
 mod popup;
 mod preview;
@@ -25,6 +26,7 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Places => Box::new(places::Places::open(cx)),
         Open::Browse(location) => Box::new(browse::Browse::open(&location, cx)),
         Open::Preview(probe) => Box::new(preview::Preview::open(probe)),
+        Open::Map { probe, rows } => Box::new(map::MapScreen::open(probe, rows, cx)),
         Open::Facts(location) => Box::new(facts::ObjectFacts::open(location, cx)),
         Open::BucketFacts(location) => Box::new(facts::BucketFacts::open(&location, cx)),
         Open::Versions(location) => Box::new(facts::Versions::open(&location, cx)),

@@ -2,6 +2,7 @@
 //! looked at ([`Rows`]), of a format that opens one ([`Format`], their table is [`crate::tables`]), and
 //! what the formats share: ranged reads, geometry, cells as text and JSON.
 
+mod coordinates;
 pub(crate) mod csv;
 mod display;
 pub(crate) mod geo;
@@ -10,6 +11,7 @@ pub(crate) mod ranged;
 mod show;
 pub(crate) mod wkt;
 
+pub(crate) use coordinates::{Coordinates, coordinates};
 pub use display::{format_cell, to_json_rows, type_name};
 pub use geo::{Encoding, Geo, GeoColumn};
 pub(crate) use show::shown;

@@ -4,5 +4,6 @@ pub mod chart;
 pub mod form;
 pub mod gauge;
 pub mod input;
+pub mod map;
 pub mod picture;
 pub mod sparkline;
