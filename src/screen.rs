@@ -246,6 +246,13 @@ pub enum Open {
         /// Counts what reading them costs.
         control: Option<Control>,
     },
+    /// The geometry of a table on a map.
+    Map {
+        /// The table.
+        probe: Probe,
+        /// It, where it is open already.
+        rows: Option<Arc<dyn Rows>>,
+    },
     /// What is known of an object, or of one version of it.
     Facts(Location),
     /// What is known of the bucket that this lies in.

@@ -338,7 +338,7 @@ fn any_content_is_looked_at_at_any_size() {
             let at = Location::parse("s3://bucket/").expect("a location").with_key(names[n % names.len()]);
             let open = if n % 3 == 0 { secchi::screens::open_of(at) } else { Open::Preview(Probe::new(at)) };
             let keys =
-                ["j", "G", "gg", "m", "m", "l", "m", "<C-d>", "i", "<Esc>", "y", "<Esc>", "h", "m", "<PageDown>"];
+                ["j", "G", "gg", "e", "e", "l", "e", "<C-d>", "i", "<Esc>", "y", "<Esc>", "h", "e", "<PageDown>"];
             let mut drive = Drive::start(open, cx, chance.size());
             drive.settle("a look, or why there is none", |screen| !screen.contains("loading")).await;
             play(drive, &keys).await;

@@ -203,7 +203,7 @@ fn previews() {
                 drive.see("request").await;
                 shot!(format!("preview_{name}_{size_name}"), drive);
                 if has_facts && size == SMALL {
-                    drive.keys("m").await;
+                    drive.keys("e").await;
                     shot!(format!("preview_{name}_facts_{size_name}"), drive);
                 }
             }
