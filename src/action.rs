@@ -130,6 +130,19 @@ actions! {
     ZoomIn, "zoom-in", "Closer";
     ZoomOut, "zoom-out", "Farther";
     ZoomAll, "zoom-all", "All of it";
+    Map, "map", "Map of the table's geometry";
+    PanLeft, "pan-left", "Move the map's window to the west";
+    PanRight, "pan-right", "Move the map's window to the east";
+    PanUp, "pan-up", "Move the map's window to the north";
+    PanDown, "pan-down", "Move the map's window to the south";
+    MoreRows, "more-rows", "A larger sample of the rows";
+    FewerRows, "fewer-rows", "A smaller sample of the rows";
+    AllRows, "all-rows", "All rows, not a sample";
+    ColourNext, "colour-next", "Colour by the next column";
+    ColourPrev, "colour-prev", "Colour by the column before";
+    Projection, "projection", "Seen flat, or from above a pole";
+    Drawing, "drawing", "Drawn in dots, or as a picture where the terminal shows one";
+    ChooseBox, "choose-box", "Begin a box at the cursor; once more copies its bounds";
     Freeze, "freeze", "Hold the picture still, or let it run";
 
     GoToRow, "go-to-row", "Go to a row by its number";

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 mod hits;
+pub(crate) mod popup;
 
 pub use hits::{Hits, Target};
 
@@ -244,6 +245,13 @@ pub enum Open {
         rows: Arc<dyn Rows>,
         /// Counts what reading them costs.
         control: Option<Control>,
+    },
+    /// The geometry of a table on a map.
+    Map {
+        /// The table.
+        probe: Probe,
+        /// It, where it is open already.
+        rows: Option<Arc<dyn Rows>>,
     },
     /// What is known of an object, or of one version of it.
     Facts(Location),

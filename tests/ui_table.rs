@@ -168,7 +168,8 @@ impl Rows for Numbers {
     }
 
     fn layout(&self) -> BoxFuture<'_, Result<Option<Layout>>> {
-        let page = |n: u64| Page { first_row: n * 50, offset: 4 + n * 512, stored: 512, nulls: Some(0), ..Page::default() };
+        let page =
+            |n: u64| Page { first_row: n * 50, offset: 4 + n * 512, stored: 512, nulls: Some(0), ..Page::default() };
         let chunk = |name: &Column| Chunk {
             column: name.name.clone(),
             kind: "INT64".into(),

@@ -15,6 +15,7 @@ use ratatui::text::Line;
 mod browse;
 mod facts;
 mod log;
+mod map;
 mod places;
 mod popup;
 mod preview;
@@ -29,6 +30,7 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Preview(probe) => Box::new(preview::Preview::open(probe)),
         Open::Table { probe } => Box::new(table::Grid::open(probe, cx)),
         Open::Rows { title, rows, control } => Box::new(table::Grid::of_rows(title, rows, control, cx)),
+        Open::Map { probe, rows } => Box::new(map::MapScreen::open(probe, rows, cx)),
         Open::Facts(location) => Box::new(facts::ObjectFacts::open(location, cx)),
         Open::BucketFacts(location) => Box::new(facts::BucketFacts::open(&location, cx)),
         Open::Versions(location) => Box::new(facts::Versions::open(&location, cx)),

@@ -25,6 +25,17 @@ impl Preview {
     }
 }
 
+/// The map of what is looked at, where it is a table.
+pub(super) fn map_of(probe: Option<Probe>, cx: &mut Cx) -> Flow {
+    match probe.filter(crate::tables::claims) {
+        Some(probe) => Flow::Open(Open::Map { probe, rows: None }),
+        None => {
+            cx.toast("only tables with geometry, or with longitudes and latitudes, have a map");
+            Flow::Done
+        }
+    }
+}
+
 impl Screen for Preview {
     fn contexts(&self) -> &'static [&'static str] {
         &["preview", "list", "global"]
@@ -47,6 +58,7 @@ impl Screen for Preview {
             Action::ViewNext => self.look.next_view(),
             Action::Refresh => self.look.refresh(cx),
             Action::Leave | Action::Back => return Flow::Close,
+            Action::Map => return map_of(Some(self.probe.clone()), cx),
             Action::Convert => return Flow::Open(Open::ConvertForm { source: self.probe.location.clone() }),
             Action::CopyTo | Action::MoveTo => {
                 let location = self.probe.location.clone();

@@ -2,6 +2,7 @@
 //! looked at ([`Rows`]), of a format that opens one ([`Format`], their table is [`crate::tables`]), and
 //! what the formats share: ranged reads, geometry, cells as text and JSON.
 
+mod coordinates;
 pub(crate) mod csv;
 mod display;
 pub(crate) mod geo;
@@ -11,6 +12,7 @@ pub(crate) mod ranged;
 mod show;
 pub(crate) mod wkt;
 
+pub(crate) use coordinates::{Coordinates, coordinates};
 pub(crate) use display::cell_json;
 pub use display::{format_cell, to_json_rows, type_name};
 pub use geo::{Encoding, Geo, GeoColumn};

@@ -5,5 +5,6 @@ pub mod form;
 pub mod gauge;
 pub mod grid;
 pub mod input;
+pub mod map;
 pub mod picture;
 pub mod sparkline;

@@ -384,6 +384,11 @@ impl Screen for Browse {
                 return Flow::Open(Open::Uploads(self.pane.location.clone()));
             }
             Action::ViewNext => self.look.next_view(),
+            Action::Map => {
+                let entry = self.pane.row().map(|r| r.to_entry()).filter(|entry| !entry.kind.is_container());
+                let probe = entry.map(|entry| probe_of(&entry, entry.location(&self.pane.location)));
+                return super::preview::map_of(probe, cx);
+            }
             Action::Back => return self.peel(cx),
             _ => return Flow::Ignored,
         }

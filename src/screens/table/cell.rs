@@ -3,6 +3,7 @@
 use super::tree::{Twig, twigs};
 use crate::error::{Error, Result};
 use crate::screen::Cx;
+use crate::screen::popup::framed;
 use crate::screens::popup;
 use crate::table::wkt::{native_column, wkb_column};
 use crate::table::{About, Encoding, GeoColumn, Rows, Window, cell_json, format_cell};
@@ -96,7 +97,7 @@ impl Cell {
         }
         let Some((_, lines)) = &self.lines else { return };
         let height = (lines.len() as u16).saturating_add(4).clamp(6, area.height.saturating_sub(2).max(6));
-        let inner = popup::framed(frame, area, width, height, &self.title, cx);
+        let inner = framed(frame, area, width, height, &self.title, cx);
         let foot = Rect { y: inner.bottom().saturating_sub(1), height: 1.min(inner.height), ..inner };
         let body = Rect { height: inner.height.saturating_sub(2), ..inner };
         self.height = usize::from(body.height.max(1));

@@ -3,6 +3,7 @@
 use super::sheet::Sheet;
 use crate::action::Action;
 use crate::screen::Cx;
+use crate::screen::popup::framed;
 use crate::screens::popup;
 use crate::text;
 use crate::theme::Role;
@@ -74,7 +75,7 @@ impl Find {
         let theme = &cx.theme;
         let height = (sheet.columns.total() as u16).saturating_add(3).clamp(5, 22);
         let title = format!("Columns: {} of {}", self.found.len(), sheet.columns.total());
-        let inner = popup::framed(frame, area, 78, height, &title, cx);
+        let inner = framed(frame, area, 78, height, &title, cx);
         frame.render_widget(Paragraph::new(popup::input_line(&self.input, inner.width, "f", cx)), inner);
         let list = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
         let room = usize::from(list.height.max(1));
