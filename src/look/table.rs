@@ -76,7 +76,9 @@ impl Column {
         let heads = [text::clean(&about.name).into_owned(), text::clean(&about.kind).into_owned(), nulls];
         let mut points = Points::default();
         if about.numeric {
-            cells.iter().for_each(|cell| points.see(cell));
+            for cell in &cells {
+                points.see(cell);
+            }
         }
         let widest = cells.iter().chain(&heads).map(|text| text::width(text)).max().unwrap_or(1);
         let width = widest.clamp(1, WIDEST).max(usize::from(points.width()).min(WIDEST)) as u16;

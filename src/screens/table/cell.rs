@@ -175,7 +175,7 @@ fn full(batch: &RecordBatch, about: &About, name: &str) -> Full {
 impl Full {
     fn say(&mut self, text: String, role: Role) {
         self.copy.clone_from(&text);
-        self.twigs = vec![Twig { depth: 0, name: String::new(), value: text, role }];
+        self.twigs = vec![Twig::line(text, role)];
     }
 }
 

@@ -198,10 +198,11 @@ impl Grid {
             n => format!(" {dot} {n} hidden"),
         };
         let columns = text::count(sheet.columns.len() as u64);
+        let column = text::count(at as u64 + 1);
         match self.view {
             View::Layout | View::Metadata | View::Facts => format!(" {total} rows {dot} {columns} columns"),
-            _ if width < 50 => format!(" row {} of {total} {dot} column {}", text::count(row), at + 1),
-            _ => format!(" row {} of {total} {dot} column {} of {columns}{hidden}", text::count(row), at + 1),
+            _ if width < 50 => format!(" row {} of {total} {dot} column {column}", text::count(row)),
+            _ => format!(" row {} of {total} {dot} column {column} of {columns}{hidden}", text::count(row)),
         }
     }
 
@@ -213,6 +214,7 @@ impl Grid {
                 (label(Action::Enter), "cell"),
                 (label(Action::Record), "row"),
                 (label(Action::Profile), "profile"),
+                (label(Action::Map), "map"),
                 (label(Action::FindColumn), "column"),
                 (label(Action::GoToRow), "go to"),
                 (label(Action::FreezeColumns), "freeze"),

@@ -297,8 +297,11 @@ fn chunk(pen: &mut Pen, chunk: &Chunk, mark: &str) {
         pen.right(&chunk.distinct.map_or_else(String::new, text::count), 9, Role::Number);
     }
     let bloom = if chunk.bloom { "  bloom filter" } else { "" };
-    let pages =
-        if chunk.pages.is_empty() { String::new() } else { format!("  {}", counted(chunk.pages.len() as u64, "page")) };
+    let pages = if chunk.pages.is_empty() || !wide {
+        String::new()
+    } else {
+        format!("  {}", counted(chunk.pages.len() as u64, "page"))
+    };
     let range = range(chunk.min.as_deref(), chunk.max.as_deref());
     let rest = pen.line.right().saturating_sub(pen.x + 1);
     pen.left(&format!("{range}{bloom}{pages}"), rest, Role::Text);

@@ -18,6 +18,9 @@ const MOST: usize = 64 << 10;
 /// A value of at most so many lines is open from the start.
 const SHORT: usize = 40;
 
+/// A line, with its pair where it is a heading.
+type Drawn = (Option<usize>, Line<'static>);
+
 struct Pair {
     name: String,
     /// `JSON, 1,204 bytes`.
@@ -34,7 +37,7 @@ pub(super) struct Meta {
     top: usize,
     height: usize,
     /// The lines as they were made last: for this width, each with its pair where it is a heading.
-    lines: Option<(u16, Vec<(Option<usize>, Line<'static>)>)>,
+    lines: Option<(u16, Vec<Drawn>)>,
 }
 
 impl Meta {
@@ -126,7 +129,7 @@ impl Meta {
         }
     }
 
-    fn render(&self, width: usize, cx: &Cx) -> Vec<(Option<usize>, Line<'static>)> {
+    fn render(&self, width: usize, cx: &Cx) -> Vec<Drawn> {
         let theme = &cx.theme;
         let names = self.pairs.iter().map(|p| text::width(&p.name)).max().unwrap_or(0).min(width / 2);
         let mut out = Vec::new();
@@ -163,15 +166,13 @@ impl Pair {
     fn new(name: &str, value: &str) -> Self {
         let size = format!("{} bytes", text::count(value.len() as u64));
         let parsed = if value.trim_start().starts_with(['{', '[']) { serde_json::from_str(value).ok() } else { None };
-        let (words, twigs) = match parsed {
-            Some(value @ (Value::Object(_) | Value::Array(_))) => (format!("JSON, {size}"), twigs(&value)),
-            _ => {
-                let cut = value.char_indices().nth(MOST).map_or(value, |(at, _)| &value[..at]);
-                let binary = name == "ARROW:schema";
-                let words = if binary { format!("the Arrow schema in base64, {size}") } else { size };
-                let twig = Twig { depth: 0, name: String::new(), value: cut.to_owned(), role: Role::Text };
-                (words, vec![twig])
-            }
+        let (words, twigs) = if let Some(value @ (Value::Object(_) | Value::Array(_))) = parsed {
+            (format!("JSON, {size}"), twigs(&value))
+        } else {
+            let cut = value.char_indices().nth(MOST).map_or(value, |(at, _)| &value[..at]);
+            let binary = name == "ARROW:schema";
+            let words = if binary { format!("the Arrow schema in base64, {size}") } else { size };
+            (words, vec![Twig::line(cut.to_owned(), Role::Text)])
         };
         let open = twigs.len() <= SHORT && name != "ARROW:schema";
         Self { name: text::clean(name).into_owned(), words, twigs, open }

@@ -290,7 +290,7 @@ impl Grid {
         }
         match (&mut self.view, action) {
             (View::Rows, action) if sheet.update(action) => {}
-            (View::Rows, Action::Enter) => self.open_cell(cx),
+            (View::Rows | View::Record(_), Action::Enter) => self.open_cell(cx),
             (View::Rows, Action::Record) => self.view = View::Record(Record::open(sheet, &cx.waker)),
             (View::Record(record), Action::Left | Action::Right) => {
                 let at = record.at;
@@ -298,7 +298,6 @@ impl Grid {
                 sheet.at = at;
                 self.reload_record(cx);
             }
-            (View::Record(_), Action::Enter) => self.open_cell(cx),
             (View::Record(record), Action::Record) => {
                 sheet.go_to_place(record.at);
                 self.view = View::Rows;
@@ -350,6 +349,19 @@ impl Grid {
         match found {
             Some((name, text)) => popup::copied(cx, &name, text).map_or(Flow::Done, Flow::Open),
             None => Flow::Done,
+        }
+    }
+
+    /// The map of the rows that are shown.
+    fn map(&self, cx: &mut Cx) -> Flow {
+        match (&self.probe, self.layers.last()) {
+            (Some(probe), Some(layer)) => {
+                Flow::Open(Open::Map { probe: probe.clone(), rows: Some(layer.sheet.data.rows().clone()) })
+            }
+            _ => {
+                cx.toast("only tables with geometry, or with longitudes and latitudes, have a map");
+                Flow::Done
+            }
         }
     }
 
@@ -431,6 +443,7 @@ impl Screen for Grid {
                 }
             }
             Action::Yank => return self.copy(cx),
+            Action::Map => return self.map(cx),
             Action::Facts | Action::Convert | Action::Download | Action::CopyTo => return self.form(action),
             _ => return Flow::Ignored,
         }

@@ -152,7 +152,7 @@ impl Profiles {
             Span::styled(column.heads[0].clone(), theme.style(Role::Title)),
             Span::styled(format!("  {}", column.heads[1]), theme.style(Role::Dim)),
         ];
-        let words = self.words(id, stage, shown.as_ref(), sheet, layout, cx);
+        let words = words(id, stage, shown.as_ref(), sheet, layout, cx);
         let room = usize::from(area.width).saturating_sub(title.iter().map(Span::width).sum());
         let side = area.width >= 70;
         if side {
@@ -172,56 +172,50 @@ impl Profiles {
             draw_profile(&profile, frame, body, cx);
         }
     }
+}
 
-    /// Where the reading is.
-    fn words<'a>(
-        &self,
-        id: usize,
-        stage: Option<&Stage>,
-        shown: Option<&Profile>,
-        sheet: &Sheet,
-        layout: &LayoutView,
-        cx: &Cx,
-    ) -> Vec<Span<'a>> {
-        let theme = &cx.theme;
-        let dim = |words: String| Span::styled(words, theme.style(Role::Dim));
-        let progress = |(done, total): (u64, u64)| {
-            let fraction = (total > 0).then(|| done as f64 / total as f64);
-            let [full, rest] =
-                gauge::spans(fraction, 12, cx.unicode, theme.style(Role::Accent), theme.style(Role::Faint));
-            vec![full, rest, dim(format!("  {} rows read", text::count(done)))]
-        };
-        match stage {
-            Some(Stage::Here(_, control)) => progress(control.progress()),
-            Some(Stage::Job(job)) => {
-                let view = cx.jobs.view(job);
-                match view.as_ref().map(|v| &v.state) {
-                    Some(JobState::Queued) => vec![dim("waits for another job".to_owned())],
-                    Some(JobState::Paused) => vec![dim("paused".to_owned())],
-                    _ => progress(view.map_or((0, 0), |v| (v.done, v.total))),
-                }
+/// Where the reading is.
+fn words<'a>(
+    id: usize,
+    stage: Option<&Stage>,
+    shown: Option<&Profile>,
+    sheet: &Sheet,
+    layout: &LayoutView,
+    cx: &Cx,
+) -> Vec<Span<'a>> {
+    let theme = &cx.theme;
+    let dim = |words: String| Span::styled(words, theme.style(Role::Dim));
+    let progress = |(done, total): (u64, u64)| {
+        let fraction = (total > 0).then(|| done as f64 / total as f64);
+        let [full, rest] = gauge::spans(fraction, 12, cx.unicode, theme.style(Role::Accent), theme.style(Role::Faint));
+        vec![full, rest, dim(format!("  {} rows read", text::count(done)))]
+    };
+    match stage {
+        Some(Stage::Here(_, control)) => progress(control.progress()),
+        Some(Stage::Job(job)) => {
+            let view = cx.jobs.view(job);
+            match view.as_ref().map(|v| &v.state) {
+                Some(JobState::Queued) => vec![dim("waits for another job".to_owned())],
+                Some(JobState::Paused) => vec![dim("paused".to_owned())],
+                _ => progress(view.map_or((0, 0), |v| (v.done, v.total))),
             }
-            Some(Stage::Done(profile)) => {
-                vec![
-                    Span::styled("exact", theme.style(Role::Good)),
-                    dim(format!(", {} rows", text::count(profile.rows))),
-                ]
+        }
+        Some(Stage::Done(profile)) => {
+            vec![Span::styled("exact", theme.style(Role::Good)), dim(format!(", {} rows", text::count(profile.rows)))]
+        }
+        Some(Stage::Failed(why)) => vec![Span::styled(text::clean(why).into_owned(), theme.style(Role::Bad))],
+        None | Some(Stage::Stopped) => {
+            if layout.is_loading() {
+                return vec![dim("reading…".to_owned())];
             }
-            Some(Stage::Failed(why)) => vec![Span::styled(text::clean(why).into_owned(), theme.style(Role::Bad))],
-            None | Some(Stage::Stopped) => {
-                if layout.is_loading() {
-                    return vec![dim("reading…".to_owned())];
-                }
-                let cost =
-                    column_bytes(sheet, layout, id).map_or_else(String::new, |b| format!(", {}", text::bytes(b)));
-                let source = if shown.is_some() { "from the file's statistics · " } else { "" };
-                let key = cx.keymap.label(&["profile", "list"], crate::action::Action::Enter);
-                vec![
-                    dim(source.to_owned()),
-                    Span::styled(key, theme.style(Role::Key)),
-                    dim(format!(" reads all rows{cost}")),
-                ]
-            }
+            let cost = column_bytes(sheet, layout, id).map_or_else(String::new, |b| format!(", {}", text::bytes(b)));
+            let source = if shown.is_some() { "from the file's statistics · " } else { "" };
+            let key = cx.keymap.label(&["profile", "list"], crate::action::Action::Enter);
+            vec![
+                dim(source.to_owned()),
+                Span::styled(key, theme.style(Role::Key)),
+                dim(format!(" reads all rows{cost}")),
+            ]
         }
     }
 }

@@ -17,30 +17,41 @@ pub(super) struct Twig {
     pub(super) depth: usize,
     /// Name of a member, number of an item.
     pub(super) name: String,
+    /// Columns of the longest name beside it, so that their values stand below each other.
+    pub(super) names: usize,
     pub(super) value: String,
     pub(super) role: Role,
 }
+
+/// Names longer than this do not move the values of those beside them.
+const LONG: usize = 24;
 
 /// A value as lines.
 pub(super) fn twigs(value: &Value) -> Vec<Twig> {
     let mut out = Vec::new();
     match value {
         Value::Object(_) | Value::Array(_) => below(value, 0, &mut out),
-        leaf => out.push(twig(0, String::new(), leaf)),
+        leaf => out.push(twig(0, String::new(), 0, leaf)),
     }
     if out.len() >= MOST {
         let value = "… more than can be shown here".to_owned();
-        out.push(Twig { depth: 0, name: String::new(), value, role: Role::Dim });
+        out.push(Twig::line(value, Role::Dim));
     }
     out
 }
 
 fn below(value: &Value, depth: usize, out: &mut Vec<Twig>) {
+    let lengths = |map: &serde_json::Map<String, Value>| map.keys().map(|name| text::width(name)).max().unwrap_or(0);
+    let names = match value {
+        Value::Object(map) => lengths(map).min(LONG),
+        Value::Array(items) => items.len().saturating_sub(1).to_string().len(),
+        _ => 0,
+    };
     let mut add = |name: String, value: &Value| {
         if out.len() >= MOST {
             return;
         }
-        out.push(twig(depth, name, value));
+        out.push(twig(depth, name, names, value));
         if depth < 64 {
             below(value, depth + 1, out);
         }
@@ -58,7 +69,7 @@ fn is_short(items: &[Value]) -> bool {
     items.len() <= 8 && items.iter().all(|item| item.is_number() || item.is_null())
 }
 
-fn twig(depth: usize, name: String, value: &Value) -> Twig {
+fn twig(depth: usize, name: String, names: usize, value: &Value) -> Twig {
     let (value, role) = match value {
         Value::Null => ("∅".to_owned(), Role::Faint),
         Value::Bool(b) => (b.to_string(), Role::Accent),
@@ -72,7 +83,7 @@ fn twig(depth: usize, name: String, value: &Value) -> Twig {
         Value::Object(map) if map.is_empty() => ("empty".to_owned(), Role::Faint),
         Value::Object(map) => (counted(map.len(), "member"), Role::Dim),
     };
-    Twig { depth, name, value, role }
+    Twig { depth, name, names, value, role }
 }
 
 fn counted(n: usize, what: &str) -> String {
@@ -80,12 +91,17 @@ fn counted(n: usize, what: &str) -> String {
 }
 
 impl Twig {
+    /// A value that is all there is.
+    pub(super) fn line(value: String, role: Role) -> Self {
+        Self { depth: 0, name: String::new(), names: 0, value, role }
+    }
+
     /// In so many columns; what is longer goes on in further lines.
     pub(super) fn lines(&self, width: usize, cx: &Cx) -> Vec<Line<'static>> {
         let indent = (self.depth * STEP).min(width / 2);
         let name = text::clean(&self.name).into_owned();
         let gap = if name.is_empty() { 0 } else { 2 };
-        let before = indent + text::width(&name) + gap;
+        let before = indent + text::width(&name).max(self.names) + gap;
         let before = if before > width * 2 / 3 { indent + STEP } else { before };
         let rows = wrapped(&self.value, width.saturating_sub(before).max(8));
         let mut lines = Vec::with_capacity(rows.len());
