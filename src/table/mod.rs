@@ -7,10 +7,11 @@ mod display;
 pub(crate) mod geo;
 pub(crate) mod parquet;
 pub(crate) mod ranged;
+pub(crate) mod shape;
 mod show;
 pub(crate) mod wkt;
 
-pub use display::{format_cell, to_json_rows, type_name};
+pub use display::{format_cell, json_rows, to_json_rows, type_name};
 pub use geo::{Encoding, Geo, GeoColumn};
 pub(crate) use show::shown;
 pub use show::with_wkt;
