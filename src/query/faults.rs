@@ -51,7 +51,7 @@ fn sentence(err: DataFusionError, sql: &str) -> Error {
             let err = sentence(*inner, sql);
             let said = err.to_string();
             match place {
-                Some(place) if !said.contains("at line") => {
+                Some(place) if !said.contains("at line") && !said.contains("at column") => {
                     let hint = err.hint().map(str::to_owned);
                     let err = Error::new(err.kind(), format!("{said} ({place})"));
                     hint.into_iter().fold(err, Error::with_hint)
@@ -93,8 +93,15 @@ fn tidy(text: &str) -> String {
     {
         text = text.strip_prefix(prefix).unwrap_or(text);
     }
-    let text = text.split(".\nThis was likely caused").next().unwrap_or(text);
-    text.trim_end_matches('.').to_owned()
+    let text = text.trim_end_matches('.');
+    // A sentence that goes on: a word that begins with one capital is no name.
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            first.to_lowercase().chain(text.chars().skip(1)).collect()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// What stands between a table and the condition of a filter line: places are told within the condition.

@@ -249,6 +249,18 @@ impl File {
         self.touched.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    /// Says that its first rows are read otherwise.
+    pub(super) fn touch_first(&self, rows: u64) {
+        let Some(footer) = self.footer.get() else { return };
+        let mut before = 0;
+        for (i, group) in footer.metadata.row_groups().iter().enumerate() {
+            if before < rows {
+                self.touched.lock().unwrap_or_else(PoisonError::into_inner).insert(i);
+            }
+            before += group.num_rows().max(0).unsigned_abs();
+        }
+    }
+
     fn touch(&self, ranges: &[Range<u64>]) {
         let Some(footer) = self.footer.get() else { return };
         let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);

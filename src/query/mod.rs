@@ -52,6 +52,7 @@ mod tally;
 mod words;
 
 pub use answer::Answer;
+pub use names::table as table_name;
 pub use running::Running;
 pub use settings::{Settings, parse_bytes};
 pub use tally::Reading;
@@ -178,6 +179,7 @@ impl Engine {
             footers: self.0.footers.clone(),
             faults: faults.clone(),
             tally: tally.clone(),
+            folder: self.0.settings.folder.clone(),
         };
         control.step("opening tables");
         let mut tables: Vec<(String, Arc<dyn TableProvider>)> = Vec::new();
@@ -205,7 +207,7 @@ impl Engine {
         let (physical, tasks) = control.race(async { planned.await.map_err(lost)? }).await?;
         control.step("");
         let stream = execute_stream(physical.clone(), tasks).map_err(|err| faults.explain(err, sql))?;
-        Ok(Running::start(self, sql, stream, physical, tally, faults, control))
+        Ok(Running::start(self, (sql, &parsed.tables), stream, physical, tally, faults, control))
     }
 
     fn spawn<T: Send + 'static>(

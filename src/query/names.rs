@@ -21,8 +21,6 @@ pub(super) struct Parsed {
     pub(super) statement: Statement,
     /// As they are written, without quotes.
     pub(super) tables: Vec<String>,
-    /// Whether it asks how rather than what.
-    pub(super) is_explain: bool,
 }
 
 /// Reads one statement. Whatever would change something is refused.
@@ -43,7 +41,6 @@ pub(super) fn parse(sql: &str) -> Result<Parsed> {
             return Err(Error::usage("there is more than one statement").with_hint("run them one after the other"));
         }
     };
-    let is_explain = matches!(statement, Statement::Explain(_));
     let reads = match &statement {
         Statement::Statement(inner) => is_read(inner),
         Statement::Explain(inner) => matches!(&*inner.statement, Statement::Statement(inner) if is_read(inner)),
@@ -55,7 +52,7 @@ pub(super) fn parse(sql: &str) -> Result<Parsed> {
     }
     let (tables, _) = resolve_table_references(&statement, false).map_err(explain)?;
     let tables: BTreeSet<String> = tables.iter().map(|t| t.table().to_owned()).collect();
-    Ok(Parsed { statement, tables: tables.into_iter().collect(), is_explain })
+    Ok(Parsed { statement, tables: tables.into_iter().collect() })
 }
 
 fn is_read(statement: &Sql) -> bool {
@@ -170,8 +167,8 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A location as a table's name in SQL.
-pub(super) fn table(location: &str) -> String {
+/// A location as a table's name in SQL: `'s3://bucket/x.parquet'`.
+pub fn table(location: &str) -> String {
     format!("'{}'", location.replace('\'', "''"))
 }
 

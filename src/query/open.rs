@@ -22,6 +22,7 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::ParquetMetaData;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Files of one table.
@@ -41,13 +42,21 @@ pub(super) struct Opening {
     pub(super) footers: Footers,
     pub(super) faults: Faults,
     pub(super) tally: Tally,
+    /// Where relative paths begin.
+    pub(super) folder: Option<PathBuf>,
 }
 
 impl Opening {
     /// The table that a name in SQL stands for.
     pub(super) async fn table(&self, name: &str) -> Result<Arc<dyn TableProvider>> {
         let is_place = name.contains("://") || name.contains('/') || name.contains('.') || name.contains('*');
-        let location = Location::parse(name)?;
+        let location = match &self.folder {
+            Some(folder) if !name.contains("://") && !name.starts_with('~') => {
+                // Joining keeps what is absolute already.
+                Location::parse(&folder.join(name).to_string_lossy())?
+            }
+            _ => Location::parse(name)?,
+        };
         if !is_place && !location.to_path().is_some_and(|path| path.exists()) {
             return Err(Error::new(Kind::NotFound, format!("there is no table `{name}`"))
                 .with_hint("a table is a location in quotes: FROM 's3://bucket/file.parquet' or FROM './file.csv'"));

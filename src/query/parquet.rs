@@ -102,6 +102,7 @@ impl TableProvider for ParquetTable {
                 (chosen.as_slice(), &self.as_rows, self.partitions.is_empty())
                 && !has_page_index(&self.files[*only].footer().await.map_err(outer)?.metadata)
             {
+                self.files[*only].touch_first(first as u64);
                 let rows = as_rows().await.map_err(outer)?;
                 return limited(rows, &self.whole, projection, first, &self.tally);
             }

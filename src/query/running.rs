@@ -41,14 +41,14 @@ impl std::fmt::Debug for Running {
 impl Running {
     pub(super) fn start(
         engine: &Engine,
-        sql: &str,
+        (sql, tables): (&str, &[String]),
         mut stream: SendableRecordBatchStream,
         plan: Arc<dyn ExecutionPlan>,
         tally: Tally,
         faults: Faults,
         control: &Control,
     ) -> Self {
-        let schema = distinct(&stream.schema());
+        let schema = distinct(&stream.schema(), tables);
         let (to, rows) = mpsc::channel(AHEAD);
         let (sql, named) = (sql.to_owned(), schema.clone());
         let task = engine.spawn(async move {
@@ -94,10 +94,6 @@ impl Running {
         Arc::new(Answer::new(self))
     }
 
-    pub(super) fn control(&self) -> &Control {
-        &self.control
-    }
-
     pub(super) fn settings(&self) -> &Settings {
         self.engine.settings()
     }
@@ -107,15 +103,16 @@ impl Running {
     }
 }
 
-/// The same columns, none called as another: `id`, `id:1`.
-fn distinct(schema: &SchemaRef) -> SchemaRef {
+/// The same columns, none called as another (`id`, `id:1`), and none with the address of its table in its name.
+fn distinct(schema: &SchemaRef, tables: &[String]) -> SchemaRef {
     let mut taken = HashSet::new();
     let fields = schema.fields().iter().map(|field| {
-        let mut name = field.name().clone();
+        let bare = tables.iter().fold(field.name().clone(), |name, table| name.replace(&format!("{table}."), ""));
+        let mut name = bare.clone();
         let mut n = 0;
         while !taken.insert(name.clone()) {
             n += 1;
-            name = format!("{}:{n}", field.name());
+            name = format!("{bare}:{n}");
         }
         if name == *field.name() { field.clone() } else { Arc::new(Field::clone(field).with_name(name)) }
     });

@@ -32,6 +32,8 @@ pub struct Settings {
     pub result: u64,
     /// Where a private folder is made; the system's temporary folder where `None`.
     pub temporary: Option<PathBuf>,
+    /// The folder that relative paths in SQL begin at; the current one where `None`.
+    pub folder: Option<PathBuf>,
 }
 
 impl Settings {
@@ -42,7 +44,7 @@ impl Settings {
         let memory = if is_login { (there / 8).min(MOST_LOGIN) } else { (there / 4).min(MOST) };
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let threads = threads.min(if is_login { THREADS_LOGIN } else { THREADS });
-        Self { memory: memory.max(LEAST), threads, disk: DISK, result: RESULT.min(memory), temporary: None }
+        Self { memory: memory.max(LEAST), threads, disk: DISK, result: RESULT.min(memory), temporary: None, folder: None }
     }
 
     /// With another limit on memory; `None` leaves it.

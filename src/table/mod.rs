@@ -13,7 +13,7 @@ pub(crate) mod wkt;
 
 pub use display::{format_cell, json_rows, to_json_rows, type_name};
 pub use geo::{Encoding, Geo, GeoColumn};
-pub(crate) use show::shown;
+pub(crate) use show::{shown, with_full_wkt};
 pub use show::with_wkt;
 
 use crate::error::Result;
