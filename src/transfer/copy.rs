@@ -224,12 +224,6 @@ impl Work<'_> {
             self.control.note(note);
         }
     }
-
-    /// Takes progress back that did not come to an end.
-    fn take_back(&self, bytes: u64) {
-        let (done, _) = self.control.progress();
-        self.control.set_done(done.saturating_sub(bytes));
-    }
 }
 
 /// What has ended.

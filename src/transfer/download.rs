@@ -36,7 +36,6 @@ use trail::Done;
 
 mod check;
 mod hash;
-mod lanes;
 mod large;
 mod names;
 mod plan;
@@ -425,10 +424,6 @@ impl Work<'_> {
     }
 
     /// Takes progress back that did not come to an end.
-    fn take_back(&self, bytes: u64) {
-        let (done, _) = self.control.progress();
-        self.control.set_done(done.saturating_sub(bytes));
-    }
 
     /// Removes all hidden files of this and former attempts, when the user wants nothing to be left.
     async fn remove_hidden(&self, again: Vec<String>) {

@@ -42,7 +42,10 @@ impl Transfer {
         let place = self.race(async { Ok(self.pace.place().await) }).await?;
         let _memory = self.memory(file.stamp.size).await?;
         self.control.turn().await?;
-        let (body, digests) = self.piece(file, 0, file.stamp.size, self.method.want(Piece::Whole)).await?;
+        let (body, digests) = match self.take_read(file) {
+            Some(read) => read,
+            None => self.piece(file, 0, file.stamp.size, self.method.want(Piece::Whole)).await?,
+        };
         self.resume.intend(file, to);
         let send = |sums: Sums| {
             let body = &body;
@@ -152,7 +155,13 @@ impl Transfer {
         expected: Option<&str>,
         tries: u32,
     ) -> Result<String> {
-        let may_be_ours = (if_absent && err.kind() == Kind::Exists) || err.kind() == Kind::NotFound;
+        let may_be_ours = match err.kind() {
+            Kind::Exists => if_absent,
+            Kind::NotFound => true,
+            // s3s-fs denies access to an upload in parts that is completed.
+            Kind::Denied => expected.is_some_and(|etag| etag.contains('-')),
+            _ => false,
+        };
         if may_be_ours
             && tries > 1
             && let Some(expected) = expected
