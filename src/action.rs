@@ -132,6 +132,21 @@ actions! {
     ZoomAll, "zoom-all", "All of it";
     Freeze, "freeze", "Hold the picture still, or let it run";
 
+    GoToRow, "go-to-row", "Go to a row by its number";
+    FindColumn, "find-column", "Go to a column by its name; hidden ones are shown again";
+    FirstColumn, "first-column", "To the first column";
+    LastColumn, "last-column", "To the last column";
+    FreezeColumns, "freeze-columns", "Freeze the columns up to the cursor, or let them scroll again";
+    HideColumn, "hide-column", "Hide the column";
+    ShowColumns, "show-columns", "Show all columns that were hidden";
+    ColumnLeft, "column-left", "Move the column to the left";
+    ColumnRight, "column-right", "Move the column to the right";
+    Wider, "wider", "Widen the column";
+    Narrower, "narrower", "Narrow the column";
+    FitWidth, "fit-width", "As wide as the longest cell, or as before";
+    Record, "record", "One row as a list of names and values";
+    Profile, "profile", "Profile of the column: range, quantiles, histogram, frequent values";
+
     Submit, "submit", "Do it";
     AddRow, "add-row", "Add a row";
     RemoveRow, "remove-row", "Remove the row";

@@ -12,7 +12,8 @@ use crate::keymap::{Key, Keymap};
 use crate::location::{Location, Scheme, StoreId};
 use crate::preview::Probe;
 use crate::store::Stores;
-use crate::task::Waker;
+use crate::table::Rows;
+use crate::task::{Control, Waker};
 use crate::terminal::Gallery;
 use crate::theme::Theme;
 use crate::transfer::{AbortSpec, Target as Doomed};
@@ -231,6 +232,20 @@ pub enum Open {
     Browse(Location),
     /// One thing, full screen.
     Preview(Probe),
+    /// A table, full screen.
+    Table {
+        /// The file.
+        probe: Probe,
+    },
+    /// Rows that are open already, such as the result of a query.
+    Rows {
+        /// What they are.
+        title: String,
+        /// The rows.
+        rows: Arc<dyn Rows>,
+        /// Counts what reading them costs.
+        control: Option<Control>,
+    },
     /// What is known of an object, or of one version of it.
     Facts(Location),
     /// What is known of the bucket that this lies in.

@@ -39,6 +39,11 @@ pub fn json_rows(batch: &RecordBatch) -> Vec<Value> {
     (0..batch.num_rows()).map(row).collect()
 }
 
+/// A cell as JSON, as in [`to_json_rows`]; `null` beyond the end.
+pub(crate) fn cell_json(column: &ArrayRef, row: usize) -> Value {
+    if row < column.len() { json(column, row) } else { Value::Null }
+}
+
 /// A type in words: `f64`, `text`, `timestamp[ns, UTC]`, `list<i32>`.
 pub fn type_name(kind: &DataType) -> String {
     match kind {

@@ -6,11 +6,13 @@ pub(crate) mod csv;
 mod display;
 pub(crate) mod geo;
 pub(crate) mod parquet;
+pub mod profile;
 pub(crate) mod ranged;
 pub(crate) mod shape;
 mod show;
 pub(crate) mod wkt;
 
+pub(crate) use display::cell_json;
 pub use display::{format_cell, json_rows, to_json_rows, type_name};
 pub use geo::{Encoding, Geo, GeoColumn};
 pub(crate) use show::{shown, with_full_wkt};

@@ -3,6 +3,7 @@
 pub mod chart;
 pub mod form;
 pub mod gauge;
+pub mod grid;
 pub mod input;
 pub mod picture;
 pub mod sparkline;

@@ -188,7 +188,7 @@ impl Browse {
             self.go(target, None, trail, cx);
             return Flow::Done;
         }
-        Flow::Open(Open::Preview(probe_of(&entry, target)))
+        Flow::Open(super::open_thing(probe_of(&entry, target)))
     }
 
     fn leave(&mut self, cx: &mut Cx) -> Flow {

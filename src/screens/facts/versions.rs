@@ -168,7 +168,7 @@ impl Versions {
             Some(v) if v.deleted => cx.toast("a mark of deletion holds no bytes: look at an older version"),
             Some(v) => {
                 let probe = Probe { size: v.size, etag: v.etag.clone(), ..Probe::new(v.location.clone()) };
-                return Flow::Open(Open::Preview(probe));
+                return Flow::Open(crate::screens::open_thing(probe));
             }
             None => {}
         }

@@ -38,6 +38,8 @@ pub(super) use question::Question;
 pub(super) use sure::Sure;
 pub(super) use themes::Themes;
 
+pub(super) use crate::screen::popup::framed;
+
 /// A list with a cursor, in a window.
 #[derive(Default)]
 struct Cursor {

@@ -1,0 +1,534 @@
+//! A table, full screen: rows under a cursor, read as far as they are looked at; one row as a list, a
+//! cell in full, the profile of a column, how the file is stored, its metadata, its facts.
+//!
+//! ```text
+//!  atl06.parquet  GeoParquet 1.0.0  …              rows  layout  metadata  facts
+//!          h_mean  time                       geometry
+//!             f64  timestamp[ns]              geometry
+//!     1  1843.250  2019-10-04T22:00:36.25     POINT (-108.1 39.0)
+//!  row 1 of 7,600,000 · column 1 of 21                  3 requests · 212.0 KiB
+//! ```
+
+mod cell;
+mod columns;
+mod data;
+mod draw;
+mod find;
+mod grid;
+mod layout;
+mod meta;
+mod profile;
+mod record;
+mod sheet;
+mod tree;
+
+use super::popup;
+use crate::action::Action;
+use crate::error::Error;
+use crate::location::Location;
+use crate::probe::Probe;
+use crate::screen::{Cx, Flow, Open, Screen, Target};
+use crate::table::{self, Rows};
+use crate::tables;
+use crate::task::{Control, Pending, poll_slot};
+use crate::widgets::input::{Edit, Input};
+use cell::Cell;
+use find::Find;
+use layout::LayoutView;
+use meta::Meta;
+use profile::Profiles;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use record::Record;
+use sheet::Sheet;
+use std::sync::Arc;
+
+/// Bytes that one look at some rows may cost.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// What of the table is shown.
+enum View {
+    Rows,
+    Record(Record),
+    Profile,
+    Layout,
+    Metadata,
+    Facts,
+}
+
+/// What stands over it.
+enum Over {
+    /// A number of a row is typed.
+    Row(Input),
+    Find(Find),
+    Cell(Cell),
+}
+
+/// The table, or what a filter has left of it.
+struct Layer {
+    sheet: Sheet,
+    layout: LayoutView,
+    meta: Meta,
+    profiles: Profiles,
+    /// First line of the facts in sight.
+    facts: usize,
+}
+
+/// The screen.
+pub(super) struct Grid {
+    /// Where it lies; `None` for rows that come from elsewhere: a query.
+    probe: Option<Probe>,
+    title: String,
+    /// Counts what reading costs; ends it when the screen is closed.
+    control: Option<Control>,
+    opening: Option<Pending<Arc<dyn Rows>>>,
+    /// Why it could not be opened.
+    error: Option<Error>,
+    /// The table itself, then filters upon it.
+    layers: Vec<Layer>,
+    view: View,
+    over: Option<Over>,
+    /// Lines that the facts have room for.
+    height: usize,
+}
+
+impl Drop for Grid {
+    fn drop(&mut self) {
+        if let (Some(control), true) = (&self.control, self.probe.is_some()) {
+            control.cancel();
+        }
+    }
+}
+
+/// An error and what can be done about it.
+fn words(error: &Error) -> String {
+    error.hint().map_or_else(|| error.to_string(), |hint| format!("{error} — {hint}"))
+}
+
+impl Layer {
+    fn new(rows: Arc<dyn Rows>, words: Option<String>) -> Self {
+        let meta = Meta::new(&rows.about());
+        let sheet = Sheet::new(rows, words);
+        Self { sheet, layout: LayoutView::default(), meta, profiles: Profiles::default(), facts: 0 }
+    }
+}
+
+impl Grid {
+    /// Opens a table in the background.
+    pub(super) fn open(probe: Probe, cx: &Cx) -> Self {
+        let title = probe.location.name().to_owned();
+        let mut grid = Self::empty(Some(probe), title);
+        grid.reopen(cx);
+        grid
+    }
+
+    /// Shows rows that are open already; `control` counts what reading them costs.
+    pub(super) fn of_rows(title: String, rows: Arc<dyn Rows>, control: Option<Control>, cx: &Cx) -> Self {
+        let mut grid = Self::empty(None, title);
+        grid.control = control;
+        grid.layers.push(Layer::new(rows, None));
+        cx.waker.wake();
+        grid
+    }
+
+    fn empty(probe: Option<Probe>, title: String) -> Self {
+        Self {
+            probe,
+            title,
+            control: None,
+            opening: None,
+            error: None,
+            layers: Vec::new(),
+            view: View::Rows,
+            over: None,
+            height: 20,
+        }
+    }
+
+    fn reopen(&mut self, cx: &Cx) {
+        let Some(probe) = self.probe.clone() else { return };
+        let control = Control::new(cx.stores.meter().child());
+        if let Some(before) = self.control.replace(control.clone()) {
+            before.cancel();
+        }
+        let open = table::Open { probe, control, max_bytes: MAX_BYTES };
+        self.error = None;
+        self.opening = Some(Pending::spawn(&cx.waker, tables::open(cx.stores.clone(), open)));
+    }
+
+    /// Shows these rows in the place of those shown, under a name that tells what they are; Esc goes back.
+    /// A filter that is changed takes the place of the one before.
+    #[expect(dead_code, reason = "the line for filters calls it")]
+    pub(super) fn set_rows(&mut self, rows: Arc<dyn Rows>, words: String) {
+        self.layers.truncate(1);
+        let mut layer = Layer::new(rows, Some(words));
+        if let Some(whole) = self.layers.first() {
+            layer.sheet.take_after(&whole.sheet);
+        }
+        self.layers.push(layer);
+        self.view = View::Rows;
+        self.over = None;
+    }
+
+    fn layer(&mut self) -> Option<&mut Layer> {
+        self.layers.last_mut()
+    }
+
+    /// The address, where what is shown is all of what lies there.
+    fn whole(&self) -> Option<Location> {
+        if self.layers.len() == 1 { self.probe.as_ref().map(|probe| probe.location.clone()) } else { None }
+    }
+
+    fn next_view(&mut self) {
+        self.view = match self.view {
+            View::Rows => View::Layout,
+            View::Layout => View::Metadata,
+            View::Metadata => View::Facts,
+            _ => View::Rows,
+        };
+    }
+
+    /// Peels one layer.
+    fn back(&mut self) -> Flow {
+        if self.over.take().is_some() {
+            return Flow::Done;
+        }
+        if !matches!(self.view, View::Rows) {
+            self.view = View::Rows;
+            return Flow::Done;
+        }
+        if self.layers.len() > 1 {
+            self.layers.pop();
+            return Flow::Done;
+        }
+        Flow::Close
+    }
+
+    fn update_over(&mut self, action: Action, cx: &mut Cx) -> Flow {
+        let Some(over) = &mut self.over else { return Flow::Ignored };
+        let Some(layer) = self.layers.last_mut() else { return Flow::Ignored };
+        match (over, action) {
+            (_, Action::Back | Action::Close) => self.over = None,
+            (Over::Row(input), Action::Enter) => {
+                match row_number(input.text(), layer.sheet.data.seen()) {
+                    Some(row) => layer.sheet.go_to(row),
+                    None => cx.toast("type the number of a row, such as 1,200,000, or a share of all: 50%"),
+                }
+                self.over = None;
+                self.reload_record(cx);
+            }
+            (Over::Find(find), Action::Enter) => {
+                if let Some(id) = find.chosen() {
+                    layer.sheet.go_to_column(id);
+                }
+                self.over = None;
+            }
+            (Over::Find(find), action) => {
+                if !find.update(action) {
+                    return Flow::Ignored;
+                }
+            }
+            (Over::Cell(cell), action) => {
+                let page = cell.page();
+                match action {
+                    Action::Up => cell.scroll(-1),
+                    Action::Down => cell.scroll(1),
+                    Action::PageUp => cell.scroll(-page),
+                    Action::PageDown => cell.scroll(page),
+                    Action::HalfUp => cell.scroll(-page / 2),
+                    Action::HalfDown => cell.scroll(page / 2),
+                    Action::Top => cell.scroll(isize::MIN),
+                    Action::Bottom => cell.scroll(isize::MAX / 2),
+                    Action::Enter | Action::Leave => self.over = None,
+                    Action::Yank => {
+                        let Some((name, text)) = cell.copy() else { return Flow::Done };
+                        return popup::copied(cx, &name, text).map_or(Flow::Done, Flow::Open);
+                    }
+                    _ => return Flow::Ignored,
+                }
+            }
+            _ => return Flow::Ignored,
+        }
+        Flow::Done
+    }
+
+    fn reload_record(&mut self, cx: &Cx) {
+        if let (View::Record(record), Some(layer)) = (&mut self.view, self.layers.last_mut()) {
+            record.load(&layer.sheet, &cx.waker);
+        }
+    }
+
+    fn open_cell(&mut self, cx: &Cx) {
+        let Some(layer) = self.layers.last_mut() else { return };
+        let sheet = &mut layer.sheet;
+        if let View::Record(record) = &self.view {
+            sheet.at = record.at;
+        }
+        if sheet.window().is_empty() {
+            return;
+        }
+        if let Some(id) = sheet.columns.id(sheet.at) {
+            self.over = Some(Over::Cell(Cell::open(sheet.data.rows(), sheet.row, id, &cx.waker)));
+        }
+    }
+
+    /// What the view makes of an action; `None` where it means nothing to it.
+    fn update_view(&mut self, action: Action, cx: &mut Cx) -> Option<Flow> {
+        let source = self.whole();
+        let layer = self.layers.last_mut()?;
+        let sheet = &mut layer.sheet;
+        if let View::Record(record) = &mut self.view
+            && record.movement(action, sheet.columns.len())
+        {
+            return Some(Flow::Done);
+        }
+        match (&mut self.view, action) {
+            (View::Rows, action) if sheet.update(action) => {}
+            (View::Rows, Action::Enter) => self.open_cell(cx),
+            (View::Rows, Action::Record) => self.view = View::Record(Record::open(sheet, &cx.waker)),
+            (View::Record(record), Action::Left | Action::Right) => {
+                let at = record.at;
+                sheet.update(if action == Action::Left { Action::Up } else { Action::Down });
+                sheet.at = at;
+                self.reload_record(cx);
+            }
+            (View::Record(_), Action::Enter) => self.open_cell(cx),
+            (View::Record(record), Action::Record) => {
+                sheet.go_to_place(record.at);
+                self.view = View::Rows;
+            }
+            (View::Profile, Action::Left | Action::Right) => {
+                sheet.update(action);
+            }
+            (View::Profile, Action::Enter | Action::Submit) => layer.profiles.start(sheet, source.as_ref(), cx),
+            (View::Profile, Action::Cancel) => layer.profiles.cancel(sheet, cx),
+            (View::Profile, Action::Profile) => self.view = View::Rows,
+            (View::Rows, Action::Profile) => self.view = View::Profile,
+            (View::Layout, action) if layer.layout.update(action) => {}
+            (View::Metadata, action) if layer.meta.update(action) => {}
+            (View::Facts, action) => {
+                let page = self.height.max(2) - 1;
+                layer.facts = match action {
+                    Action::Up => layer.facts.saturating_sub(1),
+                    Action::Down => layer.facts + 1,
+                    Action::PageUp | Action::HalfUp => layer.facts.saturating_sub(page),
+                    Action::PageDown | Action::HalfDown => layer.facts + page,
+                    Action::Top => 0,
+                    Action::Bottom => usize::MAX,
+                    _ => return None,
+                };
+            }
+            _ => return None,
+        }
+        Some(Flow::Done)
+    }
+
+    /// What is copied of the view: the cell, the row, the profile, the metadata.
+    fn copy(&mut self, cx: &mut Cx) -> Flow {
+        let Some(layer) = self.layers.last() else { return Flow::Done };
+        let sheet = &layer.sheet;
+        let found = match &self.view {
+            View::Record(record) => record.copy(),
+            View::Profile => layer.profiles.copy(sheet),
+            View::Metadata => layer.meta.copy(sheet.data.about()),
+            View::Rows => {
+                // The whole of it, which its popup reads.
+                self.open_cell(cx);
+                cx.toast("this is the whole cell: the same key copies it");
+                return Flow::Done;
+            }
+            View::Layout | View::Facts => {
+                let Some(probe) = &self.probe else { return Flow::Done };
+                let media_type = probe.media_type.clone();
+                return Flow::Open(Open::CopyMenu { locations: vec![probe.location.clone()], media_type });
+            }
+        };
+        match found {
+            Some((name, text)) => popup::copied(cx, &name, text).map_or(Flow::Done, Flow::Open),
+            None => Flow::Done,
+        }
+    }
+
+    /// Forms that begin with the file.
+    fn form(&self, action: Action) -> Flow {
+        let Some(location) = self.probe.as_ref().map(|probe| probe.location.clone()) else { return Flow::Done };
+        Flow::Open(match action {
+            Action::Facts => Open::Facts(location),
+            Action::Convert => Open::ConvertForm { source: location },
+            Action::Download => Open::DownloadForm { sources: vec![location] },
+            _ => {
+                let here = location.parent().unwrap_or_else(|| location.clone());
+                Open::CopyForm { sources: vec![location], here, other: None, moves: false }
+            }
+        })
+    }
+}
+
+/// The row that was typed, from 0: `1,200,000`, `50%` of `seen`.
+fn row_number(text: &str, seen: u64) -> Option<u64> {
+    let text: String = text.chars().filter(|c| !matches!(c, ',' | '_' | ' ' | '\'')).collect();
+    if let Some(share) = text.strip_suffix('%') {
+        let share: f64 = share.parse().ok().filter(|s| (0.0..=100.0).contains(s))?;
+        return Some((seen.saturating_sub(1) as f64 * share / 100.0).round() as u64);
+    }
+    text.parse::<u64>().ok().map(|n| n.saturating_sub(1))
+}
+
+impl Screen for Grid {
+    fn contexts(&self) -> &'static [&'static str] {
+        match (&self.over, &self.view) {
+            (Some(Over::Row(_) | Over::Find(_)), _) => &["prompt"],
+            (Some(Over::Cell(_)), _) => &["cell", "list", "global"],
+            (None, View::Record(_)) => &["record", "list", "global"],
+            (None, View::Profile) => &["profile", "list", "global"],
+            _ => &["table", "list", "global"],
+        }
+    }
+
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn wants_text(&self) -> bool {
+        matches!(self.over, Some(Over::Row(_) | Over::Find(_)))
+    }
+
+    fn is_moving(&self, _cx: &Cx) -> bool {
+        let busy = |layer: &Layer| {
+            layer.sheet.data.is_loading() || layer.layout.is_loading() || layer.profiles.is_running()
+        };
+        let cell = matches!(&self.over, Some(Over::Cell(cell)) if cell.is_loading());
+        let record = matches!(&self.view, View::Record(record) if record.is_loading());
+        self.opening.is_some() || cell || record || self.layers.last().is_some_and(busy)
+    }
+
+    fn update(&mut self, action: Action, cx: &mut Cx) -> Flow {
+        if self.over.is_some() {
+            return self.update_over(action, cx);
+        }
+        if let Some(flow) = self.update_view(action, cx) {
+            return flow;
+        }
+        match action {
+            Action::Enter if self.error.is_some() => {
+                // It is no table after all: what else can be seen of it.
+                return self.probe.clone().map_or(Flow::Close, |probe| Flow::Replace(Open::Preview(probe)));
+            }
+            Action::Back | Action::Leave => return self.back(),
+            Action::Close if !matches!(self.view, View::Rows) => return self.back(),
+            Action::ViewNext | Action::NextPane => self.next_view(),
+            Action::Record | Action::Profile => {}
+            Action::GoToRow => self.over = self.layer().map(|_| Over::Row(Input::default())),
+            Action::FindColumn => self.over = self.layer().map(|layer| Over::Find(Find::open(&layer.sheet))),
+            Action::Refresh => {
+                if let Some(layer) = self.layer().filter(|layer| layer.sheet.data.error().is_some()) {
+                    layer.sheet.data.forgive();
+                } else {
+                    self.reopen(cx);
+                }
+            }
+            Action::Yank => return self.copy(cx),
+            Action::Facts | Action::Convert | Action::Download | Action::CopyTo => return self.form(action),
+            _ => return Flow::Ignored,
+        }
+        Flow::Done
+    }
+
+    fn update_counted(&mut self, action: Action, count: usize, _cx: &mut Cx) -> Flow {
+        let at_rows = self.over.is_none() && matches!(self.view, View::Rows);
+        let done = self.layers.last_mut().filter(|_| at_rows).is_some_and(|layer| layer.sheet.update_counted(action, count));
+        if done { Flow::Done } else { Flow::Ignored }
+    }
+
+    fn edit(&mut self, edit: &Edit, _cx: &mut Cx) -> Flow {
+        match (&mut self.over, self.layers.last()) {
+            (Some(Over::Row(input)), _) => {
+                if *edit == Edit::Backspace && input.text().is_empty() {
+                    self.over = None;
+                } else {
+                    input.apply(edit);
+                }
+            }
+            (Some(Over::Find(find)), Some(layer)) => find.edit(edit, &layer.sheet),
+            _ => return Flow::Ignored,
+        }
+        Flow::Done
+    }
+
+    fn click(&mut self, target: &Target, cx: &mut Cx) -> Flow {
+        let (Target::Row(n), Some(layer)) = (target, self.layers.last_mut()) else { return Flow::Ignored };
+        match &mut self.view {
+            View::Rows => {
+                let (row, at) = (layer.sheet.top + (n / grid::CLICKS) as u64, n % grid::CLICKS);
+                if (layer.sheet.row, layer.sheet.at) == (row, at) {
+                    self.open_cell(cx);
+                } else {
+                    layer.sheet.row = row;
+                    layer.sheet.go_to_place(at);
+                }
+            }
+            View::Record(record) => {
+                if std::mem::replace(&mut record.at, *n) == *n {
+                    self.open_cell(cx);
+                }
+            }
+            View::Layout => layer.layout.click(*n),
+            View::Metadata => layer.meta.click(*n),
+            _ => return Flow::Ignored,
+        }
+        Flow::Done
+    }
+
+    fn poll(&mut self, cx: &mut Cx) {
+        match poll_slot(&mut self.opening) {
+            Some(Ok(rows)) => {
+                let mut layer = Layer::new(rows, None);
+                if let Some(before) = self.layers.first() {
+                    layer.sheet.take_after(&before.sheet);
+                    layer.sheet.go_to(before.sheet.row);
+                }
+                self.layers = vec![layer];
+            }
+            Some(Err(err)) => {
+                self.layers.clear();
+                self.over = None;
+                self.error = Some(err);
+            }
+            None => {}
+        }
+        let size = if self.layers.len() == 1 { self.probe.as_ref().and_then(|probe| probe.size) } else { None };
+        let Some(layer) = self.layers.last_mut() else { return };
+        layer.sheet.poll(&cx.waker);
+        match &mut self.view {
+            View::Layout | View::Profile => layer.layout.load(&layer.sheet, &cx.waker),
+            View::Record(record) => record.poll(),
+            _ => {}
+        }
+        layer.layout.poll();
+        if matches!(self.view, View::Profile) {
+            layer.profiles.look(&layer.sheet, &layer.layout, size, cx);
+        }
+        layer.profiles.poll(cx);
+        if let Some(Over::Cell(cell)) = &mut self.over {
+            cell.poll();
+        }
+    }
+
+    fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
+        self.draw_all(frame, area, cx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::row_number;
+
+    #[test]
+    fn rows_are_typed_as_people_write_numbers() {
+        assert_eq!(row_number("1,200,000", 10), Some(1_199_999));
+        assert_eq!(row_number(" 50% ", 101), Some(50));
+        assert_eq!(row_number("0", 10), Some(0));
+        assert_eq!(row_number("120%", 10), None);
+        assert_eq!(row_number("x", 10), None);
+    }
+}
