@@ -2,8 +2,8 @@
 
 use super::out;
 use crate::error::{Context as _, Error, Result};
-use crate::jobs;
 use crate::job::JobSpec;
+use crate::jobs;
 use crate::location::Location;
 use crate::query::{Engine, Reading, Running, Settings, parse_bytes};
 use crate::store::Stores;
@@ -68,7 +68,6 @@ pub(super) async fn run(stores: Stores, args: Args, json: bool) -> Result<()> {
     if json { print_json(&mut running, limit).await } else { print(&mut running, limit).await }
 }
 
-
 fn from_stdin() -> Result<String> {
     let mut sql = String::new();
     std::io::stdin().take(1 << 20).read_to_string(&mut sql).context(|| "reading SQL from stdin".into())?;
@@ -128,7 +127,8 @@ fn said(reading: &Reading) {
 fn table(running: &Running, geo: &Geo, batches: &[RecordBatch]) -> Result<()> {
     let fields = running.schema().fields();
     let is_plan = fields.first().is_some_and(|f| f.name() == "plan_type");
-    let numeric: Vec<bool> = fields.iter().map(|f| f.data_type().is_numeric() && geo.column(f.name()).is_none()).collect();
+    let numeric: Vec<bool> =
+        fields.iter().map(|f| f.data_type().is_numeric() && geo.column(f.name()).is_none()).collect();
     let mut lines: Vec<Vec<String>> = vec![fields.iter().map(|f| text::clean(f.name()).into_owned()).collect()];
     for batch in batches {
         for row in 0..batch.num_rows() {

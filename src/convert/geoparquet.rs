@@ -85,14 +85,16 @@ impl Shapes {
     pub(super) fn dress(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let mut made: Vec<(String, ArrayRef)> = Vec::new();
         for shape in &mut self.columns {
-            let array = batch.column_by_name(&shape.column.name).ok_or_else(|| Error::invalid("a geometry is missing"))?;
+            let array =
+                batch.column_by_name(&shape.column.name).ok_or_else(|| Error::invalid("a geometry is missing"))?;
             let (wkb, bounds) = shape.dress(array)?;
             made.push((shape.column.name.clone(), wkb));
             made.push((shape.covering.clone(), bounds));
         }
         let columns = self.schema.fields().iter().map(|field| {
             let own = made.iter().find(|(name, _)| name == field.name()).map(|(_, array)| array.clone());
-            own.or_else(|| batch.column_by_name(field.name()).cloned()).ok_or_else(|| Error::invalid("a column is missing"))
+            own.or_else(|| batch.column_by_name(field.name()).cloned())
+                .ok_or_else(|| Error::invalid("a column is missing"))
         });
         RecordBatch::try_new(self.schema.clone(), columns.collect::<Result<_>>()?)
             .map_err(|err| Error::invalid("the rows cannot be written").with_source(err))
@@ -112,12 +114,14 @@ impl Shape {
         let wkb = match (&self.column.encoding, array.data_type()) {
             (Encoding::Wkb, DataType::Binary) => array.as_binary::<i32>().clone(),
             (Encoding::Wkb, _) => {
-                let binary = cast(array, &DataType::Binary)
-                    .map_err(|err| Error::invalid(format!("the geometry `{}` is not WKB", self.column.name)).with_source(err))?;
+                let binary = cast(array, &DataType::Binary).map_err(|err| {
+                    Error::invalid(format!("the geometry `{}` is not WKB", self.column.name)).with_source(err)
+                })?;
                 binary.as_binary::<i32>().clone()
             }
             (Encoding::Wkt, _) => {
-                let text = cast(array, &DataType::Utf8).map_err(|err| Error::invalid("the geometry is no text").with_source(err))?;
+                let text = cast(array, &DataType::Utf8)
+                    .map_err(|err| Error::invalid("the geometry is no text").with_source(err))?;
                 let text = text.as_string::<i32>();
                 shapes(text.iter().map(|t| t.and_then(|t| shape::from_wkt(t).ok())))
             }
@@ -170,7 +174,8 @@ impl Shape {
 /// The reference system of a column: PROJJSON, `OGC:CRS84` (which the standard leaves unsaid), or null where it is
 /// not known or only known by a name, for which the standard has no place.
 fn crs(field: &Field) -> Value {
-    let told = field.metadata().get("ARROW:extension:metadata").and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let told =
+        field.metadata().get("ARROW:extension:metadata").and_then(|text| serde_json::from_str::<Value>(text).ok());
     match told.as_ref().and_then(|about| about.get("crs")) {
         Some(crs @ Value::Object(_)) => crs.clone(),
         Some(Value::String(name)) if name == "OGC:CRS84" || name == "EPSG:4326" => json!("OGC:CRS84"),

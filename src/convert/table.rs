@@ -199,10 +199,14 @@ impl Encoder {
                 Self::Parquet(Box::new(writer.map_err(|err| failed(err, false))?), shapes)
             }
             Form::Csv => {
-                let nested = schema.fields().iter().find(|f| f.data_type().is_nested() && geo.column(f.name()).is_none());
+                let nested =
+                    schema.fields().iter().find(|f| f.data_type().is_nested() && geo.column(f.name()).is_none());
                 if let Some(nested) = nested {
-                    return Err(Error::unsupported(format!("the column `{}` is nested: CSV has no form for it", nested.name()))
-                        .with_hint("leave it out, name its parts, or write Parquet or NDJSON"));
+                    return Err(Error::unsupported(format!(
+                        "the column `{}` is nested: CSV has no form for it",
+                        nested.name()
+                    ))
+                    .with_hint("leave it out, name its parts, or write Parquet or NDJSON"));
                 }
                 Self::Csv(Box::new(arrow::csv::WriterBuilder::new().with_header(true).build(parts)), geo.clone())
             }
@@ -279,4 +283,3 @@ fn failed(err: ParquetError, closed: bool) -> Error {
         Error::new(Kind::Failed, "the Parquet file cannot be written").with_source(err)
     }
 }
-

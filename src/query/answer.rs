@@ -241,7 +241,9 @@ impl Kept {
         let lost = || Error::new(Kind::Failed, "the result on disk is gone");
         let mut bytes = vec![0; length];
         let mut file = file.ok_or_else(lost)?.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes)).context(|| "the result on disk".into())?;
+        file.seek(SeekFrom::Start(at))
+            .and_then(|_| file.read_exact(&mut bytes))
+            .context(|| "the result on disk".into())?;
         drop(file);
         let mut reader = StreamReader::try_new(bytes.as_slice(), None).map_err(misfit)?;
         reader.next().ok_or_else(lost)?.map_err(misfit)

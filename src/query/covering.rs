@@ -170,8 +170,12 @@ impl Covering {
         let leaves = self.leaves.as_ref()?;
         let below = |min: f64, _: f64, limit: f64| min <= limit;
         let above = |_: f64, max: f64, limit: f64| max >= limit;
-        let tests: [(&str, f64, fn(f64, f64, f64) -> bool); 4] =
-            [(&leaves[0], xmax, below), (&leaves[1], ymax, below), (&leaves[2], xmin, above), (&leaves[3], ymin, above)];
+        let tests: [(&str, f64, fn(f64, f64, f64) -> bool); 4] = [
+            (&leaves[0], xmax, below),
+            (&leaves[1], ymax, below),
+            (&leaves[2], xmin, above),
+            (&leaves[3], ymin, above),
+        ];
         let mut selection: Option<RowSelection> = None;
         for (leaf, limit, may) in tests {
             let Some(rows) = rows_of_pages(metadata, group, leaf, |min, max| may(min, max, limit)) else { continue };

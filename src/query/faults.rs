@@ -78,7 +78,9 @@ fn sentence(err: DataFusionError, sql: &str) -> Error {
             let why = text.split_once(" error: ").map_or(text.as_str(), |(_, why)| why);
             Error::invalid(format!("a value does not fit: {}", tidy(why)))
         }
-        DataFusionError::ParquetError(err) => Error::invalid(format!("a Parquet file cannot be read: {}", tidy(&err.to_string()))),
+        DataFusionError::ParquetError(err) => {
+            Error::invalid(format!("a Parquet file cannot be read: {}", tidy(&err.to_string())))
+        }
         DataFusionError::Execution(text) => Error::invalid(tidy(&text)),
         DataFusionError::IoError(err) => Error::from(err),
         other => Error::new(Kind::Failed, tidy(&other.to_string())),
@@ -88,9 +90,14 @@ fn sentence(err: DataFusionError, sql: &str) -> Error {
 /// The first line of what a library says, without its prefixes.
 fn tidy(text: &str) -> String {
     let mut text = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    for prefix in
-        ["Error during planning: ", "Execution error: ", "Optimizer rule ", "External error: ", "Schema error: ", "Internal error: "]
-    {
+    for prefix in [
+        "Error during planning: ",
+        "Execution error: ",
+        "Optimizer rule ",
+        "External error: ",
+        "Schema error: ",
+        "Internal error: ",
+    ] {
         text = text.strip_prefix(prefix).unwrap_or(text);
     }
     let text = text.trim_end_matches('.');
@@ -254,7 +261,13 @@ mod tests {
 
     #[test]
     fn wrong_syntax_names_its_place() {
-        let err = syntax(&ParserError::ParserError("Expected: an expression, found: FROM at Line: 1, Column: 8".into()), "SELECT FROM x");
-        assert_eq!(err.to_string(), "the SQL is not understood at column 8, `FROM x`: an expression was expected, not `FROM`");
+        let err = syntax(
+            &ParserError::ParserError("Expected: an expression, found: FROM at Line: 1, Column: 8".into()),
+            "SELECT FROM x",
+        );
+        assert_eq!(
+            err.to_string(),
+            "the SQL is not understood at column 8, `FROM x`: an expression was expected, not `FROM`"
+        );
     }
 }

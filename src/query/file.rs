@@ -205,7 +205,10 @@ impl File {
             let mut reader = ParquetMetaDataReader::new_with_metadata(ParquetMetaData::clone(&footer.metadata))
                 .with_page_index_policy(PageIndexPolicy::Optional);
             let fetch = Fetch(self.clone());
-            reader.load_page_index(fetch).await.map_err(|err| self.faults.take().unwrap_or_else(|| not_parquet(&err)))?;
+            reader
+                .load_page_index(fetch)
+                .await
+                .map_err(|err| self.faults.take().unwrap_or_else(|| not_parquet(&err)))?;
             reader.finish().map(Arc::new).map_err(|err| not_parquet(&err))
         };
         footer.indexed.get_or_try_init(load).await.cloned()
@@ -274,7 +277,10 @@ impl File {
     }
 
     /// The same from any thread: the requests run where the file was made.
-    fn read_there(self: &Arc<Self>, ranges: Vec<Range<u64>>) -> BoxFuture<'static, parquet::errors::Result<Vec<Bytes>>> {
+    fn read_there(
+        self: &Arc<Self>,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'static, parquet::errors::Result<Vec<Bytes>>> {
         let (file, faults) = (self.clone(), self.faults.clone());
         let task = AbortOnDropHandle::new(self.io.spawn(async move { file.read(ranges).await }));
         async move {

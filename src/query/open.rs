@@ -1,8 +1,8 @@
 //! From a location in SQL to a table: a file, a folder, or a pattern of names.
 
 use super::covering;
-use super::file::{File, Footers};
 use super::faults::Faults;
+use super::file::{File, Footers};
 use super::parquet::{AsRows, ParquetTable, merged, read_footers};
 use super::plain::{Held, RowsTable};
 use super::tally::Tally;
@@ -94,7 +94,12 @@ impl Opening {
     pub(super) fn given(&self, rows: Arc<dyn Rows>) -> Arc<dyn TableProvider> {
         let about = rows.about();
         let schema = with_geometry(&about.schema, &about.geo, None);
-        Arc::new(RowsTable { tables: vec![rows], schema, control: Held(self.control.clone()), tally: self.tally.clone() })
+        Arc::new(RowsTable {
+            tables: vec![rows],
+            schema,
+            control: Held(self.control.clone()),
+            tally: self.tally.clone(),
+        })
     }
 
     async fn files(&self, location: &Location, probes: Vec<Probe>) -> Result<Arc<dyn TableProvider>> {
@@ -181,8 +186,7 @@ impl Opening {
         let first = &files[0].footer().await?.metadata;
         let (_, geo, json) = described(first)?;
         let schema = with_geometry(&merged(&schemas, &files)?, &geo, json.as_ref());
-        let paths: Vec<&str> =
-            probes.iter().map(|p| base.map_or("", |base| relative(base, &p.location))).collect();
+        let paths: Vec<&str> = probes.iter().map(|p| base.map_or("", |base| relative(base, &p.location))).collect();
         let (partitions, values) = partitions(&paths, &schema);
         let whole = schema.fields().iter().cloned().chain(partitions.iter().cloned()).collect::<Vec<FieldRef>>();
         let coverings = covering::of(&geo.columns, json.as_ref());

@@ -4,8 +4,8 @@
 use super::covering::{self, Covering};
 use super::file::{File, Opener};
 use super::plain::limited;
-use crate::error::{Error, Result};
 use super::tally::Tally;
+use crate::error::{Error, Result};
 use crate::table::Rows;
 use async_trait::async_trait;
 use datafusion::arrow::array::{BooleanArray, RecordBatch};
@@ -15,8 +15,8 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, ScalarValue, Statistics};
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -98,8 +98,7 @@ impl TableProvider for ParquetTable {
         let first = limit.filter(|_| of_rows.is_empty());
         if let Some(first) = first {
             chosen = self.first_files(chosen, first as u64).await?;
-            if let ([(only, _)], Some(as_rows), true) =
-                (chosen.as_slice(), &self.as_rows, self.partitions.is_empty())
+            if let ([(only, _)], Some(as_rows), true) = (chosen.as_slice(), &self.as_rows, self.partitions.is_empty())
                 && !has_page_index(&self.files[*only].footer().await.map_err(outer)?.metadata)
             {
                 self.files[*only].touch_first(first as u64);

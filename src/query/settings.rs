@@ -44,7 +44,14 @@ impl Settings {
         let memory = if is_login { (there / 8).min(MOST_LOGIN) } else { (there / 4).min(MOST) };
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let threads = threads.min(if is_login { THREADS_LOGIN } else { THREADS });
-        Self { memory: memory.max(LEAST), threads, disk: DISK, result: RESULT.min(memory), temporary: None, folder: None }
+        Self {
+            memory: memory.max(LEAST),
+            threads,
+            disk: DISK,
+            result: RESULT.min(memory),
+            temporary: None,
+            folder: None,
+        }
     }
 
     /// With another limit on memory; `None` leaves it.

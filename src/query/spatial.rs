@@ -216,7 +216,8 @@ impl Spatial {
                 let mut out = BooleanBuilder::with_capacity(rows);
                 for i in 0..rows {
                     let far = far.as_ref().map(|f| f.at(i));
-                    let said = a.with(i, |a| b.with(i, |b| predicate(self.kind, a, b, far.flatten()))).flatten().flatten();
+                    let said =
+                        a.with(i, |a| b.with(i, |b| predicate(self.kind, a, b, far.flatten()))).flatten().flatten();
                     out.append_option(said);
                 }
                 Ok(Arc::new(out.finish()))
@@ -253,7 +254,8 @@ impl Spatial {
             }
             kind => {
                 let shapes = shapes(0)?;
-                let measured: Float64Array = (0..rows).map(|i| shapes.with(i, |g| measure(kind, g)).flatten()).collect();
+                let measured: Float64Array =
+                    (0..rows).map(|i| shapes.with(i, |g| measure(kind, g)).flatten()).collect();
                 Ok(Arc::new(measured))
             }
         }

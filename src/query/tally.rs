@@ -47,7 +47,12 @@ impl std::fmt::Display for Reading {
         write!(f, "{} · {} rows scanned", self.cost, text::count(self.rows_scanned))?;
         if self.row_groups > 0 {
             let s = if self.row_groups == 1 { "" } else { "s" };
-            write!(f, " · {} of {} row group{s} read", text::count(self.row_groups_read), text::count(self.row_groups))?;
+            write!(
+                f,
+                " · {} of {} row group{s} read",
+                text::count(self.row_groups_read),
+                text::count(self.row_groups)
+            )?;
         }
         if self.spilled > 0 {
             write!(f, " · {} on disk", text::bytes(self.spilled))?;

@@ -15,8 +15,8 @@ pub(crate) mod wkt;
 pub(crate) use display::cell_json;
 pub use display::{format_cell, json_rows, to_json_rows, type_name};
 pub use geo::{Encoding, Geo, GeoColumn};
-pub(crate) use show::{shown, with_full_wkt};
 pub use show::with_wkt;
+pub(crate) use show::{shown, with_full_wkt};
 
 use crate::error::Result;
 use crate::facts::Facts;

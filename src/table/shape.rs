@@ -4,9 +4,7 @@
 use super::wkt::{MAX_DEPTH, NAMES, Reader, Stop, header};
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, StructArray};
 use arrow::datatypes::{DataType, Float64Type};
-use geo::{
-    Coord, Geometry, GeometryCollection, LineString, MultiLineString, MultiPoint, MultiPolygon, Point, Polygon,
-};
+use geo::{Coord, Geometry, GeometryCollection, LineString, MultiLineString, MultiPoint, MultiPolygon, Point, Polygon};
 
 /// A shape from WKB or EWKB; `None` where the bytes are not that. An empty point is an empty collection of points.
 pub(crate) fn from_wkb(bytes: &[u8]) -> Option<Geometry> {
@@ -378,7 +376,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         let wrong = |text: &str| from_wkt(text).expect_err(text);
-        assert!(wrong("POINT (1, 2)").ends_with("at character 9: a number was expected, not `, 2)`"), "{}", wrong("POINT (1, 2)"));
+        assert!(
+            wrong("POINT (1, 2)").ends_with("at character 9: a number was expected, not `, 2)`"),
+            "{}",
+            wrong("POINT (1, 2)")
+        );
         assert!(wrong("CIRCLE (1 2)").contains("a geometry such as POINT"));
         assert!(wrong("POINT (1 2").ends_with("not the end"));
         assert!(wrong("POINT (1 2) x").contains("nothing more"));

@@ -2,7 +2,7 @@
 //! One file each; what they share is here.
 
 use crate::action::Action;
-use crate::screen::popup::{framed, moved};
+use crate::screen::popup::moved;
 use crate::screen::{Cx, Flow, Open};
 use crate::terminal::clipboard;
 use crate::text;
