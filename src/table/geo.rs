@@ -65,6 +65,13 @@ impl Geo {
         geo
     }
 
+    /// What the fields of a schema tell by their extension names: the columns of a result.
+    pub(crate) fn of_schema(schema: &Schema) -> Self {
+        let mut geo = Self::default();
+        geo.add_extensions(schema);
+        geo
+    }
+
     fn from_key(file: &FileMetaData) -> Option<Self> {
         let pairs = file.key_value_metadata()?;
         let text = pairs.iter().find(|kv| kv.key == "geo")?.value.as_deref()?;
