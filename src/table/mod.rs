@@ -6,12 +6,13 @@ pub(crate) mod csv;
 mod display;
 pub(crate) mod geo;
 pub(crate) mod parquet;
+mod pieces;
 pub(crate) mod ranged;
 mod show;
 pub(crate) mod wkt;
 
 pub use display::{format_cell, to_json_rows, type_name};
-pub use geo::{Encoding, Geo, GeoColumn};
+pub use geo::{Covering, Encoding, Geo, GeoColumn};
 pub(crate) use show::shown;
 pub use show::with_wkt;
 
