@@ -5,6 +5,7 @@
 pub(crate) mod csv;
 mod display;
 pub(crate) mod geo;
+pub(crate) mod keys;
 pub(crate) mod parquet;
 mod pieces;
 pub(crate) mod ranged;

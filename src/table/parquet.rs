@@ -58,7 +58,7 @@ const MOST_PAGES: usize = 2 << 20;
 /// A Parquet file whose footer was read. Clones share what was fetched and learned.
 #[derive(Clone)]
 pub(crate) struct File {
-    file: Ranged,
+    ranged: Ranged,
     metadata: Arc<ParquetMetaData>,
     reader: ArrowReaderMetadata,
     geo: Geo,
@@ -73,7 +73,8 @@ pub(crate) struct File {
 #[derive(Default)]
 struct Learned {
     chunks: HashMap<(usize, usize), Arc<Pages>>,
-    pages: usize,
+    /// Pages of all of them.
+    known: usize,
 }
 
 /// Bytes that are not Parquet give a sentence, also where they make the decoder panic.
@@ -84,11 +85,11 @@ fn caught<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 impl File {
-    /// Reads the footer.
-    pub(crate) async fn open(stores: &Stores, probe: &Probe, control: &Control, limit: u64) -> Result<Self> {
+    /// Reads the footer. A window may cost `limit` bytes; at most `kept` bytes are kept for later ones.
+    pub(crate) async fn open(stores: &Stores, probe: &Probe, control: &Control, limit: u64, kept: u64) -> Result<Self> {
         let tail = footer::tail(probe.size);
-        let file = Ranged::open_tail(stores, &probe.location, probe.size, tail, control).await?;
-        let (view, _open) = file.view(control, limit, true).await?;
+        let ranged = Ranged::open_tail(stores, &probe.location, probe.size, tail, kept, control).await?;
+        let (view, _open) = ranged.view(control, limit, true).await?;
         let (metadata, reader) = footer::read(&view).await?;
         let geo = Geo::read(metadata.file_metadata(), reader.schema());
         let descr = metadata.file_metadata().schema_descr();
@@ -96,12 +97,17 @@ impl File {
         let is_dictionary =
             |leaf: usize| fields.get(descr.get_column_root_idx(leaf)).is_some_and(|f| holds_dictionary(f.data_type()));
         let dictionaries = (0..descr.num_columns()).map(is_dictionary).collect();
-        Ok(Self { file, metadata, reader, geo, dictionaries, pages: Arc::default(), limit })
+        Ok(Self { ranged, metadata, reader, geo, dictionaries, pages: Arc::default(), limit })
     }
 
     /// What the footer tells.
     pub(crate) fn about(&self) -> About {
         about::about(&self.metadata, self.reader.schema(), &self.geo)
+    }
+
+    /// Its columns.
+    pub(crate) fn schema(&self) -> &arrow::datatypes::SchemaRef {
+        self.reader.schema()
     }
 
     /// Rows in all.
@@ -111,7 +117,7 @@ impl File {
 
     /// Reads a window of rows. Dropping the future ends its requests and its thread.
     pub(crate) async fn window(&self, window: &Window, control: &Control) -> Result<RecordBatch> {
-        let (view, _open) = self.file.view(control, self.limit, true).await?;
+        let (view, _open) = self.ranged.view(control, self.limit, true).await?;
         let roots = choose(self.reader.schema(), &self.geo, window.columns.as_deref())?;
         let parts = self.parts(window.offset, window.rows.min(MOST_ROWS) as u64);
         let mut sources = Vec::new();
@@ -166,7 +172,7 @@ impl File {
 
     /// How it is stored; reads the column and offset indexes.
     pub(crate) async fn layout(&self, control: &Control) -> Result<Layout> {
-        let (view, _open) = self.file.view(control, self.limit, false).await?;
+        let (view, _open) = self.ranged.view(control, self.limit, false).await?;
         layout::layout(&self.metadata, &view).await
     }
 
@@ -191,10 +197,10 @@ impl File {
 
     fn learn(&self, group: usize, leaf: usize, pages: Pages) -> Arc<Pages> {
         let mut learned = self.learned();
-        if learned.pages > MOST_PAGES {
+        if learned.known > MOST_PAGES {
             *learned = Learned::default();
         }
-        learned.pages += pages.pages.len();
+        learned.known += pages.data.len();
         let pages = Arc::new(pages);
         learned.chunks.insert((group, leaf), pages.clone());
         pages
@@ -202,7 +208,7 @@ impl File {
 
     /// The row groups that hold rows `offset..offset + rows`.
     fn parts(&self, offset: u64, rows: u64) -> Vec<Part> {
-        self.parts_of(&[offset..offset.saturating_add(rows)])
+        self.parts_of(std::slice::from_ref(&(offset..offset.saturating_add(rows))))
     }
 
     /// The row groups that hold these ranges of rows, which ascend.

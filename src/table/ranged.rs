@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Bytes of an object that are kept for later looks; what was not used for longest goes first.
-const KEPT: u64 = 64 << 20;
+pub(crate) const KEPT: u64 = 64 << 20;
 
 /// Fetched beyond what the decoder asked for when it went past what was fetched: the next page header
 /// and, with luck, its page.
@@ -52,6 +52,8 @@ struct Inner {
     /// Whether several pieces may be asked for by one request.
     several: AtomicBool,
     kept: Mutex<Pieces>,
+    /// Bytes that are kept.
+    bound: u64,
 }
 
 /// One look at an object. Clones share everything.
@@ -80,12 +82,14 @@ struct Held {
 }
 
 impl Ranged {
-    /// Opens an object with one request: its last `tail` bytes, which also tell its size.
+    /// Opens an object with one request: its last `tail` bytes, which also tell its size. At most `bound` bytes
+    /// of it are kept.
     pub(crate) async fn open_tail(
         stores: &Stores,
         location: &Location,
         known_size: Option<u64>,
         tail: u64,
+        bound: u64,
         control: &Control,
     ) -> Result<Self> {
         let handle = stores.open(location, &control.meter).await?;
@@ -122,6 +126,7 @@ impl Ranged {
             etag,
             several: AtomicBool::new(several),
             kept: Mutex::new(kept),
+            bound,
         })))
     }
 
@@ -227,7 +232,7 @@ impl View {
             for (range, bytes) in ranges.iter().zip(got) {
                 kept.insert(range.start, bytes);
             }
-            kept.let_go(KEPT);
+            kept.let_go(self.0.file.0.bound);
         }
     }
 

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::probe::Probe;
 use crate::store::Stores;
 use crate::table::parquet::File;
+use crate::table::ranged::KEPT;
 use crate::table::{About, Format, Layout, Open, Rows, Scan, Window};
 use crate::task::Control;
 use arrow::record_batch::RecordBatch;
@@ -39,7 +40,7 @@ impl std::fmt::Debug for Parquet {
 
 async fn load(stores: Stores, open: Open) -> Result<Arc<dyn Rows>> {
     let Open { probe, control, max_bytes } = open;
-    let file = File::open(&stores, &probe, &control, max_bytes).await?;
+    let file = File::open(&stores, &probe, &control, max_bytes, KEPT).await?;
     let about = Arc::new(file.about());
     Ok(Arc::new(Parquet { file, about, control }))
 }

@@ -130,7 +130,7 @@ pub(super) struct PageAt {
 /// The data pages of a column chunk, as far as they are known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pages {
-    pub(super) pages: Vec<PageAt>,
+    pub(super) data: Vec<PageAt>,
     /// Where the header after the last of them starts, unless all are known.
     pub(super) next: Option<u64>,
     /// Where the dictionary lies. Some old writers do not tell.
@@ -140,7 +140,7 @@ pub(super) struct Pages {
 impl Pages {
     /// The row after the last known page.
     pub(super) fn known_rows(&self) -> u64 {
-        self.pages.last().map_or(0, |page| page.rows.end)
+        self.data.last().map_or(0, |page| page.rows.end)
     }
 
     /// From an offset index, as the file holds it, of a chunk with `rows` rows whose bytes are `extent`.
@@ -178,7 +178,7 @@ impl Pages {
         }
         // What stands before the first page of data can only be a dictionary.
         let dictionary = pages.first().map(|page| extent.start..page.offset).filter(|range| !range.is_empty());
-        (!pages.is_empty() || rows == 0).then_some(Self { pages, next: None, dictionary })
+        (!pages.is_empty() || rows == 0).then_some(Self { data: pages, next: None, dictionary })
     }
 }
 

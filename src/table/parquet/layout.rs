@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::table::ranged::View;
 use crate::table::{Chunk, Group, Layout, Page};
 use ::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use ::parquet::file::statistics::Statistics;
 use ::parquet::schema::types::ColumnDescriptor;
 use std::ops::Range;
 
@@ -52,8 +53,8 @@ fn chunk(meta: &ColumnChunkMetaData, rows: u64, view: &View, indexed: bool) -> C
         codec: codec(&meta.compression().to_string()),
         stored: u64::try_from(meta.compressed_size()).unwrap_or(0),
         plain: u64::try_from(meta.uncompressed_size()).unwrap_or(0),
-        nulls: statistics.and_then(|s| s.null_count_opt()),
-        distinct: statistics.and_then(|s| s.distinct_count_opt()),
+        nulls: statistics.and_then(Statistics::null_count_opt),
+        distinct: statistics.and_then(Statistics::distinct_count_opt),
         min: text(statistics.and_then(|s| s.min_bytes_opt())),
         max: text(statistics.and_then(|s| s.max_bytes_opt())),
         bloom: meta.bloom_filter_offset().is_some(),
@@ -126,5 +127,5 @@ fn pages(meta: &ColumnChunkMetaData, rows: u64, view: &View) -> Vec<Page> {
             max: text(told.and_then(|t| t.max.get(i))),
         }
     };
-    pages.pages.into_iter().enumerate().map(page).collect()
+    pages.data.into_iter().enumerate().map(page).collect()
 }

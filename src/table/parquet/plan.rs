@@ -51,7 +51,7 @@ impl Part {
 
 /// A leaf column of a part, while it is found out where it lies.
 struct Leaf<'a> {
-    leaf: usize,
+    index: usize,
     chunk: &'a ColumnChunkMetaData,
     extent: Range<u64>,
     pages: Option<Arc<Pages>>,
@@ -73,8 +73,7 @@ pub(super) fn rows_of(group: &RowGroupMetaData) -> u64 {
 }
 
 impl File {
-    /// Fetches what `part` needs of these leaf columns. `plain`: leaves that are read as Arrow dictionaries
-    /// are not among those whose dictionary may be read in part.
+    /// Fetches what `part` needs of these leaf columns.
     pub(super) async fn prepare(&self, view: &View, part: &Part, leaves: &[usize]) -> Result<Source> {
         let group = self.metadata.row_groups().get(part.group);
         let group = group.ok_or_else(|| Error::invalid("a row group that is not there"))?;
@@ -88,7 +87,7 @@ impl File {
             })?;
             let pages = self.known(part.group, leaf);
             let flat = chunk.column_descr().max_rep_level() == 0;
-            found.push(Leaf { leaf, chunk, extent, pages, flat });
+            found.push(Leaf { index: leaf, chunk, extent, pages, flat });
         }
         self.read_indexes(view, part.group, rows_of(group), &mut found).await?;
         self.walk(view, part, &mut found).await?;
@@ -101,7 +100,7 @@ impl File {
             if leaf.pages.is_some() {
                 dictionaries.extend(dictionary_ranges(view, &leaf, part, partial));
             }
-            plans.insert(leaf.leaf, Plan { pages: leaf.pages, rows: part.hull(), partial });
+            plans.insert(leaf.index, Plan { pages: leaf.pages, rows: part.hull(), partial });
         }
         view.fetch(&dictionaries).await?;
         Ok(Source { view: view.clone(), metadata: self.metadata.clone(), group: part.group, plans })
@@ -124,7 +123,7 @@ impl File {
             let Some(range) = index(leaf) else { continue };
             // A broken index is no reason not to read the rows.
             if let Some(pages) = Pages::from_index(&view.at_hand(&range), rows, &leaf.extent) {
-                leaf.pages = Some(self.learn(group, leaf.leaf, pages));
+                leaf.pages = Some(self.learn(group, leaf.index, pages));
             }
         }
         Ok(())
@@ -138,7 +137,7 @@ impl File {
             let start = u64::try_from(leaf.chunk.data_page_offset()).unwrap_or(u64::MAX);
             let start = if leaf.extent.contains(&start) { start } else { leaf.extent.start };
             let pages = leaf.pages.as_deref().cloned().unwrap_or_else(|| Pages {
-                pages: Vec::new(),
+                data: Vec::new(),
                 next: Some(start),
                 dictionary: dictionary_extent(leaf.chunk),
             });
@@ -151,7 +150,7 @@ impl File {
             for (i, pages) in &mut walks {
                 let Some(leaf) = leaves.get(*i) else { continue };
                 if let Some(range) = go_on(view, leaf, pages, hull.end)? {
-                    if hops == 0 && pages.pages.is_empty() {
+                    if hops == 0 && pages.data.is_empty() {
                         wanted.extend(self.guess_of_dictionary(leaf, part));
                     }
                     wanted.push(range);
@@ -168,7 +167,7 @@ impl File {
         }
         for (i, pages) in walks {
             if let Some(leaf) = leaves.get_mut(i) {
-                leaf.pages = Some(self.learn(part.group, leaf.leaf, pages));
+                leaf.pages = Some(self.learn(part.group, leaf.index, pages));
             }
         }
         Ok(())
@@ -185,14 +184,14 @@ impl File {
     fn may_be_partial(&self, leaf: &Leaf<'_>, part: &Part) -> bool {
         let hull = part.hull();
         let one = leaf.pages.as_ref().is_none_or(|pages| {
-            let wanted = pages.pages.iter().filter(|page| part.wants(&page.rows));
+            let wanted = pages.data.iter().filter(|page| part.wants(&page.rows));
             wanted.count() == 1
         });
         leaf.flat
             && one
             && hull.end <= 65_536
             && prefix::is_streamed(leaf.chunk.compression())
-            && !self.is_arrow_dictionary(leaf.leaf)
+            && !self.is_arrow_dictionary(leaf.index)
     }
 }
 
@@ -213,7 +212,6 @@ fn beginning(leaf: &Leaf<'_>, extent: &Range<u64>, part: &Part, partial: bool) -
 /// Parses the headers that are at hand, until the pages up to row `end` are known; else what to fetch next.
 fn go_on(view: &View, leaf: &Leaf<'_>, pages: &mut Pages, end: u64) -> Result<Option<Range<u64>>> {
     let corrupt = |what: &str| Error::invalid(format!("column `{}` is corrupt: {what}", leaf.chunk.column_path()));
-    let mut asked = HEADER;
     while pages.known_rows() < end {
         let Some(at) = pages.next else { break };
         if at >= leaf.extent.end {
@@ -225,7 +223,7 @@ fn go_on(view: &View, leaf: &Leaf<'_>, pages: &mut Pages, end: u64) -> Result<Op
                 return Err(corrupt("the header of a page makes no sense"));
             }
             // The first page is likely wanted; further on a header is enough, but small pages come together.
-            let size = pages.pages.last().map_or(HOP, |page| if page.size < SMALL_PAGE { STRIDE } else { asked });
+            let size = pages.data.last().map_or(HOP, |page| if page.size < SMALL_PAGE { STRIDE } else { HEADER });
             let size = size.max(there.len() as u64 * 4);
             return Ok(Some(at..at.saturating_add(size).min(leaf.extent.end)));
         };
@@ -233,18 +231,13 @@ fn go_on(view: &View, leaf: &Leaf<'_>, pages: &mut Pages, end: u64) -> Result<Op
         let next = at + header.whole();
         if header.is_data() {
             let first = pages.known_rows();
-            // The decoder trusts these: a page of no rows would be read over for ever.
-            if header.values == 0 && header.packed == 0 && header.length < 2 {
-                return Err(corrupt("an empty page"));
-            }
             let rows = first..first.saturating_add(header.values);
-            pages.pages.push(PageAt { offset: at, size: header.whole(), rows });
+            pages.data.push(PageAt { offset: at, size: header.whole(), rows });
         }
         if header.kind == Kind::Dictionary {
             pages.dictionary = Some(at..next);
         }
         pages.next = (next < leaf.extent.end).then_some(next);
-        asked = HEADER;
     }
     if pages.known_rows() < end {
         return Err(corrupt("it ends before its last row"));
@@ -260,7 +253,7 @@ fn data_ranges(leaf: &Leaf<'_>, part: &Part, rows: u64) -> Vec<Range<u64>> {
         return Vec::new();
     }
     if whole <= SMALL_CHUNK || (part.rows.len() == 1 && hull == (0..rows)) {
-        return vec![leaf.extent.clone()];
+        return std::iter::once(leaf.extent.clone()).collect();
     }
     let Some(pages) = &leaf.pages else {
         // Lists without an index: their rows are counted from the start.
@@ -268,9 +261,9 @@ fn data_ranges(leaf: &Leaf<'_>, part: &Part, rows: u64) -> Vec<Range<u64>> {
         let guess = (whole as f64 * share * 1.2) as u64 + PAGE / 4;
         let dictionary = dictionary_extent(leaf.chunk).map_or(0, |d| d.end - d.start);
         let end = leaf.extent.start.saturating_add(dictionary).saturating_add(guess);
-        return vec![leaf.extent.start..end.min(leaf.extent.end)];
+        return std::iter::once(leaf.extent.start..end.min(leaf.extent.end)).collect();
     };
-    let wanted = pages.pages.iter().filter(|page| part.wants(&page.rows));
+    let wanted = pages.data.iter().filter(|page| part.wants(&page.rows));
     let mut out: Vec<Range<u64>> = wanted.map(|page| page.offset..page.offset + page.size).collect();
     // One round less where the first page asks for the dictionary, as it does when there is one.
     if hull.start == 0
@@ -286,7 +279,7 @@ fn data_ranges(leaf: &Leaf<'_>, part: &Part, rows: u64) -> Vec<Range<u64>> {
 fn dictionary_ranges(view: &View, leaf: &Leaf<'_>, part: &Part, partial: bool) -> Option<Range<u64>> {
     let extent = leaf.dictionary()?;
     let pages = leaf.pages.as_ref()?;
-    let asks = pages.pages.iter().filter(|page| part.wants(&page.rows)).any(|page| {
+    let asks = pages.data.iter().filter(|page| part.wants(&page.rows)).any(|page| {
         let there = view.at_hand(&(page.offset..page.offset + page.size.min(HOP)));
         Header::parse(&there).is_none_or(|header| header.is_by_dictionary())
     });

@@ -149,20 +149,19 @@ pub(super) fn entries_needed(page: &Page, rows: &std::ops::Range<u64>, nullable:
     };
     // Which values belong to a row depends on the nulls before: then all up to the last row are asked.
     let from = if nullable { 0 } else { rows.start };
-    let most = most_of_hybrid(values, usize::try_from(from).ok()?, usize::try_from(rows.end).ok()?)?;
-    Some(most.map_or(0, |most| most + 1))
+    needed_by_hybrid(values, usize::try_from(from).ok()?, usize::try_from(rows.end).ok()?)
 }
 
-/// The largest of the values `from..to` of a run of places: a byte with their width in bits, then Parquet's
-/// hybrid of runs and bit-packed groups. `Some(None)`: there are none.
+/// One more than the largest of the values `from..to` of a run of places: a byte with their width in bits, then
+/// Parquet's hybrid of runs and bit-packed groups.
 /// <https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE>
-fn most_of_hybrid(bytes: &[u8], from: usize, to: usize) -> Option<Option<u64>> {
-    let Some((&width, bytes)) = bytes.split_first() else { return Some(None) };
+fn needed_by_hybrid(bytes: &[u8], from: usize, to: usize) -> Option<u64> {
+    let Some((&width, bytes)) = bytes.split_first() else { return Some(0) };
     let width = usize::from(width);
     if width > 32 {
         return None;
     }
-    let (mut at, mut seen, mut most) = (0_usize, 0_usize, None);
+    let (mut at, mut seen, mut most) = (0_usize, 0_usize, 0_u64);
     while seen < to && at < bytes.len() {
         let mut head = 0_u64;
         let mut shift = 0;
@@ -185,15 +184,15 @@ fn most_of_hybrid(bytes: &[u8], from: usize, to: usize) -> Option<Option<u64>> {
             at += size;
             let end = seen.saturating_add(length);
             if end > from && length > 0 {
-                most = most.max(Some(value));
+                most = most.max(value + 1);
             }
             seen = end;
         } else {
             let count = length.checked_mul(8)?;
             let packed = bytes.get(at..)?;
-            let there = if width == 0 { count } else { count.min(packed.len() * 8 / width) };
+            let there = (packed.len() * 8).checked_div(width).map_or(count, |there| count.min(there));
             for i in from.saturating_sub(seen)..there.min(to - seen) {
-                most = most.max(Some(bits(packed, i * width, width)));
+                most = most.max(bits(packed, i * width, width) + 1);
             }
             at = at.checked_add(length.checked_mul(width)?)?;
             seen = seen.saturating_add(count);
@@ -234,11 +233,11 @@ mod tests {
         // Width 3: a run of four 5s, then a group of 0..8.
         let group = [0b1000_1000, 0b1100_0110, 0b1111_1010];
         let bytes = [&[3_u8, 4 << 1, 5, 1 << 1 | 1][..], &group].concat();
-        assert_eq!(most_of_hybrid(&bytes, 0, 4), Some(Some(5)));
-        assert_eq!(most_of_hybrid(&bytes, 4, 6), Some(Some(1)));
-        assert_eq!(most_of_hybrid(&bytes, 4, 12), Some(Some(7)));
-        assert_eq!(most_of_hybrid(&[0, 20 << 1], 0, 20), Some(Some(0)), "a single entry takes no bits");
-        assert_eq!(most_of_hybrid(&[], 0, 4), Some(None));
-        assert_eq!(most_of_hybrid(&[3, 0x80], 0, 4), None);
+        assert_eq!(needed_by_hybrid(&bytes, 0, 4), Some(6));
+        assert_eq!(needed_by_hybrid(&bytes, 4, 6), Some(2));
+        assert_eq!(needed_by_hybrid(&bytes, 4, 12), Some(8));
+        assert_eq!(needed_by_hybrid(&[0, 20 << 1], 0, 20), Some(1), "a single entry takes no bits");
+        assert_eq!(needed_by_hybrid(&[], 0, 4), Some(0));
+        assert_eq!(needed_by_hybrid(&[3, 0x80], 0, 4), None);
     }
 }

@@ -178,7 +178,7 @@ impl Reader {
             }
             Some(pages) => {
                 let rows = usize::try_from(pages.known_rows()).unwrap_or(0);
-                let locations: Vec<_> = pages.pages.iter().map(location).collect();
+                let locations: Vec<_> = pages.data.iter().map(location).collect();
                 // Without its dictionary: that is given out here.
                 let first = locations.first().map_or(extent.start as i64, |l| l.offset);
                 let bare = chunk.clone().into_builder().set_dictionary_page_offset(None).set_data_page_offset(first);
@@ -204,7 +204,7 @@ impl Reader {
     /// Skips the pages that end before a row.
     fn skip_to(&mut self, row: u64) -> Decoded<()> {
         let Some(pages) = self.plan.pages.clone() else { return Ok(()) };
-        while pages.pages.get(self.next).is_some_and(|page| page.rows.end <= row) {
+        while pages.data.get(self.next).is_some_and(|page| page.rows.end <= row) {
             self.skip_next_page()?;
         }
         Ok(())
@@ -214,7 +214,7 @@ impl Reader {
     fn look(&mut self) -> Result<Option<Header>> {
         let narrowest = narrowest(&self.chunk);
         if let Some(pages) = &self.plan.pages {
-            let Some(page) = pages.pages.get(self.next) else { return Ok(None) };
+            let Some(page) = pages.data.get(self.next) else { return Ok(None) };
             let header = header(&self.view, page.offset, page.offset + page.size)?;
             header.check(page.size, narrowest)?;
             self.next += 1;
@@ -273,7 +273,7 @@ impl PageReader for Reader {
         if self.has_dictionary || !header.is_by_dictionary() {
             return Ok(Some(page));
         }
-        let all = self.plan.pages.as_ref().and_then(|pages| pages.pages.get(self.next - 1)).map(|p| p.rows.clone());
+        let all = self.plan.pages.as_ref().and_then(|pages| pages.data.get(self.next - 1)).map(|p| p.rows.clone());
         let all = all.unwrap_or(0..u64::MAX);
         let rows = self.plan.rows.start.max(all.start) - all.start..self.plan.rows.end.min(all.end) - all.start;
         let dictionary = self.dictionary(&page, &rows)?;

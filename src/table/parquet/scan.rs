@@ -164,7 +164,7 @@ fn cut(file: &File, part: Part, leaves: &[usize]) -> Vec<Part> {
 
 async fn fetch(file: &File, part: Part, leaves: &[usize], control: &Control) -> Result<(Ready, DropGuard)> {
     control.check()?;
-    let (view, open) = file.file.view(control, MOST_PIECE, false).await?;
+    let (view, open) = file.ranged.view(control, MOST_PIECE, false).await?;
     let source = file.prepare(&view, &part, leaves).await?;
     Ok((Ready { source, view, part }, open))
 }

@@ -48,17 +48,17 @@ fn integer(value: i64, width: usize, column: &ColumnDescriptor) -> Option<String
     let unsigned = || if width == 4 { u64::from(value as u32) } else { value as u64 };
     Some(match column.logical_type_ref() {
         Some(LogicalType::Date) => date(value)?,
-        Some(LogicalType::Timestamp { unit, is_adjusted_to_u_t_c }) => timestamp(value, unit, *is_adjusted_to_u_t_c)?,
-        Some(LogicalType::Time { unit, .. }) => time(value, unit)?,
+        Some(LogicalType::Timestamp { unit, is_adjusted_to_u_t_c }) => timestamp(value, *unit, *is_adjusted_to_u_t_c)?,
+        Some(LogicalType::Time { unit, .. }) => time(value, *unit)?,
         Some(LogicalType::Decimal { scale, .. }) => decimal(i128::from(value), *scale),
         Some(LogicalType::Integer { is_signed: false, .. }) => unsigned().to_string(),
         Some(_) => value.to_string(),
         None => match converted {
             ConvertedType::DATE => date(value)?,
-            ConvertedType::TIMESTAMP_MILLIS => timestamp(value, &TimeUnit::MILLIS, true)?,
-            ConvertedType::TIMESTAMP_MICROS => timestamp(value, &TimeUnit::MICROS, true)?,
-            ConvertedType::TIME_MILLIS => time(value, &TimeUnit::MILLIS)?,
-            ConvertedType::TIME_MICROS => time(value, &TimeUnit::MICROS)?,
+            ConvertedType::TIMESTAMP_MILLIS => timestamp(value, TimeUnit::MILLIS, true)?,
+            ConvertedType::TIMESTAMP_MICROS => timestamp(value, TimeUnit::MICROS, true)?,
+            ConvertedType::TIME_MILLIS => time(value, TimeUnit::MILLIS)?,
+            ConvertedType::TIME_MICROS => time(value, TimeUnit::MICROS)?,
             ConvertedType::DECIMAL => decimal(i128::from(value), column.type_scale()),
             ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64 => {
                 unsigned().to_string()
@@ -76,7 +76,7 @@ fn date(days: i64) -> Option<String> {
 }
 
 /// Units in a second.
-fn per_second(unit: &TimeUnit) -> i64 {
+fn per_second(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::MILLIS => 1_000,
         TimeUnit::MICROS => 1_000_000,
@@ -84,14 +84,14 @@ fn per_second(unit: &TimeUnit) -> i64 {
     }
 }
 
-fn timestamp(value: i64, unit: &TimeUnit, utc: bool) -> Option<String> {
+fn timestamp(value: i64, unit: TimeUnit, utc: bool) -> Option<String> {
     let per = per_second(unit);
     let nanos = value.rem_euclid(per) * (1_000_000_000 / per);
     let at = DateTime::from_timestamp(value.div_euclid(per), u32::try_from(nanos).ok()?)?;
     Some(format!("{}{}", at.format("%Y-%m-%dT%H:%M:%S%.f"), if utc { "Z" } else { "" }))
 }
 
-fn time(value: i64, unit: &TimeUnit) -> Option<String> {
+fn time(value: i64, unit: TimeUnit) -> Option<String> {
     let per = per_second(unit);
     let nanos = value.rem_euclid(per) * (1_000_000_000 / per);
     let seconds = u32::try_from(value.div_euclid(per)).ok()?;

@@ -75,18 +75,18 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
-    /// The next field of a structure of which `last` was the field before; `Some(None)` at its end.
-    pub(super) fn field(&mut self, last: i16) -> Option<Option<Field>> {
+    /// The next field of a structure of which `last` was the field before; one of kind [`STOP`] at its end.
+    fn field(&mut self, last: i16) -> Option<Field> {
         let byte = self.byte()?;
         let kind = byte & 0x0f;
         if kind == STOP {
-            return Some(None);
+            return Some(Field { kind, id: last });
         }
         let id = match byte >> 4 {
             0 => i16::try_from(self.integer()?).ok()?,
             delta => last.checked_add(i16::from(delta))?,
         };
-        Some(Some(Field { kind, id }))
+        Some(Field { kind, id })
     }
 
     /// The type and the number of elements of a list; more than there are bytes left is nonsense.
@@ -120,13 +120,16 @@ impl<'a> Reader<'a> {
     /// Goes through the fields of a structure; `read` says `Some(true)` where it read the field.
     pub(super) fn structure(&mut self, mut read: impl FnMut(&mut Self, &Field) -> Option<bool>) -> Option<()> {
         let mut last = 0;
-        while let Some(field) = self.field(last)? {
+        loop {
+            let field = self.field(last)?;
+            if field.kind == STOP {
+                return Some(());
+            }
             last = field.id;
             if !read(self, &field)? {
                 self.skip(field.kind, DEEPEST)?;
             }
         }
-        Some(())
     }
 
     /// Goes over a value of this type.
@@ -157,7 +160,11 @@ impl<'a> Reader<'a> {
             }
             STRUCT => {
                 let mut last = 0;
-                while let Some(field) = self.field(last)? {
+                loop {
+                    let field = self.field(last)?;
+                    if field.kind == STOP {
+                        break;
+                    }
                     last = field.id;
                     self.skip(field.kind, depth)?;
                 }
