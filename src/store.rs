@@ -68,7 +68,7 @@ pub use credentials::{Origin, Profile};
 pub use environment::Environment;
 pub use errors::cause;
 pub use facts::{Access, Aspect, Change, Fact, Grant, Told};
-pub(crate) use http::is_whole;
+pub(crate) use http::{Several, is_single, is_whole};
 pub use link::{Keyring, LONGEST_LINK, Link, Method, Reach, parse_expiry};
 pub use log::{Exchange, LogFile, LogWatch};
 pub(crate) use prune::refused;
