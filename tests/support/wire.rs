@@ -167,7 +167,7 @@ async fn read(socket: &mut TcpStream) -> Option<Asked> {
 }
 
 /// The whole answer of another server. Signatures hold: they speak of the `Host` that the client sent.
-async fn forward(asked: &Asked, port: u16) -> Option<Vec<u8>> {
+pub async fn forward(asked: &Asked, port: u16) -> Option<Vec<u8>> {
     let mut far = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
     let lines = asked.head.trim_end().split("\r\n");
     let kept = lines.filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
