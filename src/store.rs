@@ -365,7 +365,8 @@ impl Stores {
             }
             Scheme::Http | Scheme::Https => {
                 let options = transport::client_options(self.0.options.ca_bundle.as_deref())?;
-                let web = http::Web::new(transport::client(&options, self.waits(), &self.0.log)?, id.scheme, &id.authority);
+                let web =
+                    http::Web::new(transport::client(&options, self.waits(), &self.0.log)?, id.scheme, &id.authority);
                 Opened { store: Arc::new(web), backend: Backend::Other, site: site(&id.authority) }
             }
             Scheme::Gs | Scheme::Az => {

@@ -280,7 +280,9 @@ fn tell_clock(ahead: i64, site: &Site, report: &Report) {
     match ahead.abs() {
         0..=2 => report.with(Topic::Clock, "agrees with the server's", data),
         off if off < DRIFT => report.with(Topic::Clock, format!("{apart} the server's"), data),
-        off if off < clock::SKEW.num_seconds() => report.warn(Topic::Clock, format!("{apart} the server's; set it, best with NTP")),
+        off if off < clock::SKEW.num_seconds() => {
+            report.warn(Topic::Clock, format!("{apart} the server's; set it, best with NTP"))
+        }
         _ => {
             let fault = Fault { code: "RequestTimeTooSkewed".to_owned(), ..Fault::default() };
             let err = site.sentence(&fault, Doing::Read, "");

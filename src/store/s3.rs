@@ -102,7 +102,15 @@ impl Account {
         let options = transport::client_options(access.ca.as_deref())?;
         let sdk_http = transport::sdk_client(access.ca.as_deref())?;
         let keys = access.source.clone().map(|source| Keys::new(source, again, &access, &sdk_http));
-        Ok(Self { http: transport::client(&options, waits, log)?, access, keys, sdk_http, patience, waits, log: log.clone() })
+        Ok(Self {
+            http: transport::client(&options, waits, log)?,
+            access,
+            keys,
+            sdk_http,
+            patience,
+            waits,
+            log: log.clone(),
+        })
     }
 
     /// Makes the clients for `id`'s bucket. Fails early where no credentials can be had.
@@ -382,12 +390,7 @@ impl S3 {
     }
 
     /// The same, where an answer takes its time for another reason than the body of its request.
-    async fn call_within<T, E, F, Fut>(
-        &self,
-        traffic: Option<&Traffic>,
-        patience: Duration,
-        send: F,
-    ) -> Answer<T>
+    async fn call_within<T, E, F, Fut>(&self, traffic: Option<&Traffic>, patience: Duration, send: F) -> Answer<T>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Fn(Tap) -> Fut,

@@ -12,7 +12,7 @@ use secchi::transfer::{
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,8 +45,10 @@ pub struct Place {
     pub root: Location,
     /// Of the server.
     pub port: u16,
-    key: String,
-    secret: String,
+    /// Access key.
+    pub key: String,
+    /// Secret key.
+    pub secret: String,
     _server: Option<S3s>,
 }
 
@@ -73,8 +75,7 @@ impl Place {
 
     async fn at(name: &'static str, options: Options, port: u16, key: &str, secret: &str) -> Self {
         let (stores, root) = new_bucket(Stores::new(options)).await;
-        let place =
-            Self { name, stores, root, port, key: key.to_owned(), secret: secret.to_owned(), _server: None };
+        let place = Self { name, stores, root, port, key: key.to_owned(), secret: secret.to_owned(), _server: None };
         place.know_other(&place.stores);
         let handle = place.stores.open(&place.root, place.stores.meter()).await.expect("opens");
         for (name, bytes) in files() {
@@ -95,10 +96,14 @@ impl Place {
         stores.give("other", given);
     }
 
+    /// `http://127.0.0.1:PORT`
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// Stores that reach it over another line, and how long that may be silent.
     pub fn through(&self, endpoint: &str, silence: Duration) -> Stores {
-        let options =
-            Options { silence: Some(silence), ..s3_options(endpoint, &self.key, &self.secret) };
+        let options = Options { silence: Some(silence), ..s3_options(endpoint, &self.key, &self.secret) };
         let stores = Stores::new(options);
         self.know_other(&stores);
         stores
@@ -140,7 +145,11 @@ pub struct Case<'a> {
     pub dir: tempfile::TempDir,
     /// What its attempts recorded.
     pub events: Arc<Mutex<Vec<Value>>>,
+    hook: Hook,
 }
+
+/// The name of an event, and what is done at the first of them.
+type Hook = Arc<Mutex<Option<(&'static str, Box<dyn FnOnce() + Send>)>>>;
 
 impl<'a> Case<'a> {
     pub fn new(place: &'a Place, op: Op) -> Self {
@@ -151,7 +160,12 @@ impl<'a> Case<'a> {
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             std::fs::write(path, bytes).expect("writes");
         }
-        Self { place, op, prefix, dir, events: Arc::default() }
+        Self { place, op, prefix, dir, events: Arc::default(), hook: Arc::default() }
+    }
+
+    /// Does something at the next event of a name.
+    pub fn at(&self, event: &'static str, act: impl FnOnce() + Send + 'static) {
+        *self.hook.lock().expect("hook") = Some((event, Box::new(act)));
     }
 
     /// Where it writes to a server.
@@ -164,8 +178,18 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Where it writes to this computer.
+    pub fn out(&self) -> PathBuf {
+        self.dir.path().join("out")
+    }
+
+    /// One of its files.
+    pub fn source(&self, name: &str) -> PathBuf {
+        self.dir.path().join("src").join(name)
+    }
+
     fn folder(&self) -> Location {
-        Location::file(&self.dir.path().join("out")).as_container()
+        Location::file(&self.out()).as_container()
     }
 
     /// One attempt, which goes on with what those before recorded.
@@ -176,8 +200,14 @@ impl<'a> Case<'a> {
     /// The same, with a control of the caller's.
     pub async fn run_as(&self, stores: &Stores, control: &Control) -> Result<()> {
         let earlier = self.events.lock().expect("events").clone();
-        let sink = self.events.clone();
-        let record = move |event| sink.lock().expect("events").push(event);
+        let (sink, hook) = (self.events.clone(), self.hook.clone());
+        let record = move |event: Value| {
+            let due = hook.lock().expect("hook").take_if(|(name, _)| event["event"] == **name);
+            sink.lock().expect("events").push(event);
+            if let Some((_, act)) = due {
+                act();
+            }
+        };
         let (there, here) = (self.place.root.child("src/"), self.dir.path().join("src"));
         match self.op {
             Op::Upload => {
@@ -216,16 +246,22 @@ impl<'a> Case<'a> {
 
     /// What stands at its destination, hidden files left out.
     pub async fn arrived(&self) -> Files {
+        self.arrived_by(&self.place.stores).await
+    }
+
+    /// The same, as others see it.
+    pub async fn arrived_by(&self, stores: &Stores) -> Files {
         if matches!(self.op, Op::Download | Op::SyncDown) {
             return below(&self.dir.path().join("out/src"));
         }
         let at = self.place.root.with_key(format!("{}/src/", self.prefix));
-        let handle = self.place.stores.open(&at, self.place.stores.meter()).await.expect("opens");
+        let handle = stores.open(&at, stores.meter()).await.expect("opens");
         let mut found = Files::new();
-        for entry in entries(self.place.stores.list_all(&at)).await {
+        for entry in entries(stores.list_all(&at)).await {
             let one = entry.location(&at);
             let size = handle.stat(&one).await.expect("is there").size;
-            let bytes = if size == 0 { Vec::new() } else { handle.read_range(&one, 0..size).await.expect("reads").into() };
+            let bytes =
+                if size == 0 { Vec::new() } else { handle.read_range(&one, 0..size).await.expect("reads").into() };
             found.insert(one.key()[at.key().len()..].to_owned(), bytes);
         }
         found
