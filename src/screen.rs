@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 mod hits;
+pub(crate) mod popup;
 
 pub use hits::{Hits, Target};
 

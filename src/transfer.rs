@@ -4,12 +4,15 @@
 //! (or aborted) for a larger one, conditional where nothing may be replaced, and proved afterwards by what
 //! the server says of the object.
 
+mod ahead;
 mod copy;
 mod delete;
 mod digest;
 mod download;
 mod etag;
 mod exists;
+mod fate;
+mod lanes;
 mod media;
 mod orphans;
 mod pace;

@@ -162,14 +162,14 @@ enum Harm {
     Etag,
 }
 
-/// In front of a server: does harm to the first `times` bodies that have a megabyte or more.
+/// In front of a server: does harm to the first `times` bodies of some size.
 async fn harmful(port: u16, harm: Harm, times: usize) -> (Wire, Arc<AtomicUsize>) {
     let done = Arc::new(AtomicUsize::new(0));
     let count = done.clone();
     let wire = Wire::start(move |mut request: Asked| {
         let done = done.clone();
         Box::pin(async move {
-            let large = |bytes: &[u8]| bytes.len() > 1 << 20;
+            let large = |bytes: &[u8]| bytes.len() > 100_000;
             let next = || done.fetch_update(Relaxed, Relaxed, |n| (n < times).then_some(n + 1)).is_ok();
             let sends = large(&request.body);
             if harm == Harm::Sent && sends && next() {

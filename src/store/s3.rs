@@ -58,6 +58,7 @@ pub(super) mod pages;
 mod prune;
 mod put;
 mod rules;
+mod small;
 mod stat;
 mod versions;
 mod xml;
@@ -396,6 +397,30 @@ impl S3 {
         F: Fn(Tap) -> Fut,
         Fut: Future<Output = std::result::Result<T, SdkError<E, HttpResponse>>>,
     {
+        let attempt = || async {
+            let started = Instant::now();
+            let tap = Tap::new(traffic.map(|t| t.meter.clone()));
+            let answer = tap.pulse.watch(patience, send(tap.clone())).await;
+            let ms = started.elapsed().as_millis() as u64;
+            let fault = match answer {
+                Ok(Ok(value)) => {
+                    tap.done(&self.log, ms, None);
+                    return Ok(value);
+                }
+                Ok(Err(err)) => Fault::of_sdk(&err),
+                Err(()) => Fault { code: "Timeout".to_owned(), ..Fault::default() },
+            };
+            tap.done(&self.log, ms, Some(&fault));
+            Err(fault)
+        };
+        self.tried(traffic, attempt).await
+    }
+
+    /// Makes attempts until one succeeds or fails for good, each with its place, counted, and with keys that hold.
+    async fn tried<T, Fut>(&self, traffic: Option<&Traffic>, attempt: impl Fn() -> Fut) -> Answer<T>
+    where
+        Fut: Future<Output = std::result::Result<T, Fault>>,
+    {
         let (mut tries, mut ambiguous, mut renewed) = (0, false, false);
         loop {
             tries += 1;
@@ -405,22 +430,15 @@ impl S3 {
                 None => None,
             };
             let request = traffic.map(|t| t.meter.request());
-            let started = Instant::now();
-            let tap = Tap::new(traffic.map(|t| t.meter.clone()));
-            let answer = tap.pulse.watch(patience, send(tap.clone())).await;
-            let ms = started.elapsed().as_millis() as u64;
-            let fault = match answer {
-                Ok(Ok(value)) => {
-                    tap.done(&self.log, ms, None);
+            let fault = match attempt().await {
+                Ok(value) => {
                     if let Some(request) = request {
                         request.done();
                     }
                     return Ok(value);
                 }
-                Ok(Err(err)) => Fault::of_sdk(&err),
-                Err(()) => Fault { code: "Timeout".to_owned(), ..Fault::default() },
+                Err(fault) => fault,
             };
-            tap.done(&self.log, ms, Some(&fault));
             match request {
                 // That nothing is there is an answer, not a failure.
                 Some(request) if fault.status == Some(404) => drop(request.done()),

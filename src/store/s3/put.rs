@@ -6,7 +6,7 @@
 
 use super::blank::spelled;
 use super::control::{headers, hex, tagging, with_headers};
-use super::{Failure, S3, Tap, time};
+use super::{Answer, Failure, S3, Tap, time};
 use crate::entry::Stat;
 use crate::error::{Error, Kind, Result};
 use crate::store::errors::Doing;
@@ -25,15 +25,15 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 impl Sums {
-    fn content_md5(&self) -> Option<String> {
+    pub(super) fn content_md5(&self) -> Option<String> {
         self.md5.map(|sum| BASE64_STANDARD.encode(sum))
     }
 
-    fn crc32c_text(&self) -> Option<String> {
+    pub(super) fn crc32c_text(&self) -> Option<String> {
         self.crc32c.map(|sum| BASE64_STANDARD.encode(sum.to_be_bytes()))
     }
 
-    fn sha256_text(&self) -> Option<String> {
+    pub(super) fn sha256_text(&self) -> Option<String> {
         self.sha256.map(|sum| BASE64_STANDARD.encode(sum))
     }
 }
@@ -109,6 +109,30 @@ impl S3 {
         if_absent: bool,
         sums: &Sums,
     ) -> Result<Taken> {
+        let answer = match self.send_small(traffic, key, &body, meta, if_absent, sums).await? {
+            Some(answer) => answer,
+            None => self.send_whole(traffic, key, &body, meta, if_absent, sums).await?,
+        };
+        match answer {
+            Ok(taken) => Ok(taken),
+            Err(failure) => {
+                let md5 =
+                    sums.md5.unwrap_or_else(|| if failure.ambiguous { Md5::digest(&body).into() } else { [0; 16] });
+                let etag = self.or_ours(traffic, failure, key, &hex(&md5)).await?;
+                Ok(Taken { etag, ..Taken::default() })
+            }
+        }
+    }
+
+    async fn send_whole(
+        &self,
+        traffic: &Traffic,
+        key: &str,
+        body: &Bytes,
+        meta: &UploadMeta,
+        if_absent: bool,
+        sums: &Sums,
+    ) -> Result<Answer<Taken>> {
         let metadata = headers(&meta.metadata)?;
         let answer = self.call(Some(traffic), body.len() as u64, |tap| {
             self.client
@@ -126,26 +150,18 @@ impl S3 {
                 .set_ssekms_key_id(meta.encryption_key.clone())
                 .set_acl(meta.acl.as_deref().map(ObjectCannedAcl::from))
                 .set_if_none_match(if_absent.then(|| "*".to_owned()))
-                .body(stream(Some(traffic), &body, &tap))
+                .body(stream(Some(traffic), body, &tap))
                 .customize()
                 .mutate_request(with_headers(meta.headers()))
                 .disable_payload_signing()
                 .interceptor(tap)
                 .send()
         });
-        match answer.await {
-            Ok(answer) => Ok(Taken {
-                etag: answer.e_tag.unwrap_or_default(),
-                crc32c: answer.checksum_crc32_c,
-                sha256: answer.checksum_sha256,
-            }),
-            Err(failure) => {
-                let md5 =
-                    sums.md5.unwrap_or_else(|| if failure.ambiguous { Md5::digest(&body).into() } else { [0; 16] });
-                let etag = self.or_ours(traffic, failure, key, &hex(&md5)).await?;
-                Ok(Taken { etag, ..Taken::default() })
-            }
-        }
+        Ok(answer.await.map(|answer| Taken {
+            etag: answer.e_tag.unwrap_or_default(),
+            crc32c: answer.checksum_crc32_c,
+            sha256: answer.checksum_sha256,
+        }))
     }
 
     pub(in crate::store) async fn begin_upload(
