@@ -155,7 +155,8 @@ fn run(program: &str, args: &[&str], home: &Path, ours: bool) -> Option<f64> {
     let keys = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("AWS_REGION", "us-east-1")];
     command.envs(keys).env("AWS_EC2_METADATA_DISABLED", "true");
     let began = Instant::now();
-    let output = command.output().ok().filter(|output| output.status.success())?;
+    // DuckDB may fail after it has answered, on its way out.
+    let output = command.output().ok().filter(|output| output.status.success() || !ours)?;
     let seconds = began.elapsed().as_secs_f64();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if ours {

@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(show(&1_539_648_000_500_000_000_i64.to_le_bytes(), &nanos), "2018-10-16T00:00:00.500");
         let decimal = column(Type::INT32, Some(LogicalType::Decimal { precision: 9, scale: 2 }), 0, 9, 2);
         assert_eq!(show(&(-7_i32).to_le_bytes(), &decimal), "-0.07");
-        let bytes = LogicalType::Decimal { precision: 5, scale: 1 };
+        let bytes = LogicalType::Decimal { precision: 4, scale: 1 };
         assert_eq!(show(&[0xff, 0x85], &column(Type::FIXED_LEN_BYTE_ARRAY, Some(bytes), 2, 4, 1)), "-12.3");
         assert_eq!(show(b"lake", &column(Type::BYTE_ARRAY, Some(LogicalType::String), 0, 0, 0)), "lake");
         assert_eq!(show(&[1, 255], &plain(Type::BYTE_ARRAY)), "0x01ff");
