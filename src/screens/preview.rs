@@ -48,6 +48,7 @@ impl Screen for Preview {
             Action::Refresh => self.look.refresh(cx),
             Action::Leave | Action::Back => return Flow::Close,
             Action::Convert => return Flow::Open(Open::ConvertForm { source: self.probe.location.clone() }),
+            Action::Query => return Flow::Open(Open::Query { table: Some(self.probe.location.clone()) }),
             Action::CopyTo | Action::MoveTo => {
                 let location = self.probe.location.clone();
                 let here = location.parent().unwrap_or_else(|| location.clone());
