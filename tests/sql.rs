@@ -227,7 +227,7 @@ async fn what_is_wrong_is_said_in_a_sentence_with_its_place() {
             "there is no column `hmean`; the nearest is `H_mean` (at column 8",
         ),
         (format!("SELECT id,\n \"H_MEAN\" {from}"), Kind::Usage, "(at line 2, column 2"),
-        (format!("SELECT id FORM {from}"), Kind::Usage, "the SQL is not understood at column 16"),
+        ("SELECT id FORM 'memory:///points.parquet'".to_owned(), Kind::Usage, "the SQL is not understood at column 16"),
         ("SELECT".to_owned(), Kind::Usage, "not the end"),
         (format!("SELECT medain(id) {from}"), Kind::Usage, "there is no function `medain`"),
         (format!("SELECT st_x(id) {from}"), Kind::Usage, "argument 1 is i64, not a point"),
@@ -239,7 +239,7 @@ async fn what_is_wrong_is_said_in_a_sentence_with_its_place() {
         (format!("SELECT count(*) AS n, name {from}"), Kind::Usage, "name"),
         ("SELECT CAST('x' AS INT)".to_owned(), Kind::Invalid, "x"),
     ] {
-        let err = world.ask(&sql).await.map(|(rows, _)| rows).expect_err(&sql);
+        let err = world.ask(&sql).await.map(|(rows, _)| rows.len()).expect_err(&sql);
         let said = err.to_string();
         assert!(said.contains(words), "{sql}: {said}");
         assert_eq!(err.kind(), kind, "{sql}: {said}");
@@ -354,7 +354,7 @@ async fn a_filter_is_pushed_down_and_keeps_the_order() {
     let err = world.engine.filter(&source, "idd > 3", &[], &control).await.expect_err("no such column");
     assert_eq!(err.to_string(), "there is no column `idd`; the nearest is `id` (at column 1, `idd > 3`)");
     let err = world.engine.filter(&source, "id > ORDER BY 1", &[], &control).await.expect_err("no condition");
-    assert!(err.to_string().contains("at column 6"), "{err}");
+    assert!(err.to_string().contains("not understood at column 12"), "{err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -390,8 +390,7 @@ async fn write(world: &World, sql: &str, to: &str, overwrite: bool, control: &Co
 async fn results_are_written_and_read_again() {
     let world = World::new(settings()).await;
     let control = Control::new(world.stores.meter().child());
-    let sql =
-        "SELECT id, geometry, st_point(st_x(geometry), 1) AS flat FROM 'memory:///points.parquet' WHERE id < 3000";
+    let sql = "SELECT id, geometry, st_centroid(geometry) AS flat, st_setcrs(st_point(id, 1), 'OGC:CRS84') AS made FROM 'memory:///points.parquet' WHERE id < 3000";
     let report = write(&world, sql, "memory:///out.parquet", false, &control).await.expect("written");
     assert_eq!((report.rows, report.row_groups, report.bbox), (3000, 1, Some([0.0, 0.0, 2.999, 0.2999])));
     let err = write(&world, sql, "memory:///out.parquet", false, &control).await.expect_err("it is there");
@@ -413,8 +412,9 @@ async fn results_are_written_and_read_again() {
     assert_eq!(column["geometry_types"], json!(["Point"]));
     assert_eq!(column["covering"]["bbox"]["xmax"], json!(["bbox", "xmax"]));
     assert_eq!(geo["columns"]["flat"]["crs"]["id"]["code"], 3067, "what is made of it lies in its reference system");
+    assert_eq!(geo["columns"]["made"].get("crs"), None, "absent is CRS84");
     let names: Vec<String> = builder.schema().fields().iter().map(|f| f.name().clone()).collect();
-    assert_eq!(names, ["id", "geometry", "flat", "bbox", "flat_bbox"]);
+    assert_eq!(names, ["id", "geometry", "flat", "made", "bbox", "flat_bbox", "made_bbox"]);
 
     let again = "FROM 'memory:///out.parquet' WHERE st_intersects_bbox(geometry, 1, 0, 1.0095, 1)";
     assert_eq!(world.rows(&format!("SELECT count(*) AS n {again}")).await, [json!({"n": 10})]);

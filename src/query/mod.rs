@@ -10,6 +10,7 @@
 //! | `spatial` | functions over geometry |
 //! | `running`, `answer`, `tally` | rows as they come, kept for looking at; what they cost |
 //! | `words` | functions and keywords for completion |
+//! | `explain` | what would be read |
 //! | `faults` | sentences |
 //!
 //! Work that needs a processor runs on threads of the engine's own, so that keys are answered meanwhile; requests
@@ -21,12 +22,13 @@ use crate::store::Stores;
 use crate::table::Rows;
 use crate::task::Control;
 use datafusion::catalog::TableProvider;
+use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::TableReference;
 use faults::Faults;
@@ -39,6 +41,7 @@ use tokio::runtime::Runtime;
 
 mod answer;
 mod covering;
+mod explain;
 mod faults;
 mod file;
 mod names;
@@ -56,7 +59,7 @@ pub use names::table as table_name;
 pub use running::Running;
 pub use settings::{Settings, parse_bytes};
 pub use tally::Reading;
-pub use words::{Word, WordKind, completions, functions};
+pub use words::{Word, WordKind, completions, functions, mentioned};
 
 /// Stack of a thread that plans: SQL may nest.
 const STACK: usize = 32 << 20;
@@ -170,17 +173,47 @@ impl Engine {
         self.run_over(&sql, &[(THIS, source)], control).await
     }
 
-    async fn run_over(&self, sql: &str, given: &[(&str, &Source)], control: &Control) -> Result<Running> {
-        let mut parsed = names::parse(sql)?;
-        let (faults, tally) = (Faults::default(), Tally::default());
-        let opening = open::Opening {
+    /// What one statement would read at most, and its steps; reads no more than footers and first lines.
+    pub async fn explain(&self, sql: &str, control: &Control) -> Result<Vec<String>> {
+        let planned = self.plan(sql, &[], control).await?;
+        let lines = explain::lines(&planned.logical, planned.physical.as_ref());
+        Ok(lines.into_iter().map(|line| bare(&line, &planned.tables)).collect())
+    }
+
+    /// Columns of a table that SQL names, with their types in words.
+    pub async fn columns(&self, table: &str, control: &Control) -> Result<Vec<(String, String)>> {
+        let opening = self.opening(&Faults::default(), &Tally::default(), control);
+        let schema = opening.table(table).await?.schema();
+        let geo = crate::table::Geo::of_schema(&schema);
+        let kind = |field: &datafusion::arrow::datatypes::Field| match geo.column(field.name()) {
+            Some(shape) => shape.kind().to_owned(),
+            None => crate::table::type_name(field.data_type()),
+        };
+        Ok(schema.fields().iter().map(|field| (field.name().clone(), kind(field))).collect())
+    }
+
+    fn opening(&self, faults: &Faults, tally: &Tally, control: &Control) -> open::Opening {
+        open::Opening {
             stores: self.0.stores.clone(),
             control: control.clone(),
             footers: self.0.footers.clone(),
             faults: faults.clone(),
             tally: tally.clone(),
             folder: self.0.settings.folder.clone(),
-        };
+        }
+    }
+
+    async fn run_over(&self, sql: &str, given: &[(&str, &Source)], control: &Control) -> Result<Running> {
+        let planned = self.plan(sql, given, control).await?;
+        let Planned { physical, tasks, faults, tally, tables, .. } = planned;
+        let stream = execute_stream(physical.clone(), tasks).map_err(|err| faults.explain(err, sql))?;
+        Ok(Running::start(self, (sql, &tables), stream, physical, tally, faults, control))
+    }
+
+    async fn plan(&self, sql: &str, given: &[(&str, &Source)], control: &Control) -> Result<Planned> {
+        let mut parsed = names::parse(sql)?;
+        let (faults, tally) = (Faults::default(), Tally::default());
+        let opening = self.opening(&faults, &tally, control);
         control.step("opening tables");
         let mut tables: Vec<(String, Arc<dyn TableProvider>)> = Vec::new();
         for name in &parsed.tables {
@@ -200,14 +233,13 @@ impl Engine {
                 .map_err(|err| faults.explain(err, sql))?;
         }
         control.step("planning");
-        let planned = {
+        let task = {
             let (statement, faults, sql) = (parsed.statement, faults.clone(), sql.to_owned());
             self.spawn(async move { plan(&context, statement).await.map_err(|err| faults.explain(err, &sql)) })
         };
-        let (physical, tasks) = control.race(async { planned.await.map_err(lost)? }).await?;
+        let (logical, physical, tasks) = control.race(async { task.await.map_err(lost)? }).await?;
         control.step("");
-        let stream = execute_stream(physical.clone(), tasks).map_err(|err| faults.explain(err, sql))?;
-        Ok(Running::start(self, (sql, &parsed.tables), stream, physical, tally, faults, control))
+        Ok(Planned { logical, physical, tasks, faults, tally, tables: parsed.tables })
     }
 
     fn spawn<T: Send + 'static>(
@@ -285,20 +317,36 @@ fn columns_of(table: &dyn TableProvider) -> Vec<String> {
     names
 }
 
-type Planned = (Arc<dyn datafusion::physical_plan::ExecutionPlan>, Arc<datafusion::execution::TaskContext>);
+/// A query that is ready to be run.
+struct Planned {
+    logical: LogicalPlan,
+    physical: Arc<dyn ExecutionPlan>,
+    tasks: Arc<TaskContext>,
+    faults: Faults,
+    tally: Tally,
+    tables: Vec<String>,
+}
+
+/// A name or a step without the addresses of its tables.
+fn bare(text: &str, tables: &[String]) -> String {
+    tables.iter().fold(text.to_owned(), |text, table| text.replace(&format!("{table}."), ""))
+}
+
+type Steps = (LogicalPlan, Arc<dyn ExecutionPlan>, Arc<TaskContext>);
 
 async fn plan(
     context: &SessionContext,
     statement: datafusion::sql::parser::Statement,
-) -> datafusion::error::Result<Planned> {
+) -> datafusion::error::Result<Steps> {
     let mut state = context.state();
     let logical = state.statement_to_plan(statement).await?;
     // Rows come in the order of their files where one after the other is read; what mixes them anyway goes abreast.
     if !is_mixing(&logical) {
         state.config_mut().options_mut().execution.target_partitions = 1;
     }
-    let physical = state.create_physical_plan(&logical).await?;
-    Ok((physical, state.task_ctx()))
+    let logical = state.optimize(&logical)?;
+    let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
+    Ok((logical, physical, state.task_ctx()))
 }
 
 /// Whether a plan groups, sorts or joins.

@@ -107,7 +107,7 @@ impl Running {
 fn distinct(schema: &SchemaRef, tables: &[String]) -> SchemaRef {
     let mut taken = HashSet::new();
     let fields = schema.fields().iter().map(|field| {
-        let bare = tables.iter().fold(field.name().clone(), |name, table| name.replace(&format!("{table}."), ""));
+        let bare = super::bare(field.name(), tables);
         let mut name = bare.clone();
         let mut n = 0;
         while !taken.insert(name.clone()) {

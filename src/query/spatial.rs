@@ -46,6 +46,7 @@ enum Kind {
     Point,
     MakeEnvelope,
     Centroid,
+    SetCrs,
     GeomFromText,
     GeomFromWkb,
     AsText,
@@ -81,6 +82,7 @@ const FUNCTIONS: &[(Kind, &str, &[&str], Gives, &str)] = &[
     (Kind::Point, "st_point", &["x", "y"], Gives::Geometry, "a point"),
     (Kind::MakeEnvelope, "st_makeenvelope", &["xmin", "ymin", "xmax", "ymax"], Gives::Geometry, "a box"),
     (Kind::Centroid, "st_centroid", &["geometry"], Gives::Geometry, "the centre of mass"),
+    (Kind::SetCrs, "st_setcrs", &["geometry", "name"], Gives::Geometry, "says in which reference system it lies; moves nothing"),
     (Kind::GeomFromText, "st_geomfromtext", &["wkt"], Gives::Geometry, "geometry from Well-Known Text"),
     (Kind::GeomFromWkb, "st_geomfromwkb", &["wkb"], Gives::Geometry, "geometry from Well-Known Binary"),
     (Kind::AsText, "st_astext", &["geometry"], Gives::Text, "Well-Known Text"),
@@ -138,14 +140,16 @@ impl ScalarUDFImpl for Spatial {
             let is_shape = matches!(*want, "geometry" | "point" | "wkb");
             let fits = match kind {
                 DataType::Null => true,
-                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => is_shape || *want == "wkt",
+                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                    is_shape || matches!(*want, "wkt" | "name")
+                }
                 DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
                     is_shape
                 }
                 DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
                     is_shape
                 }
-                other => other.is_numeric() && !is_shape && *want != "wkt",
+                other => other.is_numeric() && !is_shape && !matches!(*want, "wkt" | "name"),
             };
             if !fits {
                 let kind = crate::table::type_name(kind);
@@ -167,7 +171,15 @@ impl ScalarUDFImpl for Spatial {
             return Ok(Arc::new(field));
         }
         // What is made of a geometry lies in its reference system.
-        let about = args.arg_fields.iter().find_map(|f| f.metadata().get("ARROW:extension:metadata").cloned());
+        let kept = || args.arg_fields.iter().find_map(|f| f.metadata().get("ARROW:extension:metadata").cloned());
+        let about = match args.scalar_arguments {
+            [_, Some(ScalarValue::Utf8(Some(name)) | ScalarValue::Utf8View(Some(name)))]
+                if self.kind == Kind::SetCrs =>
+            {
+                Some(serde_json::json!({ "crs": name }).to_string())
+            }
+            _ => kept(),
+        };
         let metadata = [("ARROW:extension:name", "geoarrow.wkb".to_owned())]
             .into_iter()
             .chain([("ARROW:extension:metadata", about.unwrap_or_else(|| "{}".to_owned()))])
@@ -231,7 +243,7 @@ impl Spatial {
                 }
                 Ok(Arc::new(out.finish()))
             }
-            Kind::GeomFromText | Kind::GeomFromWkb | Kind::Centroid => {
+            Kind::GeomFromText | Kind::GeomFromWkb | Kind::SetCrs | Kind::Centroid => {
                 let shapes = shapes(0)?;
                 let centre = |g: &Geometry| g.centroid().map(Geometry::Point);
                 let made = (0..rows).map(|i| {

@@ -119,6 +119,22 @@ pub fn completions(start: &str, columns: &[(String, String)]) -> Vec<Word> {
     words
 }
 
+/// Locations that SQL names so far, also where it is not whole yet: what stands in quotes behind FROM and JOIN.
+pub fn mentioned(sql: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = sql;
+    while let Some(open) = rest.find('\'') {
+        let before = rest[..open].trim_end().to_ascii_lowercase();
+        let behind = &rest[open + 1..];
+        let Some(close) = behind.find('\'') else { break };
+        if (before.ends_with("from") || before.ends_with("join") || before.ends_with(',')) && close > 0 {
+            found.push(behind[..close].to_owned());
+        }
+        rest = &behind[close + 1..];
+    }
+    found
+}
+
 /// Whether a name needs no quotes.
 fn is_plain(name: &str) -> bool {
     let mut chars = name.chars();
@@ -138,6 +154,10 @@ mod tests {
         assert_eq!(words[..3], ["h_mean", "\"High tide\"", "HAVING"]);
         assert!(completions("st_in", &columns).iter().any(|w| w.text == "st_intersects_bbox("));
         assert!(completions("", &columns).len() == 2);
+        assert_eq!(
+            mentioned("SELECT 'x' FROM 's3://b/k.csv' a JOIN './y.parquet' b WHERE n = 'z"),
+            ["s3://b/k.csv", "./y.parquet"]
+        );
         let about = functions();
         assert!(about.contains_key("round") && about.contains_key("median") && about.contains_key("row_number"));
     }

@@ -359,6 +359,7 @@ impl Grid {
         Flow::Open(match action {
             Action::Facts => Open::Facts(location),
             Action::Convert => Open::ConvertForm { source: location },
+            Action::Query => Open::Query { table: Some(location) },
             Action::Download => Open::DownloadForm { sources: vec![location] },
             _ => {
                 let here = location.parent().unwrap_or_else(|| location.clone());
@@ -431,7 +432,9 @@ impl Screen for Grid {
                 }
             }
             Action::Yank => return self.copy(cx),
-            Action::Facts | Action::Convert | Action::Download | Action::CopyTo => return self.form(action),
+            Action::Facts | Action::Convert | Action::Download | Action::CopyTo | Action::Query => {
+                return self.form(action);
+            }
             _ => return Flow::Ignored,
         }
         Flow::Done
