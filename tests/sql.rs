@@ -1,6 +1,9 @@
 //! SQL over tables: what is read is counted, areas leave out row groups, memory is kept to, results are tables.
 #![allow(missing_docs)]
 
+#[path = "support/cx.rs"]
+mod cx;
+
 use arrow::array::{Array, ArrayRef, BinaryArray, Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Fields};
 use futures::StreamExt as _;
@@ -8,13 +11,16 @@ use object_store::{ObjectStoreExt as _, PutPayload};
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+use secchi::action::Action;
 use secchi::convert::table::{self, Form, Input};
 use secchi::error::{Kind, Result};
 use secchi::location::Location;
 use secchi::query::{Engine, Order, Reading, Settings, Source};
+use secchi::screen::{Cx, Flow, Open, Screen};
 use secchi::store::{Options, Stores};
 use secchi::table::{Rows, Scan, Window, json_rows};
 use secchi::task::Control;
+use secchi::widgets::input::Edit;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -229,7 +235,7 @@ async fn what_is_wrong_is_said_in_a_sentence_with_its_place() {
         (format!("SELECT id,\n \"H_MEAN\" {from}"), Kind::Usage, "(at line 2, column 2"),
         ("SELECT id FORM 'memory:///points.parquet'".to_owned(), Kind::Usage, "the SQL is not understood at column 16"),
         ("SELECT".to_owned(), Kind::Usage, "not the end"),
-        (format!("SELECT medain(id) {from}"), Kind::Usage, "there is no function `medain`"),
+        (format!("SELECT medain(id) {from}"), Kind::Usage, "there is no function `medain`; the nearest is `median`"),
         (format!("SELECT st_x(id) {from}"), Kind::Usage, "argument 1 is i64, not a point"),
         ("SELECT st_area('POLYGON (1 2)')".to_owned(), Kind::Invalid, "the WKT is not understood at character 10"),
         ("SELECT * FROM 'memory:///nothing.parquet'".to_owned(), Kind::NotFound, "memory:///nothing.parquet"),
@@ -455,4 +461,80 @@ async fn results_are_written_and_read_again() {
         let found = world.stores.stat(&at, world.stores.meter()).await;
         assert_eq!(found.map(|_| ()).map_err(|err| err.kind()), Err(Kind::NotFound), "{key}");
     }
+}
+
+/// Waits until a screen shows some words, and gives its picture.
+async fn until(screen: &mut dyn Screen, context: &mut Cx, words: &str) -> String {
+    let all = async {
+        loop {
+            screen.poll(context);
+            let picture = cx::picture(screen, context, 100, 24);
+            if picture.contains(words) {
+                return picture;
+            }
+            context.waker.woken().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), all).await.expect(words)
+}
+
+#[test]
+fn the_screen_completes_runs_explains_and_remembers() {
+    cx::run(async {
+        let folder = tempfile::tempdir().expect("a folder");
+        let world = World::new(settings()).await;
+        let mut context = cx::with_stores(folder.path(), world.stores.clone());
+        let table = cx::loc("memory:///points.parquet");
+        let mut screen = secchi::screens::open(Open::Query { table: Some(table) }, &mut context);
+        until(screen.as_mut(), &mut context, "SELECT * FROM 'memory:///points.parquet' LIMIT 100").await;
+        screen.update(Action::Enter, &mut context);
+        let result = until(screen.as_mut(), &mut context, "POINT (0.001 0.0001)").await;
+        assert!(result.contains("H_mean") && result.contains("rows scanned"), "{result}");
+
+        // Esc leads back to what is typed, which is replaced by another question.
+        screen.update(Action::Back, &mut context);
+        for _ in 0..80 {
+            screen.edit(&Edit::Backspace, &mut context);
+        }
+        screen.edit(&Edit::Insert("SELECT max(h_".into()), &mut context);
+        screen.edit(&Edit::Home, &mut context);
+        screen.edit(&Edit::End, &mut context);
+        screen.edit(&Edit::Insert(") FROM 'memory:///points.parquet'".into()), &mut context);
+        for _ in 0..33 {
+            screen.edit(&Edit::Left, &mut context);
+        }
+        let offered = until(screen.as_mut(), &mut context, "H_mean f64").await;
+        assert!(!offered.contains("stopped"), "{offered}");
+        screen.update(Action::Complete, &mut context);
+        until(screen.as_mut(), &mut context, "SELECT max(H_mean) FROM").await;
+        screen.update(Action::Enter, &mut context);
+        let result = until(screen.as_mut(), &mut context, "10006").await;
+        assert!(result.contains("0 rows scanned"), "{result}");
+
+        screen.update(Action::Explain, &mut context);
+        let lines = loop {
+            screen.poll(&mut context);
+            if let Some(Open::Message { lines, .. }) = screen.take_open() {
+                break lines;
+            }
+            context.waker.woken().await;
+        };
+        assert!(lines.iter().any(|line| line.contains("nothing is read") || line.contains("row group")), "{lines:?}");
+
+        screen.update(Action::Back, &mut context);
+        screen.update(Action::Up, &mut context);
+        screen.update(Action::Up, &mut context);
+        until(screen.as_mut(), &mut context, "SELECT * FROM 'memory:///points.parquet' LIMIT 100").await;
+
+        // What is wrong is said, and what is asked is written by a form.
+        screen.edit(&Edit::Insert(" x".into()), &mut context);
+        screen.update(Action::Enter, &mut context);
+        until(screen.as_mut(), &mut context, "the SQL is not understood").await;
+        let Flow::Open(Open::QueryForm { sql }) = screen.update(Action::Export, &mut context) else { panic!("a form") };
+        assert!(sql.starts_with("SELECT * FROM"), "{sql}");
+        let mut form = secchi::screens::open(Open::QueryForm { sql }, &mut context);
+        until(form.as_mut(), &mut context, "write the result").await;
+        let kept = std::fs::read_to_string(folder.path().join("state/sql-history.ndjson")).expect("a history");
+        assert_eq!(kept.lines().count(), 3, "{kept}");
+    });
 }

@@ -212,8 +212,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 fn plan(text: &str) -> Error {
-    let text = tidy(text);
-    if let Some(rest) = text.strip_prefix("Invalid function '") {
+    if let Some((_, rest)) = text.split_once("Invalid function '") {
         let name = rest.split('\'').next().unwrap_or_default();
         let near = rest.split("Did you mean '").nth(1).and_then(|r| r.split('\'').next());
         let why = match near {
@@ -222,7 +221,7 @@ fn plan(text: &str) -> Error {
         };
         return Error::usage(why);
     }
-    Error::usage(text)
+    Error::usage(tidy(text))
 }
 
 fn exhausted(text: &str) -> Error {

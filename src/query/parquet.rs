@@ -98,7 +98,8 @@ impl TableProvider for ParquetTable {
         let first = limit.filter(|_| of_rows.is_empty());
         if let Some(first) = first {
             chosen = self.first_files(chosen, first as u64).await?;
-            if let ([(only, _)], Some(as_rows), true) = (chosen.as_slice(), &self.as_rows, self.partitions.is_empty())
+            if let ([(only, Some(_))], Some(as_rows), true) =
+                (chosen.as_slice(), &self.as_rows, self.partitions.is_empty())
                 && !has_page_index(&self.files[*only].footer().await.map_err(outer)?.metadata)
             {
                 self.files[*only].touch_first(first as u64);

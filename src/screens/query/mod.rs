@@ -192,7 +192,8 @@ impl Query {
     }
 
     fn write_out(&self) -> Flow {
-        let sql = self.result.as_ref().map_or_else(|| self.editor.text().trim().to_owned(), |done| done.sql.clone());
+        let shown = self.result.as_ref().filter(|_| self.in_result).map(|done| done.sql.clone());
+        let sql = shown.unwrap_or_else(|| self.editor.text().trim().to_owned());
         Flow::Open(Open::QueryForm { sql })
     }
 
