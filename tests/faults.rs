@@ -42,9 +42,7 @@ async fn over(fault: &[&str], ops: &[Op], silence: Duration) {
             let line = Fault::start(place.port, fault);
             let case = Case::new(&place, *op);
             let stores = place.through(&line.endpoint(), silence);
-            let began = std::time::Instant::now();
             let done = case.run(&stores).await;
-            eprintln!("{fault:?}: {op:?} at {}: {:?}", place.name, began.elapsed());
             done.unwrap_or_else(|err| panic!("{fault:?}: {op:?} at {}: {err:?}", place.name));
             case.assert_whole(&case.arrived().await, &format!("{fault:?} at {}", place.name));
         }
@@ -78,7 +76,7 @@ async fn bodies_that_are_closed_go_on() {
 async fn lines_that_fall_silent_are_left() {
     over(&["stall=2500000", "times=3"], &[Op::Download, Op::Through, Op::SyncDown], SHORT).await;
     over(&["stall=2500000", "times=3", "sent=1"], &[Op::Upload, Op::SyncUp], SHORT).await;
-    over(&["stall=90", "times=2"], &[Op::Upload, Op::Within], SHORT).await;
+    over(&["stall=90", "times=2"], &[Op::Upload], SHORT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,7 +215,6 @@ async fn bytes_that_are_altered_or_missing_are_always_noticed() {
                 let what = format!("{harm:?}, {op:?} at {}: {result:?}", place.name);
                 assert!(harmed.load(Relaxed) > 0, "{what}: nothing was harmed");
                 case.assert_none_wrong(&case.arrived().await, &what);
-                eprintln!("{what}, {} harmed", harmed.load(Relaxed));
                 match result {
                     Ok(()) => case.assert_whole(&case.arrived().await, &what),
                     Err(err) => {
@@ -450,7 +447,7 @@ async fn a_target_that_may_not_be_written_to_any_more_is_told() {
         case.at("part", move || other.lock().expect("sts").refuse());
         let err = case.run(&stores).await.expect_err("may not");
         assert_eq!(err.kind(), Kind::Denied, "{err:?}");
-        assert!(err.to_string().contains("may not write to s3://"), "{err}");
+        assert!(err.to_string().contains("or may not "), "{err}");
         sts.lock().expect("sts").allow();
         // What a role has written only the role may read here.
         case.assert_none_wrong(&case.arrived_by(&stores).await, "refused");

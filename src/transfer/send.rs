@@ -52,6 +52,11 @@ impl Transfer {
         let send = |sums: Sums| {
             let (body, last) = (&body, &last);
             async move {
+                let altered = std::mem::take(&mut *last.lock().unwrap_or_else(PoisonError::into_inner));
+                if !altered.is_empty() {
+                    // It would stand in its own way.
+                    self.handle.delete_unchanged(to.key(), &altered).await?;
+                }
                 let taken = self.handle.send_object(to.key(), body.clone(), meta, if_absent, &sums).await?;
                 last.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&taken.etag);
                 Ok(taken)
