@@ -124,6 +124,9 @@ actions! {
     AbortUpload, "abort-upload", "Abort the uploads selected, or the one under the cursor";
     AbortOld, "abort-old", "Abort all uploads that are older than some days";
     Convert, "convert", "Convert to another format";
+    Query, "query", "Ask with SQL: the table under the cursor, or any other";
+    Complete, "complete", "Complete the word: a column, a function, a keyword";
+    Explain, "explain", "What the query would read, and how it is done";
     Benchmark, "benchmark", "Benchmark formats and storages";
 
     ViewNext, "view-next", "Next view of the same thing: rows, schema, facts";

@@ -176,6 +176,8 @@ pub struct JobView {
     pub eta_range: Option<(std::time::Duration, std::time::Duration)>,
     /// Log lines with their times, oldest first, at most the last thousand.
     pub log: std::sync::Arc<Vec<(chrono::DateTime<chrono::Utc>, String)>>,
+    /// What is wrong with writing its journal, so that it could not be resumed.
+    pub journal: Option<String>,
     /// What the job recorded by [`JobCx::event`].
     pub events: std::sync::Arc<Vec<Value>>,
     /// Once done.

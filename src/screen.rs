@@ -293,6 +293,16 @@ pub enum Open {
         /// What.
         sources: Vec<Location>,
     },
+    /// Asking with SQL.
+    Query {
+        /// What is asked first: a file, or a folder of files.
+        table: Option<Location>,
+    },
+    /// The form for writing a query's result.
+    QueryForm {
+        /// The query.
+        sql: String,
+    },
     /// The form for converting a thing.
     ConvertForm {
         /// What.

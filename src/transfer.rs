@@ -19,6 +19,7 @@ mod pace;
 mod parts;
 mod plan;
 mod resume;
+mod room;
 mod send;
 mod source;
 mod standing;
@@ -35,6 +36,7 @@ pub use orphans::{AbortSpec, Claims, Orphan, abort_uploads, is_older, parse_age,
 pub use pace::{Pace, Place};
 pub use plan::{Compare, Planner, Step, SyncSpec, Verb};
 pub use resume::Resume;
+pub use room::room;
 pub use source::Source;
 pub use sync::{Past, Synced, count_extras, sync};
 pub use upload::{UploadSpec, Uploaded, upload};

@@ -37,6 +37,7 @@ fn job(id: &str, kind: &str, title: &str, state: State, minutes: i64) -> JobView
         place: None,
         attempt: 1,
         question: None,
+        journal: None,
         started: Utc::now() - Age::minutes(minutes) - Age::seconds(20),
         elapsed: Duration::from_secs(41),
         done: 0,

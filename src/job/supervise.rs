@@ -76,7 +76,7 @@ impl Engine {
         let mut watch = Watch::new(self.clone(), id.clone(), control.clone(), journal);
         watch.start();
         if let Some(problem) = problem {
-            watch.note(problem);
+            watch.problem(problem);
         }
         let end = match waited {
             Ok(()) => self.work(&id, job, &control, earlier, &mut watch).await,

@@ -7,6 +7,7 @@ pub mod copy;
 pub mod delete;
 pub mod download;
 pub mod profile;
+pub mod query;
 pub mod sync;
 pub mod upload;
 
@@ -32,6 +33,7 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "download", from_params: download::Download::from_params },
     Kind { name: "bench", from_params: bench::from_params },
     Kind { name: "profile", from_params: profile::Profile::from_params },
+    Kind { name: "query", from_params: query::Query::from_params },
     Kind { name: "convert", from_params: convert::Convert::from_params },
 ];
 

@@ -182,7 +182,7 @@ mod tests {
     fn meridians_are_round_and_where_they_are() {
         let extent = Extent { west: 20.0, south: 59.5, east: 31.5, north: 70.0 };
         let view = View::fit(Plane::Degrees, &extent, (120, 100));
-        let graticule = Graticule::new(&view, [24.0, 20.0]);
+        let graticule = Graticule::new(&view, [15.0, 20.0]);
         let below: Vec<String> = graticule.below(&view).into_iter().map(|m| m.label).collect();
         assert!(below.contains(&"25°E".to_owned()) && below.contains(&"30°E".to_owned()), "{below:?}");
         for mark in graticule.beside(&view) {

@@ -172,11 +172,12 @@ fn shift_to(view: &View, shape: &Shape, centre: [f64; 2], reach: f64) -> Option<
 }
 
 /// From a position to a segment.
-fn distance(p: [f64; 2], a: [f64; 2], b: [f64; 2]) -> f64 {
-    let d = [b[0] - a[0], b[1] - a[1]];
-    let length = d[0] * d[0] + d[1] * d[1];
-    let t = if length > 0.0 { (((p[0] - a[0]) * d[0] + (p[1] - a[1]) * d[1]) / length).clamp(0.0, 1.0) } else { 0.0 };
-    (a[0] + d[0] * t - p[0]).hypot(a[1] + d[1] * t - p[1])
+fn distance(at: [f64; 2], from: [f64; 2], to: [f64; 2]) -> f64 {
+    let along = [to[0] - from[0], to[1] - from[1]];
+    let square = along[0] * along[0] + along[1] * along[1];
+    let share = (at[0] - from[0]) * along[0] + (at[1] - from[1]) * along[1];
+    let share = if square > 0.0 { (share / square).clamp(0.0, 1.0) } else { 0.0 };
+    (from[0] + along[0] * share - at[0]).hypot(from[1] + along[1] * share - at[1])
 }
 
 impl Bins {

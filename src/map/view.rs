@@ -134,8 +134,11 @@ impl View {
     pub fn closer(&self, factor: f64, dot: [f64; 2]) -> Self {
         let before = self.at(dot);
         let mut view = Self { unit: self.unit / factor, ..*self }.kept();
-        let after = view.at(dot);
-        view.centre = [view.centre[0] + before[0] - after[0], view.centre[1] + before[1] - after[1]];
+        // Another middle is narrowed otherwise: a few steps bring the rest.
+        for _ in 0..6 {
+            let after = view.at(dot);
+            view.centre = [view.centre[0] + before[0] - after[0], view.centre[1] + before[1] - after[1]];
+        }
         view.kept()
     }
 

@@ -19,6 +19,7 @@ mod map;
 mod places;
 mod popup;
 mod preview;
+mod query;
 mod table;
 mod uploads;
 
@@ -59,6 +60,8 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
             Box::new(forms::CopyPlan::screen(sources, &here, other.as_ref(), moves, cx))
         }
         Open::DownloadForm { sources } => Box::new(forms::DownloadPlan::screen(sources, cx)),
+        Open::Query { table } => Box::new(query::Query::open(table.as_ref(), cx)),
+        Open::QueryForm { sql } => Box::new(forms::QueryPlan::screen(sql, cx)),
         Open::ConvertForm { source } => Box::new(forms::ConvertPlan::screen(&source, cx)),
         Open::BenchForm { candidates } => Box::new(forms::BenchPlan::screen(&candidates, cx)),
         Open::PlaceTemplates => Box::new(places::Templates::open(cx)),

@@ -26,7 +26,11 @@ pub fn format_cell(batch: &RecordBatch, row: usize, column: usize) -> String {
 /// The rows of a table as JSON objects in the order of its columns. Numbers stay numbers (not finite
 /// ones become "NaN", "Infinity", "-Infinity"), decimals and times become strings, binary hex.
 pub fn to_json_rows(table: &Table) -> Vec<Value> {
-    let batch = &table.batch;
+    json_rows(&table.batch)
+}
+
+/// The same of a batch.
+pub fn json_rows(batch: &RecordBatch) -> Vec<Value> {
     let schema = batch.schema();
     let row = |row| {
         let cells = schema.fields().iter().zip(batch.columns());

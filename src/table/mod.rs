@@ -6,18 +6,21 @@ mod coordinates;
 pub(crate) mod csv;
 mod display;
 pub(crate) mod geo;
+pub(crate) mod keys;
 pub(crate) mod parquet;
+mod pieces;
 pub mod profile;
 pub(crate) mod ranged;
+pub(crate) mod shape;
 mod show;
 pub(crate) mod wkt;
 
 pub(crate) use coordinates::{Coordinates, coordinates};
 pub(crate) use display::cell_json;
-pub use display::{format_cell, to_json_rows, type_name};
-pub use geo::{Encoding, Geo, GeoColumn};
-pub(crate) use show::shown;
+pub use display::{format_cell, json_rows, to_json_rows, type_name};
+pub use geo::{Covering, Encoding, Geo, GeoColumn};
 pub use show::with_wkt;
+pub(crate) use show::{shown, with_full_wkt};
 
 use crate::error::Result;
 use crate::facts::Facts;

@@ -11,9 +11,9 @@ use std::fmt::Write as _;
 pub(crate) const INVALID: &str = "invalid WKB";
 
 /// Geometries nested deeper than this are taken for garbage.
-const MAX_DEPTH: usize = 8;
+pub(super) const MAX_DEPTH: usize = 8;
 
-/// Why reading stopped.
+/// Why reading or writing stopped.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Stop {
     /// The visitor has enough.
@@ -41,7 +41,7 @@ pub(crate) trait Visit {
 
 /// Reads a geometry from WKB.
 pub(crate) fn visit_wkb(bytes: &[u8], out: &mut impl Visit) -> Result<(), Stop> {
-    geometry(&mut Reader { bytes, little: true }, out, 0)
+    geometry(&mut Reader::new(bytes), out, 0)
 }
 
 /// `bytes` (WKB) as WKT of at most about `max` characters, `…` at the end where it was cut; `None`
@@ -137,12 +137,17 @@ impl Out {
     }
 }
 
-struct Reader<'a> {
+/// Bytes of WKB on their way to text or to shapes.
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     little: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, little: true }
+    }
+
     fn take<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
         let (head, rest) = self.bytes.split_first_chunk::<N>().ok_or(Stop::Invalid)?;
         self.bytes = rest;
@@ -154,23 +159,25 @@ impl Reader<'_> {
         Ok(if self.little { u32::from_le_bytes(raw) } else { u32::from_be_bytes(raw) })
     }
 
-    fn f64(&mut self) -> Result<f64, Stop> {
+    pub(super) fn f64(&mut self) -> Result<f64, Stop> {
         let raw = self.take::<8>()?;
         Ok(if self.little { f64::from_le_bytes(raw) } else { f64::from_be_bytes(raw) })
     }
 
     /// A number of things of at least `least` bytes each.
-    fn count(&mut self, least: usize) -> Result<u32, Stop> {
+    pub(super) fn count(&mut self, least: usize) -> Result<u32, Stop> {
         let n = self.u32()?;
         let needed = (n as usize).checked_mul(least).ok_or(Stop::Invalid)?;
         if needed > self.bytes.len() { Err(Stop::Invalid) } else { Ok(n) }
     }
 }
 
-const NAMES: [&str; 7] =
+/// Kinds of geometry as WKT names them, in the order of their numbers in WKB.
+pub(super) const NAMES: [&str; 7] =
     ["POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"];
 
-fn header(r: &mut Reader<'_>) -> Result<(u32, bool, bool), Stop> {
+/// The head of a geometry: its kind (1 to 7, an index into [`NAMES`] plus one), whether it has z, whether m.
+pub(super) fn header(r: &mut Reader<'_>) -> Result<(u32, bool, bool), Stop> {
     r.little = match r.take::<1>()?[0] {
         0 => false,
         1 => true,

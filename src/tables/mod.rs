@@ -6,7 +6,10 @@ use crate::store::Stores;
 use crate::table::{Format, Open, Rows};
 use std::sync::Arc;
 
+mod hive;
 mod parquet;
+
+pub use hive::{is_folder_of_tables, open_folder};
 
 /// The formats, most particular first: asked with the name alone, then with the first bytes.
 pub const FORMATS: &[Format] = &[parquet::FORMAT];

@@ -47,6 +47,7 @@ mod target;
 mod trail;
 
 pub use check::Check;
+pub(super) use check::part_sizes;
 pub use names::Why;
 pub use trail::Trail;
 

@@ -409,15 +409,29 @@ impl Transfer {
 
     /// What stands at `location`, without its tags.
     pub(super) async fn find(&self, location: &Location) -> Result<Option<Stat>> {
-        self.race(self.handle.find(location)).await
+        self.again(|| self.handle.find(location)).await.0
+    }
+
+    /// Removes what was written altered, as long as it is that, and gives the error on.
+    pub(super) async fn withdrawn(&self, err: Error, location: &Location, etag: &str) -> Error {
+        if err.kind() != Kind::Invalid || etag.is_empty() {
+            return err;
+        }
+        match self.race(self.handle.delete_unchanged(location.key(), etag)).await {
+            Ok(()) => self.control.note(format!("{location} was removed: it had arrived altered")),
+            Err(why) => self.control.note(format!("{location} had arrived altered and could not be removed: {why}")),
+        }
+        err
     }
 
     /// Has it proved that what stands there is what was sent. Of many small files the server's answer is proof
     /// enough, once one of them has shown that it keeps metadata too; whether all are there is looked at the end.
     async fn prove(&self, file: &File, location: Location, sent: Sent) -> Result<Uploaded> {
         let proof = sent.proof.unwrap_or(Proof::ReadBack);
-        if sent.proof.is_none() {
-            self.read_back(file, &location).await?;
+        if sent.proof.is_none()
+            && let Err(err) = self.read_back(file, &location).await
+        {
+            return Err(self.withdrawn(err, &location, &sent.etag).await);
         }
         let (path, size) = (file.path.clone(), file.stamp.size);
         let by_answer = self.is_s3() && size < IN_PARTS && self.small >= FEW && !sent.etag.is_empty();

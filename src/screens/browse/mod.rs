@@ -375,6 +375,7 @@ impl Screen for Browse {
             Action::Upload
             | Action::Download
             | Action::Convert
+            | Action::Query
             | Action::Benchmark
             | Action::CopyTo
             | Action::MoveTo => return self.form(action, cx),

@@ -7,6 +7,7 @@ mod copy;
 mod download;
 mod local;
 mod place;
+mod query;
 mod sync;
 mod upload;
 
@@ -15,6 +16,7 @@ pub use convert::ConvertPlan;
 pub use copy::CopyPlan;
 pub use download::DownloadPlan;
 pub(super) use place::PlaceForm;
+pub use query::QueryPlan;
 pub use sync::SyncPlan;
 pub use upload::UploadPlan;
 

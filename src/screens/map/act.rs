@@ -73,7 +73,7 @@ impl MapScreen {
         let kept = (to.0.clamp(0, last.0), to.1.clamp(0, last.1));
         let over = [f64::from((to.0 - kept.0) * i32::from(DOTS.0)), f64::from((to.1 - kept.1) * i32::from(DOTS.1))];
         self.cursor = (kept.0 as u16, kept.1 as u16);
-        if over != [0.0, 0.0] {
+        if kept != to {
             self.see(|view| view.moved(over));
         }
     }

@@ -22,6 +22,9 @@ const GROWING_ASCII: [char; FEW as usize] = ['.', '-', '+', 'o', '@'];
 /// Words told apart without colours; the last is for others.
 const APART: [char; WORDS as usize] = ['●', '○', '▲', '■', '◆', '·'];
 const APART_ASCII: [char; WORDS as usize] = ['o', 'x', '+', '#', '%', '.'];
+/// Words in a picture, where the theme has no colours that are known.
+const WHEEL: [[u8; 3]; 6] =
+    [[79, 195, 217], [242, 184, 114], [143, 214, 148], [199, 155, 240], [240, 138, 138], [232, 226, 122]];
 /// What has no value, without colours.
 const NOTHING: char = '×';
 
@@ -67,7 +70,7 @@ pub(super) fn styles(scale: &Scale, means: Means, cx: &Cx) -> Vec<Style> {
     let fg = |colour: Color| Style::default().fg(colour);
     let mut styles: Vec<Style> = match (scale, means) {
         (Scale::Plain, _) => vec![plain(theme.style(Role::Accent))],
-        (Scale::Numbers { .. }, Means::Marks) | (Scale::Words { .. }, Means::Marks) => {
+        (Scale::Numbers { .. } | Scale::Words { .. }, Means::Marks) => {
             vec![plain(theme.style(Role::Text)); usize::from(scale.inks())]
         }
         (Scale::Numbers { steps, .. }, Means::Few) => {
@@ -159,8 +162,6 @@ pub(super) fn colours(scale: &Scale, cx: &Cx) -> Colours {
         sea.map(|c| ((u32::from(c) * (100 - share) + target * share) / 100) as u8)
     };
     let accent = rgb(theme.style(Role::Accent).fg, [79, 195, 217]);
-    const WHEEL: [[u8; 3]; 6] =
-        [[79, 195, 217], [242, 184, 114], [143, 214, 148], [199, 155, 240], [240, 138, 138], [232, 226, 122]];
     let mut inks: Vec<[u8; 3]> = match scale {
         Scale::Plain => vec![accent],
         Scale::Numbers { steps, .. } => (0..*steps).map(|i| step(i, *steps, dark)).collect(),

@@ -65,9 +65,12 @@ fn title<'a>(words: &str, width: usize, cx: &Cx) -> Line<'a> {
 
 /// Name at the left, value at the right.
 fn pair<'a>(name: &str, value: &str, width: usize, role: Role, cx: &Cx) -> Line<'a> {
-    let value = text::fit(&text::clean(value), width.saturating_sub(6)).into_owned();
+    let (name, value) = (text::clean(name), text::clean(value));
+    // The value goes first, but for two fifths that the name may need.
+    let kept = text::width(&name).min(width * 2 / 5);
+    let value = text::fit(&value, width.saturating_sub(kept + 1)).into_owned();
     let room = width.saturating_sub(text::width(&value) + 1);
-    let name = text::fit(&text::clean(name), room).into_owned();
+    let name = text::fit(&name, room).into_owned();
     let gap = width.saturating_sub(text::width(&name) + text::width(&value));
     Line::from(vec![styled(name, Role::Dim, cx), Span::raw(" ".repeat(gap)), styled(value, role, cx)])
 }

@@ -6,7 +6,7 @@
 
 use super::blank::spelled;
 use super::control::{headers, hex, tagging, with_headers};
-use super::{Answer, Failure, S3, time};
+use super::{Answer, Failure, S3, Tap, time};
 use crate::entry::Stat;
 use crate::error::{Error, Kind, Result};
 use crate::store::errors::Doing;
@@ -62,9 +62,9 @@ fn whole_etag(parts: &[PartSent]) -> String {
 }
 
 /// A body to send: counted while it goes, and as fast as is allowed; both done by its caller without `traffic`.
-fn stream(traffic: Option<&Traffic>, body: &Bytes) -> ByteStream {
+fn stream(traffic: Option<&Traffic>, body: &Bytes, tap: &Tap) -> ByteStream {
     match traffic {
-        Some(traffic) => ByteStream::from_body_1_x(traffic.throttle.body(body, &traffic.meter)),
+        Some(traffic) => ByteStream::from_body_1_x(traffic.throttle.body(body, &traffic.meter, &tap.pulse)),
         None => ByteStream::from(body.clone()),
     }
 }
@@ -150,7 +150,7 @@ impl S3 {
                 .set_ssekms_key_id(meta.encryption_key.clone())
                 .set_acl(meta.acl.as_deref().map(ObjectCannedAcl::from))
                 .set_if_none_match(if_absent.then(|| "*".to_owned()))
-                .body(stream(Some(traffic), body))
+                .body(stream(Some(traffic), body, &tap))
                 .customize()
                 .mutate_request(with_headers(meta.headers()))
                 .disable_payload_signing()
@@ -224,7 +224,7 @@ impl S3 {
                 .set_content_md5(sums.content_md5())
                 .set_checksum_crc32_c(sums.crc32c_text())
                 .set_checksum_sha256(sums.sha256_text())
-                .body(stream(traffic, &body))
+                .body(stream(traffic, &body, &tap))
                 .customize()
                 .disable_payload_signing()
                 .interceptor(tap)

@@ -71,7 +71,8 @@ impl S3 {
         if_absent: bool,
         sums: &Sums,
     ) -> Result<Option<Answer<Taken>>> {
-        if body.len() > SMALL || !is_plain(key) {
+        // Of nothing no length would be told, and Ceph wants one.
+        if body.is_empty() || body.len() > SMALL || !is_plain(key) {
             return Ok(None);
         }
         if let Some(keys) = &self.keys {

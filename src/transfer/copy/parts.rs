@@ -3,18 +3,22 @@
 
 use super::Work;
 use super::item::Item;
+use super::prove::{Reading, is_of_one_piece};
 use super::record::Unfinished;
 use super::send::{Sent, changed, digest, is_passing};
 use crate::error::{Error, Kind, Result};
 use crate::location::{Location, Scheme};
 use crate::store::{CLEAN_UP, StoreHandle};
 use crate::transfer::digest::{md5_of, whole_etag};
+use crate::transfer::download::part_sizes;
 use crate::transfer::exists::taken;
 use crate::transfer::fate::{Fate, Left, fate};
 use crate::transfer::parts::part_size;
+use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use tokio::sync::OwnedSemaphorePermit;
 
 const MIB: u64 = 1 << 20;
 /// The usual part of a copy within a server, which moves no bytes here.
@@ -27,17 +31,20 @@ pub(super) const MEMORY_MIB: usize = 512;
 const WAITING: usize = 32;
 
 /// An upload under way.
-struct Sending<'a> {
-    item: &'a Item,
+pub(super) struct Sending<'a> {
+    pub(super) item: &'a Item,
     to: &'a Location,
     id: String,
     within: bool,
+    pub(super) reading: Reading,
 }
 
 impl Work<'_> {
-    fn part_size(&self, size: u64, within: bool) -> Result<u64> {
+    fn part_size(&self, item: &Item, within: bool) -> Result<u64> {
+        let size = item.size();
         let least = part_size(size)?;
         Ok(match self.spec.part {
+            0 if let Some(same) = parts_of_source(item).filter(|_| !within) => same,
             0 if within => least.max(PART_WITHIN.min(size.div_ceil(MIB).max(1) * MIB)),
             0 => least,
             wished => least_of(size).max(wished).max(LEAST),
@@ -48,7 +55,7 @@ impl Work<'_> {
     pub(super) async fn in_parts(&self, item: &Item, to: &Location, if_absent: bool, within: bool) -> Result<Sent> {
         self.know(item).await?;
         let _large = self.race(async { Ok(self.large.acquire().await) }).await?;
-        let part = self.part_size(item.size(), within)?;
+        let part = self.part_size(item, within)?;
         if let Some(left) = self.record.take_unfinished(item, to) {
             if left.part_size != part {
                 self.abort(&item.root.target, to.key(), &left.upload_id).await;
@@ -59,7 +66,8 @@ impl Work<'_> {
         if if_absent && self.find(item, to).await?.is_some() {
             return Err(taken(to));
         }
-        let sending = Sending { item, to, id: self.begin(item, to, part).await?, within };
+        let reading = Reading::new(!within && is_of_one_piece(item));
+        let sending = Sending { item, to, id: self.begin(item, to, part).await?, within, reading };
         let sent = self.attempt(&sending, part, BTreeMap::new(), if_absent).await;
         if let Err(err) = &sent {
             self.clean_up(&sending, err).await;
@@ -77,7 +85,7 @@ impl Work<'_> {
         left: Unfinished,
     ) -> Option<Result<Sent>> {
         self.control.note(format!("going on after {} parts that were copied before", left.parts.len()));
-        let sending = Sending { item, to, id: left.upload_id, within };
+        let sending = Sending { item, to, id: left.upload_id, within, reading: Reading::new(false) };
         let err = match self.attempt(&sending, left.part_size, left.parts.clone(), if_absent).await {
             Ok(sent) => return Some(Ok(sent)),
             Err(err) => err,
@@ -100,7 +108,8 @@ impl Work<'_> {
 
     /// What stands, if a former attempt has made it of these parts.
     async fn completed(&self, sending: &Sending<'_>, part: u64, known: &BTreeMap<u32, String>) -> Result<Option<Sent>> {
-        let Sending { item, to, within, .. } = *sending;
+        let Sending { item, to, within, .. } = sending;
+        let within = *within;
         let is_all = known.len() as u64 == item.size().div_ceil(part).max(1);
         let Some(expected) = whole_etag(known.values().map(String::as_str)).filter(|_| is_all) else { return Ok(None) };
         let standing = self.find(item, to).await?.filter(|stat| stat.size == item.size());
@@ -196,6 +205,7 @@ impl Work<'_> {
             self.check_source(item).await?;
         } else {
             self.check_unpinned(item).await?;
+            self.prove_reading(sending, &mut known, range).await?;
         }
         let expected = whole_etag(known.values().map(String::as_str));
         let parts: Vec<(u32, String)> = known.into_iter().collect();
@@ -229,8 +239,8 @@ impl Work<'_> {
         if now.etag.as_deref() == item.etag() && now.size == item.size() { Ok(()) } else { Err(changed(item)) }
     }
 
-    async fn send_part(&self, sending: &Sending<'_>, number: u32, range: Range<u64>) -> Result<String> {
-        let Sending { item, to, id, within } = sending;
+    pub(super) async fn send_part(&self, sending: &Sending<'_>, number: u32, range: Range<u64>) -> Result<String> {
+        let Sending { item, to, id, within, .. } = sending;
         let (root, bytes) = (&item.root, range.end - range.start);
         if *within {
             let place = self.place().await?;
@@ -239,28 +249,41 @@ impl Work<'_> {
             Self::leave(place, &sent, bytes);
             return sent;
         }
-        let memory = u32::try_from(bytes.div_ceil(MIB)).unwrap_or(u32::MAX).clamp(1, MEMORY_MIB as u32);
-        let _memory = self.race(async { Ok(self.memory.acquire_many(memory).await) }).await?;
+        let memory = self.room(bytes).await?;
         let place = self.place().await?;
         let sent = self.read_and_put_part(sending, number, range).await;
         Self::leave(place, &sent, bytes);
-        sent
+        let (etag, body) = sent?;
+        sending.reading.took(number, body, memory).await;
+        Ok(etag)
     }
 
-    async fn read_and_put_part(&self, sending: &Sending<'_>, number: u32, range: Range<u64>) -> Result<String> {
+    /// Room in memory for so many bytes.
+    pub(super) async fn room(&self, bytes: u64) -> Result<Option<OwnedSemaphorePermit>> {
+        let memory = u32::try_from(bytes.div_ceil(MIB)).unwrap_or(u32::MAX).clamp(1, MEMORY_MIB as u32);
+        // The semaphore is never closed.
+        self.race(async { Ok(self.memory.clone().acquire_many_owned(memory).await.ok()) }).await
+    }
+
+    async fn read_and_put_part(
+        &self,
+        sending: &Sending<'_>,
+        number: u32,
+        range: Range<u64>,
+    ) -> Result<(String, Bytes)> {
         let Sending { item, to, id, .. } = sending;
         let (source, target) = (&item.root.source, &item.root.target);
         let body = self.race(self.again(|| source.read_pinned(item.pinned(), range.clone()))).await?;
         let put = || target.put_part(to.key(), id, number, body.clone());
         if to.to_path().is_some() {
-            return self.again(put).await;
+            return Ok((self.again(put).await?, body));
         }
         let etag = self.race(self.again(put)).await?;
         // The MD5 went along with the bytes, and the server has checked it. An ETag that is another sum is none.
         if to.scheme() == Scheme::S3 && md5_of(&etag) != Some(digest(&body).await) {
             self.note_once("the server's ETags are not MD5 sums: it is not proved by them".to_owned());
         }
-        Ok(etag)
+        Ok((etag, body))
     }
 
     /// Aborts an upload that did not succeed, unless the server is out of reach and the parts are known to who
@@ -285,6 +308,17 @@ impl Work<'_> {
             Err(err) => self.control.note(err.to_string()),
         }
     }
+}
+
+/// The size that the parts of the source seem to have: of the same parts, the same `ETag` is made.
+fn parts_of_source(item: &Item) -> Option<u64> {
+    if item.from.scheme() != Scheme::S3 {
+        return None;
+    }
+    let (_, parts) = item.etag()?.trim_matches('"').split_once('-')?;
+    let likeliest = *part_sizes(item.size(), parts.parse().ok()?).first()?;
+    let fits = likeliest >= LEAST.max(least_of(item.size())) && likeliest <= MEMORY_MIB as u64 * MIB / 4;
+    fits.then_some(likeliest)
 }
 
 /// The smallest part with which an object of this size has at most 10,000.

@@ -114,7 +114,7 @@ pub(super) fn combined(algorithm: CrcAlgorithm, ranges: impl IntoIterator<Item =
 }
 
 /// The sizes that the parts of such an object may have, the likeliest first.
-pub(super) fn part_sizes(size: u64, parts: u32) -> Vec<u64> {
+pub(in crate::transfer) fn part_sizes(size: u64, parts: u32) -> Vec<u64> {
     let parts = u64::from(parts);
     if parts <= 1 {
         return vec![size];
