@@ -58,7 +58,7 @@ impl Verb {
 }
 
 pub(super) fn engine(stores: Stores, waker: Waker) -> Result<Jobs> {
-    Ok(Jobs::new(stores, Folders::find()?.state, waker).with_kinds(jobs::from_spec)).map(answering)
+    Ok(answering(Jobs::new(stores, Folders::find()?.state, waker).with_kinds(jobs::from_spec)))
 }
 
 fn answering(jobs: Jobs) -> Jobs {

@@ -151,9 +151,9 @@ fn table(running: &Running, geo: &Geo, batches: &[RecordBatch]) -> Result<()> {
             let pad = " ".repeat(widths[c].saturating_sub(text::width(cell)));
             let gap = if c + 1 == cells.len() { "" } else { "  " };
             if numeric[c] {
-                line.push_str(&format!("{pad}{cell}{gap}"));
+                line.extend([&pad, cell.as_str(), gap]);
             } else {
-                line.push_str(&format!("{cell}{pad}{gap}"));
+                line.extend([cell.as_str(), &pad, gap]);
             }
         }
         out::line(line.trim_end())?;

@@ -105,7 +105,7 @@ pub async fn load(ask: Ask, control: Control) -> Result<Loaded> {
         .blocking(move |_| {
             let features = Arc::new(reader.finish());
             let extent = Extent::of(&features, earth);
-            Ok(Loaded { extent, features, total, rows, whole, full, earth })
+            Ok(Loaded { features, total, rows, whole, full, extent, earth })
         })
         .await
 }

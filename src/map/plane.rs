@@ -34,7 +34,7 @@ impl Plane {
             Self::South => (x.hypot(y), 1.0),
         };
         let lon = if distance == 0.0 { 0.0 } else { x.atan2(y * up).to_degrees() };
-        (distance <= 180.0).then(|| [lon, up * (distance - 90.0)])
+        (distance <= 180.0).then_some([lon, up * (distance - 90.0)])
     }
 
     /// After how many units it begins again to the right.

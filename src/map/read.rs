@@ -102,9 +102,14 @@ fn source(about: &About) -> Option<(Source, Reference)> {
 fn can_colour(kind: &DataType) -> bool {
     match kind {
         DataType::Dictionary(_, value) => can_colour(value),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean => true,
-        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => true,
-        DataType::Decimal128(..) => true,
+        DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Utf8View
+        | DataType::Boolean
+        | DataType::Timestamp(..)
+        | DataType::Date32
+        | DataType::Date64
+        | DataType::Decimal128(..) => true,
         other => other.is_numeric(),
     }
 }

@@ -72,7 +72,8 @@ impl View {
             Plane::Degrees => {
                 self.centre[0] = super::plane::wrap(self.centre[0]);
                 let free = (90.0 - self.unit * f64::from(self.dots.1) / 2.0).max(0.0);
-                self.centre[1] = self.centre[1].clamp(-free.max(60.0).min(90.0), free.max(60.0).min(90.0));
+                let free = free.clamp(60.0, 90.0);
+                self.centre[1] = self.centre[1].clamp(-free, free);
                 if self.unit * f64::from(self.dots.1) >= 180.0 {
                     self.centre[1] = 0.0;
                 }

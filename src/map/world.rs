@@ -124,9 +124,9 @@ impl World {
         for line in &mut lines {
             (line.low, line.high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
             for p in &line.positions {
-                for axis in 0..2 {
-                    line.low[axis] = line.low[axis].min(p[axis]);
-                    line.high[axis] = line.high[axis].max(p[axis]);
+                for (axis, at) in p.iter().enumerate() {
+                    line.low[axis] = line.low[axis].min(*at);
+                    line.high[axis] = line.high[axis].max(*at);
                 }
             }
         }

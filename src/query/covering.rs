@@ -1,4 +1,4 @@
-//! Where geometry lies, row group by row group: from the bounds that GeoParquet 1.1 keeps beside it (its covering),
+//! Where geometry lies, row group by row group: from the bounds that `GeoParquet` 1.1 keeps beside it (its covering),
 //! from the coordinates of native points, or from Parquet's own statistics of geometry. A filter that asks for an
 //! area leaves out what cannot lie there before a byte of it is read.
 
@@ -114,16 +114,18 @@ fn number(expr: &Expr) -> Option<f64> {
 /// A column and the bounds of a shape that is written out, in either order.
 fn column_and_shape<'a>(args: impl IntoIterator<Item = &'a Expr>) -> Option<(&'a str, Area)> {
     let args: Vec<&Expr> = args.into_iter().collect();
-    let (column, literal) = match args.as_slice() {
-        [Expr::Column(column), Expr::Literal(literal, _)] | [Expr::Literal(literal, _), Expr::Column(column)] => {
-            (column, literal)
-        }
-        _ => return None,
+    let ([Expr::Column(column), Expr::Literal(literal, _)] | [Expr::Literal(literal, _), Expr::Column(column)]) =
+        args.as_slice()
+    else {
+        return None;
     };
     let shape = super::spatial::shape_of(literal)?;
     let bounds = shape.bounding_rect()?;
     Some((&column.name, [bounds.min().x, bounds.min().y, bounds.max().x, bounds.max().y]))
 }
+
+/// Whether bounds from its first to its second number may hold something up to, or from, the third.
+type Test = fn(f64, f64, f64) -> bool;
 
 impl Covering {
     /// Leaves out of `plan` the row groups and pages that lie outside of `area`.
@@ -170,7 +172,7 @@ impl Covering {
         let leaves = self.leaves.as_ref()?;
         let below = |min: f64, _: f64, limit: f64| min <= limit;
         let above = |_: f64, max: f64, limit: f64| max >= limit;
-        let tests: [(&str, f64, fn(f64, f64, f64) -> bool); 4] = [
+        let tests: [(&str, f64, Test); 4] = [
             (&leaves[0], xmax, below),
             (&leaves[1], ymax, below),
             (&leaves[2], xmin, above),

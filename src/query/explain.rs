@@ -30,12 +30,11 @@ fn reads(plan: &LogicalPlan, lines: &mut Vec<String>) {
         let mut columns: BTreeSet<String> = scan.projected_schema.fields().iter().map(|f| f.name().clone()).collect();
         columns.extend(scan.filters.iter().flat_map(|f| f.column_refs().into_iter().map(|c| c.name.clone())));
         let name = scan.table_name.table();
-        match table {
-            Some(table) => lines.push(parquet(name, table, &columns)),
-            None => {
-                let listed = some(&columns);
-                lines.push(format!("{name}: read from end to end, {} of its columns: {listed}", columns.len()));
-            }
+        if let Some(table) = table {
+            lines.push(parquet(name, table, &columns))
+        } else {
+            let listed = some(&columns);
+            lines.push(format!("{name}: read from end to end, {} of its columns: {listed}", columns.len()));
         }
         for filter in &scan.filters {
             lines.push(format!("  only where {filter}").replace(&format!("{name}."), ""));

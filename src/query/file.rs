@@ -34,7 +34,7 @@ const GAP: u64 = 512 << 10;
 /// A footer larger than this is taken for garbage.
 const LARGEST_FOOTER: u64 = 256 << 20;
 /// A footer of a server is taken to be true for so long.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 /// Footers kept, in bytes of memory.
 const KEPT: usize = 128 << 20;
 
@@ -268,7 +268,7 @@ impl File {
         let Some(footer) = self.footer.get() else { return };
         let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
         for (i, group) in footer.metadata.row_groups().iter().enumerate() {
-            let chunks = group.columns().iter().map(|c| c.byte_range());
+            let chunks = group.columns().iter().map(parquet::file::metadata::ColumnChunkMetaData::byte_range);
             let (start, end) = chunks.fold((u64::MAX, 0), |(s, e), (at, n)| (s.min(at), e.max(at + n)));
             if ranges.iter().any(|r| r.start < end && r.end > start) {
                 touched.insert(i);

@@ -295,7 +295,9 @@ impl Engine {
         let state =
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         let context = SessionContext::new_with_state(state);
-        spatial::functions().into_iter().for_each(|function| context.register_udf(function));
+        for function in spatial::functions() {
+            context.register_udf(function);
+        }
         Ok(context)
     }
 }

@@ -1,5 +1,5 @@
 //! Spatial functions: over WKB, native encodings and text, in the plane of the column's coordinates. Predicates are
-//! those of OGC Simple Features (DE-9IM), as in `PostGIS`, DuckDB and shapely. What is null, or no geometry, is null.
+//! those of OGC Simple Features (DE-9IM), as in `PostGIS`, `DuckDB` and shapely. What is null, or no geometry, is null.
 
 use crate::table::{shape, wkt};
 use datafusion::arrow::array::{
@@ -143,12 +143,14 @@ impl ScalarUDFImpl for Spatial {
                 DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                     is_shape || matches!(*want, "wkt" | "name")
                 }
-                DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-                    is_shape
-                }
-                DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
-                    is_shape
-                }
+                DataType::Binary
+                | DataType::LargeBinary
+                | DataType::BinaryView
+                | DataType::FixedSizeBinary(_)
+                | DataType::Struct(_)
+                | DataType::List(_)
+                | DataType::LargeList(_)
+                | DataType::FixedSizeList(..) => is_shape,
                 other => other.is_numeric() && !is_shape && !matches!(*want, "wkt" | "name"),
             };
             if !fits {
@@ -341,7 +343,7 @@ fn measure(kind: Kind, shape: &Geometry) -> Option<f64> {
     }
 }
 
-/// Of lines; areas and points have none, as in `PostGIS` and DuckDB.
+/// Of lines; areas and points have none, as in `PostGIS` and `DuckDB`.
 fn length(shape: &Geometry) -> f64 {
     match shape {
         Geometry::Line(l) => Euclidean.length(l),
@@ -416,13 +418,14 @@ impl Shapes {
                 };
             }
             ColumnarValue::Scalar(value) if value.is_null() => return Ok(Self::One(None)),
-            ColumnarValue::Scalar(value) => match shape_of(value) {
-                Some(shape) => return Ok(Self::One(Some(shape))),
-                None => {
+            ColumnarValue::Scalar(value) => {
+                if let Some(shape) = shape_of(value) {
+                    return Ok(Self::One(Some(shape)));
+                } else {
                     let one = Self::of(&ColumnarValue::Array(value.to_array()?), field)?;
                     return Ok(Self::One(one.with(0, Clone::clone)));
                 }
-            },
+            }
             ColumnarValue::Array(array) => array,
         };
         Ok(match array.data_type() {

@@ -27,12 +27,11 @@ impl Preview {
 
 /// The map of what is looked at, where it is a table.
 pub(super) fn map_of(probe: Option<Probe>, cx: &mut Cx) -> Flow {
-    match probe.filter(crate::tables::claims) {
-        Some(probe) => Flow::Open(Open::Map { probe, rows: None }),
-        None => {
-            cx.toast("only tables with geometry, or with longitudes and latitudes, have a map");
-            Flow::Done
-        }
+    if let Some(probe) = probe.filter(crate::tables::claims) {
+        Flow::Open(Open::Map { probe, rows: None })
+    } else {
+        cx.toast("only tables with geometry, or with longitudes and latitudes, have a map");
+        Flow::Done
     }
 }
 

@@ -281,7 +281,7 @@ fn tell_clock(ahead: i64, site: &Site, report: &Report) {
         0..=2 => report.with(Topic::Clock, "agrees with the server's", data),
         off if off < DRIFT => report.with(Topic::Clock, format!("{apart} the server's"), data),
         off if off < clock::SKEW.num_seconds() => {
-            report.warn(Topic::Clock, format!("{apart} the server's; set it, best with NTP"))
+            report.warn(Topic::Clock, format!("{apart} the server's; set it, best with NTP"));
         }
         _ => {
             let fault = Fault { code: "RequestTimeTooSkewed".to_owned(), ..Fault::default() };

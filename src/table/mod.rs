@@ -42,8 +42,11 @@ pub struct Format {
     pub matches: fn(&Probe) -> bool,
     /// Opens it: reads what tells columns and rows (a footer, the first lines), in as few requests as
     /// can be.
-    pub open: fn(Stores, Open) -> BoxFuture<'static, Result<Arc<dyn Rows>>>,
+    pub open: fn(Stores, Open) -> Opening,
 }
+
+/// A table that is being opened.
+pub type Opening = BoxFuture<'static, Result<Arc<dyn Rows>>>;
 
 /// What is opened, and how its reading is counted and stopped.
 #[derive(Clone)]

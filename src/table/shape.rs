@@ -150,7 +150,9 @@ fn coord(out: &mut Vec<u8>, at: Coord) {
 
 fn coords(out: &mut Vec<u8>, all: &[Coord]) {
     count(out, all.len());
-    all.iter().for_each(|at| coord(out, *at));
+    for at in all {
+        coord(out, *at);
+    }
 }
 
 fn write_polygon(p: &Polygon, out: &mut Vec<u8>) {

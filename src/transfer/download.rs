@@ -424,8 +424,6 @@ impl Work<'_> {
         self.trail.file(location, temp, &Done { path, size: whole.size, mtime, check: whole.check });
     }
 
-    /// Takes progress back that did not come to an end.
-
     /// Removes all hidden files of this and former attempts, when the user wants nothing to be left.
     async fn remove_hidden(&self, again: Vec<String>) {
         let (target, hidden) = (self.target.clone(), self.trail.hidden_files());

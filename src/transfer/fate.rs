@@ -56,10 +56,9 @@ impl Left<'_> {
             Ok(there) if there.is_empty() => State::Gone,
             // Before it has put the first part in its place, s3s-fs lists them all.
             Ok(_) if err.kind() == Kind::Denied => State::Doubtful,
-            Ok(_) => State::There,
             Err(why) if why.kind() == Kind::Unsupported => State::Alone,
             Err(why) if matches!(why.kind(), Kind::NotFound | Kind::Denied) => State::Gone,
-            Err(_) => State::There,
+            Ok(_) | Err(_) => State::There,
         }
     }
 }

@@ -101,7 +101,7 @@ impl Canvas {
 
 /// The ink of most dots; of several that are equally many the middle one, so that it is steady.
 fn majority(inks: &[u8]) -> u8 {
-    let count = |ink: u8| inks.iter().filter(|i| **i == ink).count();
+    let count = |ink: u8| inks.iter().map(|i| usize::from(*i == ink)).sum::<usize>();
     let most = inks.iter().map(|&ink| count(ink)).max().unwrap_or(0);
     let mut candidates: Vec<u8> = inks.iter().copied().filter(|&ink| count(ink) == most).collect();
     candidates.sort_unstable();

@@ -64,7 +64,9 @@ impl Reading {
             let Some((mut whole, run)) = taken else { return };
             let (bodies, rooms): (Vec<Bytes>, Vec<_>) = run.into_iter().unzip();
             let summed = tokio::task::spawn_blocking(move || {
-                bodies.iter().for_each(|body| whole.update(body));
+                for body in &bodies {
+                    whole.update(body);
+                }
                 whole
             });
             // Without it, all is read once more.
