@@ -5,9 +5,12 @@
 pub(crate) mod csv;
 mod display;
 pub(crate) mod geo;
+pub(crate) mod ipc;
+pub(crate) mod json;
 pub(crate) mod parquet;
 pub(crate) mod ranged;
 mod show;
+pub(crate) mod text;
 pub(crate) mod wkt;
 
 pub use display::{format_cell, to_json_rows, type_name};
