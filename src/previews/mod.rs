@@ -3,8 +3,8 @@
 use crate::error::{Error, Kind, Result};
 use crate::preview::{Ask, Loaded, Previewer, Probe};
 use crate::store::Stores;
+use crate::tables;
 
-mod csv;
 mod hex;
 mod image;
 mod raster;
@@ -20,7 +20,6 @@ pub const PREVIEWERS: &[Previewer] = &[
     image::PREVIEWER,
     raster::PREVIEWER,
     table::PREVIEWER,
-    csv::PREVIEWER,
     stac::PREVIEWER,
     zarr::PREVIEWER,
     text::PREVIEWER,
@@ -57,7 +56,10 @@ pub async fn load(stores: Stores, mut ask: Ask) -> Result<Loaded> {
         chosen = PREVIEWERS.iter().find(|p| (p.matches)(&ask.probe));
     }
     let chosen = chosen.ok_or_else(nothing)?;
+    // Tables of every format have one previewer: the format is what a person calls it.
+    let format = if chosen.name == table::PREVIEWER.name { tables::format_name(&ask.probe) } else { None };
+    let format = format.unwrap_or(chosen.name);
     let control = ask.control.clone();
     let preview = control.race((chosen.load)(stores, ask)).await?;
-    Ok(Loaded { format: chosen.name, preview, cost: control.meter.cost() })
+    Ok(Loaded { format, preview, cost: control.meter.cost() })
 }

@@ -6,9 +6,9 @@ use crate::store::Stores;
 use crate::table::{Open, Window, shown};
 use crate::tables;
 
-/// What a format of tables claims.
+/// What a format of tables claims. What was loaded is named by that format: see [`super::load`].
 pub(super) const PREVIEWER: Previewer =
-    Previewer { name: "parquet", matches: tables::claims, load: |stores, ask| Box::pin(load(stores, ask)) };
+    Previewer { name: "table", matches: tables::claims, load: |stores, ask| Box::pin(load(stores, ask)) };
 
 async fn load(stores: Stores, ask: Ask) -> Result<Preview> {
     let Ask { probe, rows, offset, columns, max_bytes, control, .. } = ask;

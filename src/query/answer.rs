@@ -279,7 +279,7 @@ impl Rows for Answer {
     }
 
     fn scan(&self, scan: Scan, control: &Control) -> BoxStream<'static, Result<RecordBatch>> {
-        let ranges = scan.rows.unwrap_or_else(|| Vec::from([0..u64::MAX]));
+        let ranges = scan.rows.unwrap_or_else(|| std::iter::once(0..u64::MAX).collect());
         let step = super::BATCH as u64;
         let state = (self.0.clone(), ranges, scan.columns, control.clone());
         futures::stream::try_unfold(state, move |(inner, mut ranges, columns, control)| async move {

@@ -31,7 +31,7 @@ fn reads(plan: &LogicalPlan, lines: &mut Vec<String>) {
         columns.extend(scan.filters.iter().flat_map(|f| f.column_refs().into_iter().map(|c| c.name.clone())));
         let name = scan.table_name.table();
         if let Some(table) = table {
-            lines.push(parquet(name, table, &columns))
+            lines.push(parquet(name, table, &columns));
         } else {
             let listed = some(&columns);
             lines.push(format!("{name}: read from end to end, {} of its columns: {listed}", columns.len()));

@@ -107,7 +107,7 @@ impl PartitionStream for Part {
         let stream = futures::stream::iter(self.tables.clone()).flat_map(move |rows| {
             let has = |name: &str| rows.about().schema.column_with_name(name).is_some();
             let columns = schema.fields().iter().map(|f| f.name().clone()).filter(|name| has(name)).collect();
-            let scan = Scan { columns: Some(columns), rows: first.map(|n| Vec::from([0..n])) };
+            let scan = Scan { columns: Some(columns), rows: first.map(|n| std::iter::once(0..n).collect()) };
             let (schema, tally) = (schema.clone(), tally.clone());
             rows.scan(scan, &control.0).map(move |batch| {
                 let batch = batch.inspect(|batch| tally.scanned(batch.num_rows()));

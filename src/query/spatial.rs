@@ -421,10 +421,9 @@ impl Shapes {
             ColumnarValue::Scalar(value) => {
                 if let Some(shape) = shape_of(value) {
                     return Ok(Self::One(Some(shape)));
-                } else {
-                    let one = Self::of(&ColumnarValue::Array(value.to_array()?), field)?;
-                    return Ok(Self::One(one.with(0, Clone::clone)));
                 }
+                let one = Self::of(&ColumnarValue::Array(value.to_array()?), field)?;
+                return Ok(Self::One(one.with(0, Clone::clone)));
             }
             ColumnarValue::Array(array) => array,
         };

@@ -84,16 +84,20 @@ impl Geo {
         geo
     }
 
-    /// What the fields of a schema tell by their extension names: the columns of a result.
+    /// What a schema alone tells, as Arrow IPC has it: the key `geo`, and extension names.
     pub(crate) fn of_schema(schema: &Schema) -> Self {
-        let mut geo = Self::default();
+        let mut geo = schema.metadata().get("geo").and_then(|text| Self::from_text(text)).unwrap_or_default();
+        geo.columns.retain(|column| schema.field_with_name(&column.name).is_ok());
         geo.add_extensions(schema);
         geo
     }
 
     fn from_key(file: &FileMetaData) -> Option<Self> {
         let pairs = file.key_value_metadata()?;
-        let text = pairs.iter().find(|kv| kv.key == "geo")?.value.as_deref()?;
+        Self::from_text(pairs.iter().find(|kv| kv.key == "geo")?.value.as_deref()?)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(text).ok()?;
         let primary = value.get("primary_column").and_then(Value::as_str).unwrap_or_default();
         let mut columns: Vec<GeoColumn> =

@@ -6,6 +6,8 @@ mod coordinates;
 pub(crate) mod csv;
 mod display;
 pub(crate) mod geo;
+pub(crate) mod ipc;
+pub(crate) mod json;
 pub(crate) mod keys;
 pub(crate) mod parquet;
 mod pieces;
@@ -13,6 +15,7 @@ pub mod profile;
 pub(crate) mod ranged;
 pub(crate) mod shape;
 mod show;
+pub(crate) mod text;
 pub(crate) mod wkt;
 
 pub(crate) use coordinates::{Coordinates, coordinates};

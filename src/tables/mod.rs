@@ -6,17 +6,25 @@ use crate::store::Stores;
 use crate::table::{Format, Open, Rows};
 use std::sync::Arc;
 
+mod csv;
 mod hive;
+mod ipc;
+mod ndjson;
 mod parquet;
 
 pub use hive::{is_folder_of_tables, open_folder};
 
 /// The formats, most particular first: asked with the name alone, then with the first bytes.
-pub const FORMATS: &[Format] = &[parquet::FORMAT];
+pub const FORMATS: &[Format] = &[parquet::FORMAT, csv::FORMAT, ndjson::FORMAT, ipc::FORMAT];
 
 /// Whether a format claims this thing.
 pub fn claims(probe: &Probe) -> bool {
     FORMATS.iter().any(|format| (format.matches)(probe))
+}
+
+/// The name of the format that claims this thing.
+pub fn format_name(probe: &Probe) -> Option<&'static str> {
+    FORMATS.iter().find(|format| (format.matches)(probe)).map(|format| format.name)
 }
 
 /// Opens a table. Only where `open.control` is cancelled or the table dropped its reading ends.

@@ -1,6 +1,6 @@
 //! Fields as typed Arrow columns.
 
-use super::kind::{boolean, date, float, has_leading_zeros, int, time};
+use super::kind::{boolean, date, float, has_leading_zeros, int, is_lossy, time};
 use super::{Kind, Missing, Record};
 use arrow::array::{
     ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions,
@@ -36,8 +36,10 @@ pub(crate) struct Columns {
     missing: Missing,
     rows: usize,
     text_bytes: usize,
-    /// Fields that were not UTF-8 and were read as Latin-1.
+    /// Fields that were not UTF-8 and were read as Windows-1252.
     pub(crate) latin: u64,
+    /// Whether all text is Windows-1252.
+    pub(crate) windows_1252: bool,
 }
 
 impl Columns {
@@ -46,7 +48,8 @@ impl Columns {
         let fields: Vec<Field> =
             columns.iter().map(|(_, name, kind)| Field::new(name, kind.data_type(), true)).collect();
         let columns = columns.iter().map(|(index, _, kind)| (*index, *kind, builder(*kind))).collect();
-        Self { schema: Arc::new(Schema::new(fields)), parts: columns, missing, rows: 0, text_bytes: 0, latin: 0 }
+        let schema = Arc::new(Schema::new(fields));
+        Self { schema, parts: columns, missing, rows: 0, text_bytes: 0, latin: 0, windows_1252: false }
     }
 
     /// Their schema; every field is nullable.
@@ -77,12 +80,14 @@ impl Columns {
                 Builder::Text(text) => {
                     if self.missing.is_text(raw.trim_ascii()) {
                         text.append_null();
-                    } else if let Ok(valid) = std::str::from_utf8(raw) {
+                    } else if let Ok(valid) = std::str::from_utf8(raw)
+                        && (!self.windows_1252 || raw.is_ascii())
+                    {
                         text.append_value(valid);
                     } else {
-                        // Latin-1 gives every byte a character: nothing is lost.
+                        // It gives every byte a character: nothing is lost.
                         self.latin += 1;
-                        text.append_value(raw.iter().map(|b| char::from(*b)).collect::<String>());
+                        text.append_value(super::windows_1252(raw));
                     }
                     self.text_bytes += raw.len();
                     true
@@ -131,6 +136,7 @@ fn push_value(builder: &mut Builder, kind: Kind, field: &[u8], missing: &Missing
             None => return false,
         },
         Builder::Float(values) => match float(field) {
+            Some(value) if !absent && is_lossy(field, value) => return false,
             Some(value) => values.append_option((!absent && !missing.is_number(value)).then_some(value)),
             None if absent => values.append_null(),
             None => return false,

@@ -163,7 +163,7 @@ impl Guess {
             // A number with zeros in front is a name (`03005`, a station): they must not be lost.
             let name = has_leading_zeros(field);
             self.int &= !name && int(field).is_some();
-            self.float &= !name && number.is_some() && (int(field).is_some() || !is_digits(field));
+            self.float &= !name && number.is_some_and(|value| !is_lossy(field, value));
         }
         self.seen = true;
         self.bool &= boolean(field).is_some();
@@ -232,7 +232,7 @@ pub(super) fn boolean(field: &[u8]) -> Option<bool> {
 }
 
 /// An integer that fits into 64 bits.
-pub(super) fn int(field: &[u8]) -> Option<i64> {
+pub(crate) fn int(field: &[u8]) -> Option<i64> {
     let (negative, digits) = match field {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -254,12 +254,22 @@ pub(super) fn int(field: &[u8]) -> Option<i64> {
 }
 
 /// A number as programs write it: `-1.5e-3`, `NaN`, `inf`.
-pub(super) fn float(field: &[u8]) -> Option<f64> {
+pub(crate) fn float(field: &[u8]) -> Option<f64> {
     let first = *digits(field).first()?;
     if !(first.is_ascii_digit() || matches!(first, b'.' | b'n' | b'N' | b'i' | b'I')) {
         return None;
     }
     str::from_utf8(field).ok()?.parse().ok()
+}
+
+/// Whether `value`, read from `field`, is not the number that is written there: an integer of which a float
+/// keeps only the first digits, or one beyond its range.
+pub(crate) fn is_lossy(field: &[u8], value: f64) -> bool {
+    if is_digits(field) {
+        // Beyond 64 bits, or between two floats.
+        return int(field).is_none_or(|exact| value as i128 != i128::from(exact));
+    }
+    value.is_infinite() && digits(field).first().is_some_and(u8::is_ascii_digit)
 }
 
 fn is_date(field: &[u8]) -> bool {
@@ -341,5 +351,8 @@ mod tests {
         assert_eq!(int(b"9223372036854775808"), None);
         assert_eq!(kind(&["0", "0.5", "+10.3075"], &[]), Kind::Float);
         assert_eq!(kind(&["infinite"], &[]), Kind::Text);
+        assert_eq!(kind(&["9007199254740993", "0.5"], &[]), Kind::Text, "no float is that integer");
+        assert_eq!(kind(&["9007199254740992", "0.5"], &[]), Kind::Float);
+        assert_eq!(kind(&["1e400"], &[]), Kind::Text, "beyond the range of floats");
     }
 }

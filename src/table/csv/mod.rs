@@ -1,15 +1,21 @@
 //! Delimited text: how it is written is found by looking at it ([`inspect`]), its records are read from
-//! pieces as they arrive ([`Records`]), its fields become typed columns ([`Columns`]).
+//! pieces as they arrive ([`Records`]), its fields become typed columns ([`Columns`]). As an open table: [`open_csv`].
 
 mod columns;
+mod form;
 mod kind;
 mod sniff;
+mod split;
 mod unpack;
 
 pub(crate) use columns::{Columns, Misfit};
-pub(crate) use kind::{Guess, Kind, Missing};
+pub(crate) use form::{is_named, open_csv};
+pub(crate) use kind::{Guess, Kind, Missing, float, int, is_lossy};
 pub(crate) use sniff::{Hints, Layout, delimiter_name, inspect, parse_delimiter};
+pub(crate) use split::Ends;
 pub(crate) use unpack::Unpack;
+
+use crate::table::text::windows_1252;
 
 use crate::error::{Error, Result};
 

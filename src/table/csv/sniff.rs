@@ -48,6 +48,14 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    /// Gives the columns other names, as they are read in another encoding.
+    pub(super) fn rename(&mut self, header: &[Vec<u8>]) {
+        let names = named(header);
+        if names.len() == self.names.len() {
+            self.names = names;
+        }
+    }
+
     /// Types of the columns.
     pub(crate) fn kinds(&self) -> Vec<Kind> {
         self.guesses.iter().map(Guess::kind).collect()
@@ -81,6 +89,7 @@ pub(crate) fn delimiter_name(delimiter: u8) -> String {
 
 /// Finds out how `sample` (the start of a text, or all of it) is written.
 pub(crate) fn inspect(sample: &[u8], complete: bool, hints: &Hints) -> Result<Layout> {
+    // Who reads tables turns UTF-16 into UTF-8 beforehand.
     if sample.starts_with(&[0xff, 0xfe]) || sample.starts_with(&[0xfe, 0xff]) {
         return Err(Error::unsupported("the text is UTF-16").with_hint("convert it to UTF-8 first, e.g. with iconv"));
     }
@@ -125,6 +134,13 @@ fn each_complete(body: &[u8], delimiter: u8, complete: bool, mut each: impl FnMu
         records.finish(|record| Ok(each(record)))?;
     }
     Ok(())
+}
+
+/// The fields of the header, read as `decoded` reads them.
+pub(super) fn header_names(sample: &[u8], layout: &Layout, decoded: &dyn Fn(&[u8]) -> String) -> Vec<Vec<u8>> {
+    let body = sample.get(layout.dialect.skip..).unwrap_or_default();
+    let first = first_records(body, layout.dialect.delimiter, true, 1).into_iter().next().unwrap_or_default();
+    first.iter().map(|field| decoded(field).into_bytes()).collect()
 }
 
 fn first_records(body: &[u8], delimiter: u8, complete: bool, most: usize) -> Vec<Vec<Vec<u8>>> {

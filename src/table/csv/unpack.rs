@@ -35,15 +35,6 @@ impl Unpack {
         Self(State::Start(Vec::new()))
     }
 
-    /// How the file is packed; empty where it is not, or not known yet.
-    pub(crate) fn name(&self) -> &'static str {
-        match self.0 {
-            State::Start(_) | State::Plain => "",
-            State::Gzip(_) => "gzip",
-            State::Zip(_) => "zip",
-        }
-    }
-
     /// Gives what `input` unpacks to, to `each`, in pieces of at most some 16 MiB.
     pub(crate) fn feed(&mut self, input: &[u8], mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         if let State::Start(first) = &mut self.0 {
