@@ -16,12 +16,15 @@
 //! - `pairs`: the same of each run of one with its neighbour of the other, which others at work on the machine
 //!   disturb less.
 
+mod common;
 #[path = "dashboard/sink.rs"]
 mod sink;
 #[path = "responsiveness/terminal.rs"]
 #[allow(dead_code, reason = "other benches use the rest")]
 mod terminal;
 
+pub(crate) use common::program;
+use common::{build, env_with, machine, number, rounded};
 use serde_json::{Value, json};
 use sink::Sink;
 use std::io::{Read as _, Write as _};
@@ -30,8 +33,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use terminal::Program;
 
-/// Names another program to measure: an older one, to compare.
-const PROGRAM: &str = "SECCHI_BENCH_PROGRAM";
 const COST_LIMIT_PERCENT: f64 = 3.0;
 /// Of one upload, on a machine with others at work.
 const PATIENCE: Duration = Duration::from_mins(20);
@@ -47,7 +48,6 @@ struct Run {
 
 fn main() {
     let (mib, runs) = (number("SECCHI_BENCH_MIB", 2048), number("SECCHI_BENCH_RUNS", 5));
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let home = tempfile::Builder::new().prefix("secchi-bench-").tempdir().expect("a temporary folder");
     let file = made(home.path(), mib);
     let sink = Sink::start();
@@ -69,16 +69,8 @@ fn main() {
     let of_pairs = median(pairs.iter().copied());
     let report = json!({
         "bench": "dashboard",
-        "build": match std::env::var_os(PROGRAM) {
-            Some(given) => given.to_string_lossy().into_owned(),
-            None if cfg!(debug_assertions) => "debug".to_owned(),
-            None => "release".to_owned(),
-        },
-        "machine": {
-            "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
-            // Of the last minute, before the bench began: others at work spoil the numbers.
-            "load": load.split(' ').next().and_then(|l| l.parse::<f64>().ok()),
-        },
+        "build": build(),
+        "machine": machine(),
         "terminal": { "columns": terminal::COLUMNS, "rows": terminal::ROWS },
         "mib": mib,
         "runs": runs,
@@ -91,14 +83,6 @@ fn main() {
         "limits": { "cost_percent": COST_LIMIT_PERCENT },
     });
     writeln!(std::io::stdout(), "{report:#}").expect("printed");
-}
-
-fn number(variable: &str, default: usize) -> usize {
-    std::env::var(variable).ok().and_then(|v| v.parse().ok()).unwrap_or(default).max(1)
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 10_000.0).round() / 10_000.0
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -141,23 +125,6 @@ fn made(home: &Path, mib: usize) -> PathBuf {
     path
 }
 
-fn env(sink: &Sink, home: &Path) -> Vec<(String, String)> {
-    let path = home.to_string_lossy().into_owned();
-    let all = [
-        ("PATH", std::env::var("PATH").unwrap_or_default()),
-        ("TERM", "xterm-256color".to_owned()),
-        ("COLORTERM", "truecolor".to_owned()),
-        ("LANG", "C.UTF-8".to_owned()),
-        ("HOME", path.clone()),
-        ("TMPDIR", path),
-        ("AWS_ACCESS_KEY_ID", "a".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "b".to_owned()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-        ("AWS_ENDPOINT_URL", sink.endpoint()),
-    ];
-    all.map(|(name, value)| (name.to_owned(), value)).to_vec()
-}
-
 fn destination() -> String {
     format!("s3://{}/", sink::BUCKET)
 }
@@ -168,7 +135,7 @@ fn headless(sink: &Sink, home: &Path, file: &Path) -> Run {
         .args([Path::new("put"), file, Path::new(&destination())])
         .args(["--json", "--if-exists", "overwrite"])
         .env_clear()
-        .envs(env(sink, home))
+        .envs(env_with(&sink.endpoint(), home))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -193,7 +160,7 @@ fn headless(sink: &Sink, home: &Path, file: &Path) -> Run {
 
 fn shown(sink: &Sink, home: &Path, file: &Path) -> Run {
     sink.forget();
-    let mut program = Program::secchi(&[&destination()], &env(sink, home), true);
+    let mut program = Program::secchi(&[&destination()], &env_with(&sink.endpoint(), home), true);
     program.until_text("read-only");
     program.send("R");
     program.until_text("writable");
@@ -239,9 +206,4 @@ fn cpu(pid: u32) -> Option<(char, f64)> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
     Some((fields.first()?.chars().next()?, (ticks(11)? + ticks(12)?) / TICKS))
-}
-
-/// The program that is measured.
-pub(crate) fn program() -> std::ffi::OsString {
-    std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_secchi").into())
 }

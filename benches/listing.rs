@@ -24,6 +24,7 @@
 //! - `screen.bytes_per_key`: what the terminal is sent for a key, scrolling and filtering; `stu` for the same
 //!   keys on the same list, as far as it can (it lists at most 1,000 objects of a folder at once).
 
+mod common;
 #[path = "listing/peers.rs"]
 mod peers;
 #[path = "listing/screen.rs"]
@@ -33,11 +34,11 @@ mod server;
 #[path = "responsiveness/terminal.rs"]
 mod terminal;
 
+use common::{build, machine, number, wanted};
+pub(crate) use common::{env_with, program, quantiles, rounded};
 use serde_json::{Value, json};
 use std::io::Write as _;
 
-/// Names another program to measure: an older one, to compare.
-const PROGRAM: &str = "SECCHI_BENCH_PROGRAM";
 const WALL_OF_OBSTORE: f64 = 1.2;
 const WALL_OF_OTHERS: f64 = 1.0 / 3.0;
 const MEMORY_MB: f64 = 200.0;
@@ -45,24 +46,14 @@ const FIRST_ROWS_MS: f64 = 50.0;
 const FILTER_MS: f64 = 16.0;
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
+    let is_wanted = wanted();
     let (keys, runs) = (number("SECCHI_BENCH_KEYS", 1_000_000), number("SECCHI_BENCH_RUNS", 3));
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let mut report = json!({
         "bench": "listing",
         "keys": keys,
         "runs": runs,
-        "build": match std::env::var_os(PROGRAM) {
-            Some(given) => given.to_string_lossy().into_owned(),
-            None if cfg!(debug_assertions) => "debug".to_owned(),
-            None => "release".to_owned(),
-        },
-        "machine": {
-            "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
-            // Of the last minute, before the bench began: others at work spoil the numbers.
-            "load": load.split(' ').next().and_then(|l| l.parse::<f64>().ok()),
-        },
+        "build": build(),
+        "machine": machine(),
     });
     let server = server::Server::start(keys);
     let home = tempfile::Builder::new().prefix("secchi-bench-").tempdir().expect("a temporary folder");
@@ -84,10 +75,6 @@ fn main() {
     });
     report["ratios"] = ratios(&report);
     writeln!(std::io::stdout(), "{report:#}").expect("printed");
-}
-
-fn number(variable: &str, default: usize) -> usize {
-    std::env::var(variable).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
 /// How much of each limit was needed.
@@ -112,27 +99,6 @@ fn ratios(report: &Value) -> Value {
             report["stu"]["bytes_per_key"]["scrolling"].as_f64().unwrap_or(f64::NAN),
         ),
     })
-}
-
-/// Quantiles of what was measured, in its unit.
-pub(crate) fn quantiles(values: &[f64]) -> Value {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    // The smallest value that so large a share of all does not exceed.
-    let at = |q: f64| {
-        let rank = ((q * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len().max(1));
-        sorted.get(rank - 1).copied().map(rounded)
-    };
-    json!({ "p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "max": at(1.0), "n": sorted.len() })
-}
-
-pub(crate) fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
-
-/// The program that is measured.
-pub(crate) fn program() -> std::ffi::OsString {
-    std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_secchi").into())
 }
 
 /// The peak of a process's memory so far, in MB.

@@ -24,6 +24,7 @@
 //!   one that never does.
 //! - `serve_ready_s`: until `secchi demo --serve` has made all samples.
 
+mod common;
 #[path = "responsiveness/keys.rs"]
 mod keys;
 #[path = "responsiveness/listing.rs"]
@@ -33,12 +34,12 @@ mod quiet;
 #[path = "responsiveness/terminal.rs"]
 mod terminal;
 
+use common::{build, machine, wanted};
+pub(crate) use common::{program, quantiles, rounded};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Names another program to measure: an older one, to compare.
-const PROGRAM: &str = "SECCHI_BENCH_PROGRAM";
 /// Of a frame at 60 Hz.
 const KEY_LIMIT_MS: f64 = 16.0;
 const START_LIMIT_MS: f64 = 60.0;
@@ -68,44 +69,15 @@ impl Home {
 
     /// The environment of the programs: nothing of this one's but `PATH`.
     pub(crate) fn env(&self) -> Vec<(String, String)> {
-        let path = |p: &Path| p.to_string_lossy().into_owned();
-        vec![
-            ("PATH".to_owned(), std::env::var("PATH").unwrap_or_default()),
-            ("TERM".to_owned(), "xterm-256color".to_owned()),
-            ("COLORTERM".to_owned(), "truecolor".to_owned()),
-            ("LANG".to_owned(), "C.UTF-8".to_owned()),
-            ("HOME".to_owned(), path(self.path())),
-            ("TMPDIR".to_owned(), path(&self.path().join("tmp"))),
-        ]
+        common::env(self.path(), &self.path().join("tmp"))
     }
 }
 
-/// Quantiles of what was measured, in its unit.
-pub(crate) fn quantiles(values: &[f64]) -> Value {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    // The smallest value that so large a share of all does not exceed.
-    let at = |q: f64| {
-        let rank = ((q * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len().max(1));
-        sorted.get(rank - 1).copied().map(rounded)
-    };
-    json!({ "p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "max": at(1.0), "n": sorted.len() })
-}
-
-pub(crate) fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
-
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
+    let is_wanted = wanted();
     let mut report = json!({
         "bench": "responsiveness",
-        "build": match std::env::var_os(PROGRAM) {
-            Some(given) => given.to_string_lossy().into_owned(),
-            None if cfg!(debug_assertions) => "debug".to_owned(),
-            None => "release".to_owned(),
-        },
+        "build": build(),
         "machine": machine(),
         "terminal": { "columns": terminal::COLUMNS, "rows": terminal::ROWS },
     });
@@ -149,19 +121,5 @@ fn ratios(report: &Value) -> Value {
         "idle_cpu": of(worst("idle", "cpu_percent"), IDLE_CPU_LIMIT_PERCENT),
         "idle_bytes": worst("idle", "bytes"),
         "serve_ready": of(report["serve_ready_s"].as_f64(), SERVE_LIMIT_S),
-    })
-}
-
-/// The program that is measured.
-pub(crate) fn program() -> std::ffi::OsString {
-    std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_secchi").into())
-}
-
-fn machine() -> Value {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    json!({
-        "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
-        // Of the last minute, before the bench began: others at work spoil the numbers.
-        "load": load.split(' ').next().and_then(|l| l.parse::<f64>().ok()),
     })
 }

@@ -19,6 +19,9 @@
 //!   grows tired is nobody's. What is written is removed after each run, and compared in size before.
 //! - `rclone` as it comes, `rclone_tuned` with `--transfers 16 --s3-upload-concurrency 8 --s3-chunk-size 16M`.
 
+mod common;
+
+use common::{machine, number, program, rounded, wanted};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -26,7 +29,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-const PROGRAM: &str = "SECCHI_BENCH_PROGRAM";
 const BUCKET: &str = "secchi-bench-transfers";
 const SMALL: usize = 64 << 10;
 
@@ -83,7 +85,7 @@ struct Run {
 }
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let is_wanted = wanted();
     let runs = number("SECCHI_BENCH_RUNS", 3);
     let home = tempfile::Builder::new().prefix("secchi-bench-").tempdir().expect("a temporary folder");
     let bench = Bench {
@@ -93,18 +95,14 @@ fn main() {
         mib: number("SECCHI_BENCH_MIB", 1024),
     };
     bench.prepare();
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let mut report = json!({
         "bench": "transfers",
         "server": bench.server.name,
         "files": bench.files, "mib": bench.mib, "runs": runs,
-        "machine": {
-            "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
-            "load": load.split(' ').next().and_then(|l| l.parse::<f64>().ok()),
-        },
+        "machine": machine(),
     });
     for (name, case) in Case::ALL {
-        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
+        if is_wanted(name) {
             report[name] = bench.measure(case, runs);
         }
     }
@@ -342,16 +340,4 @@ fn bytes_below(folder: &Path) -> u64 {
 
 fn strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
-}
-
-fn program() -> PathBuf {
-    std::env::var_os(PROGRAM).map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_secchi")), PathBuf::from)
-}
-
-fn number(variable: &str, default: usize) -> usize {
-    std::env::var(variable).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }

@@ -124,13 +124,44 @@ actions! {
     AbortUpload, "abort-upload", "Abort the uploads selected, or the one under the cursor";
     AbortOld, "abort-old", "Abort all uploads that are older than some days";
     Convert, "convert", "Convert to another format";
+    Query, "query", "Ask with SQL: the table under the cursor, or any other";
+    Complete, "complete", "Complete the word: a column, a function, a keyword";
+    Explain, "explain", "What the query would read, and how it is done";
     Benchmark, "benchmark", "Benchmark formats and storages";
 
     ViewNext, "view-next", "Next view of the same thing: rows, schema, facts";
     ZoomIn, "zoom-in", "Closer";
     ZoomOut, "zoom-out", "Farther";
     ZoomAll, "zoom-all", "All of it";
+    Map, "map", "Map of the table's geometry";
+    PanLeft, "pan-left", "Move the map's window to the west";
+    PanRight, "pan-right", "Move the map's window to the east";
+    PanUp, "pan-up", "Move the map's window to the north";
+    PanDown, "pan-down", "Move the map's window to the south";
+    MoreRows, "more-rows", "A larger sample of the rows";
+    FewerRows, "fewer-rows", "A smaller sample of the rows";
+    AllRows, "all-rows", "All rows, not a sample";
+    ColourNext, "colour-next", "Colour by the next column";
+    ColourPrev, "colour-prev", "Colour by the column before";
+    Projection, "projection", "Seen flat, or from above a pole";
+    Drawing, "drawing", "Drawn in dots, or as a picture where the terminal shows one";
+    ChooseBox, "choose-box", "Begin a box at the cursor; once more copies its bounds";
     Freeze, "freeze", "Hold the picture still, or let it run";
+
+    GoToRow, "go-to-row", "Go to a row by its number";
+    FindColumn, "find-column", "Go to a column by its name; hidden ones are shown again";
+    FirstColumn, "first-column", "To the first column";
+    LastColumn, "last-column", "To the last column";
+    FreezeColumns, "freeze-columns", "Freeze the columns up to the cursor, or let them scroll again";
+    HideColumn, "hide-column", "Hide the column";
+    ShowColumns, "show-columns", "Show all columns that were hidden";
+    ColumnLeft, "column-left", "Move the column to the left";
+    ColumnRight, "column-right", "Move the column to the right";
+    Wider, "wider", "Widen the column";
+    Narrower, "narrower", "Narrow the column";
+    FitWidth, "fit-width", "As wide as the longest cell, or as before";
+    Record, "record", "One row as a list of names and values";
+    Profile, "profile", "Profile of the column: range, quantiles, histogram, frequent values";
 
     Submit, "submit", "Do it";
     AddRow, "add-row", "Add a row";

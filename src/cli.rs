@@ -24,6 +24,7 @@ mod preview;
 mod progress;
 mod prune;
 mod rows;
+mod sql;
 mod stat;
 mod sync;
 mod tui;
@@ -139,6 +140,8 @@ pub enum Verb {
     Presign(presign::Presign),
     /// A look at a file: rows, a picture, a tree, text
     Preview(preview::Args),
+    /// Ask tables anywhere: SELECT … FROM 's3://bucket/file.parquet'
+    Sql(sql::Args),
     /// Upload files and folders with metadata
     Put(work::Put),
     /// Download objects and all below prefixes into a folder
@@ -183,6 +186,7 @@ impl Verb {
                 | Self::Cat { .. }
                 | Self::Presign(_)
                 | Self::Preview(_)
+                | Self::Sql(_)
                 | Self::Places(_)
                 | Self::Mb { .. }
                 | Self::Demo { .. }
@@ -265,6 +269,7 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         }
         Verb::Presign(args) => presign::run(&stores, args, global.json).await,
         Verb::Preview(args) => preview::run(&stores, args, global.json).await,
+        Verb::Sql(args) => sql::run(stores, args, global.json).await,
         Verb::Put(args) => work::put(stores, args, global.json).await,
         Verb::Get(args) => get::get(stores, args, global.json).await,
         Verb::Cp(args) => copy::run(stores, args, false, global.json).await,

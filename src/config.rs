@@ -15,7 +15,7 @@ mod templates;
 
 pub use edit::{remove_place, save_place};
 pub use keys::{NewKeys, save_keys};
-pub use limits::{Limits, Rate};
+pub use limits::{Limits, Rate, is_login_node};
 pub use place::{Addressing, Place};
 pub use templates::{Ready, Shipped, Template};
 

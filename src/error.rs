@@ -207,6 +207,8 @@ impl From<std::io::Error> for Error {
             E::NotFound => (Kind::NotFound, "no such file or folder".to_owned()),
             E::PermissionDenied => (Kind::Denied, "permission denied".to_owned()),
             E::AlreadyExists => (Kind::Exists, "it exists already".to_owned()),
+            E::ReadOnlyFilesystem => (Kind::Denied, "the disk is read-only".to_owned()),
+            E::QuotaExceeded => (Kind::Limit, "the quota of this disk is used up".to_owned()),
             E::StorageFull => (Kind::Limit, "the disk is full".to_owned()),
             E::UnexpectedEof => (Kind::Invalid, "the data end too early".to_owned()),
             E::ConnectionRefused | E::ConnectionReset | E::TimedOut | E::ConnectionAborted => {

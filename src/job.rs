@@ -70,14 +70,9 @@ pub trait Job: Send + Sync {
         let destination = self.spec().params.get("destination").cloned();
         destination.and_then(|place| serde_json::from_value(place).ok()).into_iter().collect()
     }
-    /// Does it. Progress, notes and cancellation go through the context.
+    /// Does it, or what [`JobCx::earlier`] says is left of it; one that cannot go on starts over. Progress, notes
+    /// and cancellation go through the context.
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>>;
-    /// Does what is left of it. `earlier` is what its former attempts recorded by [`JobCx::event`],
-    /// oldest first; empty on the first attempt. A job that cannot go on starts over.
-    fn resume<'a>(&'a self, cx: &'a JobCx, earlier: &'a [Value]) -> BoxFuture<'a, Result<Outcome>> {
-        let _ = earlier;
-        self.run(cx)
-    }
 }
 
 /// What a running job is given.
@@ -88,6 +83,8 @@ pub struct JobCx {
     pub control: Control,
     /// Where [`JobCx::event`] goes: the journal and the dashboard.
     pub events: tokio::sync::mpsc::UnboundedSender<Value>,
+    /// What former attempts recorded by [`JobCx::event`], oldest first; empty on the first.
+    pub earlier: Vec<Value>,
 }
 
 impl JobCx {
@@ -95,6 +92,12 @@ impl JobCx {
     pub fn event(&self, event: Value) {
         // The engine may have gone at shutdown: then nobody is left to read it.
         let _ = self.events.send(event);
+    }
+
+    /// [`JobCx::event`] for work that keeps it.
+    pub fn recorder(&self) -> impl Fn(Value) + Send + Sync + use<> {
+        let events = self.events.clone();
+        move |event| drop(events.send(event))
     }
 }
 
@@ -173,6 +176,8 @@ pub struct JobView {
     pub eta_range: Option<(std::time::Duration, std::time::Duration)>,
     /// Log lines with their times, oldest first, at most the last thousand.
     pub log: std::sync::Arc<Vec<(chrono::DateTime<chrono::Utc>, String)>>,
+    /// What is wrong with writing its journal, so that it could not be resumed.
+    pub journal: Option<String>,
     /// What the job recorded by [`JobCx::event`].
     pub events: std::sync::Arc<Vec<Value>>,
     /// Once done.

@@ -18,7 +18,8 @@
 //! | [`source`], [`sources`], [`du`] | what can be listed; how much lies below |
 //! | [`table`], [`tables`] | a table that stays open while it is looked at, read a piece at a time; the formats |
 //! | [`preview`], [`previews`] | what can be looked at: few shapes, many formats |
-//! | [`transfer`], [`convert`], [`mod@bench`], [`demo`] | the work itself, without a screen, testable alone; the embedded server with its samples |
+//! | [`transfer`], [`convert`], [`query`], [`mod@bench`], [`demo`] | the work itself, without a screen, testable alone: SQL too; the embedded server with its samples |
+//! | [`map`] | geometry of a table in compact arrays: sampling, true extents, colours, what lies under a cursor |
 //! | [`job`], [`jobs`] | a `Job` wraps one piece of work; `Jobs` queues, journals, meters, cancels, resumes |
 //! | [`screen`], [`look`], [`screens`] | the contract of a screen; how a preview is loaded under a cursor and drawn; the screens |
 //! | [`app`] | the loop and the stack of screens |
@@ -93,11 +94,13 @@ pub mod keymap;
 pub mod listing;
 pub mod location;
 pub mod look;
+pub mod map;
 pub mod meter;
 pub mod picture;
 pub mod preview;
 pub mod previews;
 pub mod probe;
+pub mod query;
 pub mod raster;
 pub mod screen;
 pub mod screens;

@@ -48,6 +48,11 @@ pub struct Look {
     scroll: (usize, usize),
 }
 
+/// Draws names and values, from the line `first` on.
+pub(crate) fn draw_facts(facts: &Facts, first: usize, frame: &mut Frame, area: Rect, cx: &Cx) {
+    facts::draw(facts, first, frame, area, cx);
+}
+
 /// What of a preview is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum View {

@@ -12,7 +12,8 @@ use crate::keymap::{Key, Keymap};
 use crate::location::{Location, Scheme, StoreId};
 use crate::preview::Probe;
 use crate::store::Stores;
-use crate::task::Waker;
+use crate::table::Rows;
+use crate::task::{Control, Waker};
 use crate::terminal::Gallery;
 use crate::theme::Theme;
 use crate::transfer::{AbortSpec, Target as Doomed};
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 mod hits;
+pub(crate) mod popup;
 
 pub use hits::{Hits, Target};
 
@@ -230,6 +232,27 @@ pub enum Open {
     Browse(Location),
     /// One thing, full screen.
     Preview(Probe),
+    /// A table, full screen.
+    Table {
+        /// The file.
+        probe: Probe,
+    },
+    /// Rows that are open already, such as the result of a query.
+    Rows {
+        /// What they are.
+        title: String,
+        /// The rows.
+        rows: Arc<dyn Rows>,
+        /// Counts what reading them costs.
+        control: Option<Control>,
+    },
+    /// The geometry of a table on a map.
+    Map {
+        /// The table.
+        probe: Probe,
+        /// It, where it is open already.
+        rows: Option<Arc<dyn Rows>>,
+    },
     /// What is known of an object, or of one version of it.
     Facts(Location),
     /// What is known of the bucket that this lies in.
@@ -269,6 +292,16 @@ pub enum Open {
     DownloadForm {
         /// What.
         sources: Vec<Location>,
+    },
+    /// Asking with SQL.
+    Query {
+        /// What is asked first: a file, or a folder of files.
+        table: Option<Location>,
+    },
+    /// The form for writing a query's result.
+    QueryForm {
+        /// The query.
+        sql: String,
     },
     /// The form for converting a thing.
     ConvertForm {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `environment`, `profiles`, `places`, `credentials` | who asks, and where |
 //! | `check`, `s3/check` | whether a place works: who am I, which buckets, how far |
-//! | `transport` | the two HTTP stacks |
+//! | `transport`, `pulse`, `clock` | the two HTTP stacks; how long is waited; clocks that differ |
 //! | `log`, `redact` | the log of requests; addresses without secrets |
 //! | `link` | URLs and signed links for others |
 //! | `s3`, `s3/` | S3: bytes by `object_store`, listings by ourselves, everything else by the AWS SDK |
@@ -37,6 +37,7 @@ use throttle::Throttle;
 use tokio::sync::Semaphore;
 
 mod check;
+mod clock;
 mod copy;
 pub mod credentials;
 mod environment;
@@ -55,6 +56,7 @@ mod other;
 mod places;
 mod profiles;
 mod prune;
+mod pulse;
 mod rawkey;
 mod redact;
 mod s3;
@@ -68,13 +70,13 @@ pub use credentials::{Origin, Profile};
 pub use environment::Environment;
 pub use errors::cause;
 pub use facts::{Access, Aspect, Change, Fact, Grant, Told};
-pub(crate) use http::is_whole;
+pub(crate) use http::{Several, is_single, is_whole};
 pub use link::{Keyring, LONGEST_LINK, Link, Method, Reach, parse_expiry};
 pub use log::{Exchange, LogFile, LogWatch};
 pub(crate) use prune::refused;
 pub use prune::{BATCH, Held, Unfinished, Victim, is_precious};
 pub use redact::address as redacted;
-pub use upload::{CANNED_ACLS, Kept, PartSent, Sums, Taken, UploadMeta};
+pub use upload::{CANNED_ACLS, CLEAN_UP, Kept, PartSent, Sums, Taken, UploadMeta};
 
 /// Requests under way at once, where nobody said a number.
 const CONCURRENCY: usize = 16;
@@ -102,7 +104,8 @@ pub struct Options {
     pub bandwidth: Option<u64>,
     /// Places of the configuration, by name.
     pub places: BTreeMap<String, Place>,
-    /// A listing whose answer stops for so long is asked for again; `None`: ten seconds.
+    /// A listing whose answer stops for so long is asked for again, and six times as long is waited where answers
+    /// take longer; `None`: ten seconds.
     pub silence: Option<std::time::Duration>,
     /// Where variables and the home folder are read; the process's unless a test says otherwise.
     pub environment: Environment,
@@ -215,6 +218,11 @@ impl Stores {
         &self.0.options
     }
 
+    /// How long is waited for answers.
+    fn waits(&self) -> pulse::Waits {
+        pulse::Waits::new(self.0.options.silence)
+    }
+
     /// Requests that may be under way at once: the limit that adaptive work keeps below.
     pub fn concurrency(&self) -> usize {
         self.0.options.concurrency.unwrap_or(CONCURRENCY).max(1)
@@ -320,6 +328,7 @@ impl Stores {
             } else {
                 self.0.throttle.clone()
             },
+            waits: self.waits(),
         };
         let lock = self.lock_now(id);
         let Opened { store, backend, site } = opened;
@@ -356,12 +365,13 @@ impl Stores {
             }
             Scheme::Http | Scheme::Https => {
                 let options = transport::client_options(self.0.options.ca_bundle.as_deref())?;
-                let web = http::Web::new(transport::client(&options, &self.0.log)?, id.scheme, &id.authority);
+                let web =
+                    http::Web::new(transport::client(&options, self.waits(), &self.0.log)?, id.scheme, &id.authority);
                 Opened { store: Arc::new(web), backend: Backend::Other, site: site(&id.authority) }
             }
             Scheme::Gs | Scheme::Az => {
                 let options = self.options_now();
-                let store = other::open(&options, id, &self.0.log)?;
+                let store = other::open(&options, id, self.waits(), &self.0.log)?;
                 let endpoint = other::endpoint(&options, id)?;
                 Opened { store, backend: Backend::Other, site: site(s3::host_of(&endpoint)) }
             }
@@ -385,7 +395,7 @@ impl Stores {
             Box::new(move || credentials::access(&options, named.as_deref()).ok()?.source)
         };
         let patience = s3::Patience::new(self.0.options.silence);
-        let account = Arc::new(s3::Account::new(access, again, patience, &self.0.log)?);
+        let account = Arc::new(s3::Account::new(access, again, (patience, self.waits()), &self.0.log)?);
         accounts.insert(id.profile.clone(), account.clone());
         Ok(account)
     }

@@ -371,6 +371,11 @@ impl Control {
         self.progress.done.fetch_add(by, Relaxed);
     }
 
+    /// Takes back what was added to it and did not come to an end.
+    pub fn take_back(&self, by: u64) {
+        let _ = self.progress.done.fetch_update(Relaxed, Relaxed, |done| Some(done.saturating_sub(by)));
+    }
+
     /// `(done, total)`; a total of 0 is unknown.
     pub fn progress(&self) -> (u64, u64) {
         (self.progress.done.load(Relaxed), self.progress.total.load(Relaxed))

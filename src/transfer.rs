@@ -4,18 +4,22 @@
 //! (or aborted) for a larger one, conditional where nothing may be replaced, and proved afterwards by what
 //! the server says of the object.
 
+mod ahead;
 mod copy;
 mod delete;
 mod digest;
 mod download;
 mod etag;
 mod exists;
+mod fate;
+mod lanes;
 mod media;
 mod orphans;
 mod pace;
 mod parts;
 mod plan;
 mod resume;
+mod room;
 mod send;
 mod source;
 mod standing;
@@ -32,6 +36,7 @@ pub use orphans::{AbortSpec, Claims, Orphan, abort_uploads, is_older, parse_age,
 pub use pace::{Pace, Place};
 pub use plan::{Compare, Planner, Step, SyncSpec, Verb};
 pub use resume::Resume;
+pub use room::room;
 pub use source::Source;
 pub use sync::{Past, Synced, count_extras, sync};
 pub use upload::{UploadSpec, Uploaded, upload};

@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 26] = [
     &["tables"],
     &["preview"],
     &["previews"],
-    &["transfer", "convert", "bench", "demo"],
+    &["transfer", "convert", "query", "bench", "demo", "map"],
     &["job", "jobs"],
     &["screen"],
     &["look"],

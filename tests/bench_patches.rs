@@ -192,7 +192,15 @@ async fn metres_are_pixels_of_the_scenes() {
 /// A job's context, and what it records.
 fn context() -> (JobCx, tokio::sync::mpsc::UnboundedReceiver<serde_json::Value>) {
     let (events, heard) = tokio::sync::mpsc::unbounded_channel();
-    (JobCx { stores: Stores::new(Options::default()), control: Control::new(Meter::new()), events }, heard)
+    (
+        JobCx {
+            stores: Stores::new(Options::default()),
+            control: Control::new(Meter::new()),
+            events,
+            earlier: Vec::new(),
+        },
+        heard,
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

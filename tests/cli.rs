@@ -439,9 +439,10 @@ fn a_bucket_is_made() {
 }
 
 /// Starts an upload that takes a while, and comes back once a part has arrived. The rate is that of each connection:
-/// the first parts arrive together, and some seconds are left until the last ones do.
+/// two parts at a time go through it, so that many seconds are left until the last ones arrive.
 fn begin_slowly<'a>(program: &'a Program, bucket: &Bucket, slow: &Fault, file: &str) -> cli::Started<'a> {
-    let run = program.start(&["put", file, &bucket.at("slow.bin"), "--endpoint-url", &slow.endpoint()]);
+    let run =
+        program.start(&["put", file, &bucket.at("slow.bin"), "--endpoint-url", &slow.endpoint(), "--concurrency", "2"]);
     until("a part arrives", || bucket.uploads().iter().any(|(_, parts)| *parts > 0));
     run
 }

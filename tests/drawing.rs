@@ -10,6 +10,7 @@ mod support;
 mod wire;
 
 use bytes::Bytes;
+use cx::run;
 use drive::Drive;
 use futures::future::BoxFuture;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -25,17 +26,10 @@ use secchi::store::{Stores, UploadMeta};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Ceph, odd_keys, s3_options};
 use wire::{Asked, Reply, Wire};
-
-/// Runs a test whose loop stays on this thread, with servers on others.
-fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    tokio::task::LocalSet::new().block_on(&runtime.expect("a runtime"), test);
-}
 
 /// The same values in each run.
 struct Chance(TestRunner);
@@ -344,7 +338,7 @@ fn any_content_is_looked_at_at_any_size() {
             let at = Location::parse("s3://bucket/").expect("a location").with_key(names[n % names.len()]);
             let open = if n % 3 == 0 { secchi::screens::open_of(at) } else { Open::Preview(Probe::new(at)) };
             let keys =
-                ["j", "G", "gg", "m", "m", "l", "m", "<C-d>", "i", "<Esc>", "y", "<Esc>", "h", "m", "<PageDown>"];
+                ["j", "G", "gg", "e", "e", "l", "e", "<C-d>", "i", "<Esc>", "y", "<Esc>", "h", "e", "<PageDown>"];
             let mut drive = Drive::start(open, cx, chance.size());
             drive.settle("a look, or why there is none", |screen| !screen.contains("loading")).await;
             play(drive, &keys).await;

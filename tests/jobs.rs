@@ -50,11 +50,8 @@ impl Job for TestJob {
         vec!["test".into(), self.name.clone()]
     }
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>> {
-        self.resume(cx, &[])
-    }
-    fn resume<'a>(&'a self, cx: &'a JobCx, earlier: &'a [Value]) -> BoxFuture<'a, Result<Outcome>> {
         let (control, events) = (cx.control.clone(), cx.events.clone());
-        (self.work)(JobCx2 { control, events, earlier: earlier.to_vec() })
+        (self.work)(JobCx2 { control, events, earlier: cx.earlier.clone() })
     }
 }
 

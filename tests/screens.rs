@@ -6,6 +6,7 @@ mod cx;
 mod drive;
 mod support;
 
+use cx::{bare, loc, run};
 use drive::{Drive, steady};
 use secchi::app::Exit;
 use secchi::app::Input;
@@ -13,9 +14,8 @@ use secchi::demo::{self, Demo};
 use secchi::location::Location;
 use secchi::preview::Probe;
 use secchi::screen::{Cx, Open};
-use secchi::store::{Environment, Options, Stores};
+use secchi::store::Stores;
 use secchi::theme::Theme;
-use std::future::Future;
 use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,21 +27,6 @@ use tokio::sync::watch;
 const SMALL: (u16, u16) = (80, 24);
 const LARGE: (u16, u16) = (200, 60);
 const TINY: (u16, u16) = (40, 12);
-
-/// Runs a test whose loop stays on this thread, with servers on others.
-fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    tokio::task::LocalSet::new().block_on(&runtime.expect("a runtime"), test);
-}
-
-/// Stores that see nothing of this computer's configuration.
-fn bare() -> Stores {
-    Stores::new(Options { environment: Environment::fixed([("HOME", "/nonexistent")]), ..Options::default() })
-}
-
-fn loc(text: &str) -> Location {
-    Location::parse(text).expect(text)
-}
 
 fn folder_of(path: &Path) -> Location {
     Location::file(path).as_container()
@@ -218,7 +203,7 @@ fn previews() {
                 drive.see("request").await;
                 shot!(format!("preview_{name}_{size_name}"), drive);
                 if has_facts && size == SMALL {
-                    drive.keys("m").await;
+                    drive.keys("e").await;
                     shot!(format!("preview_{name}_facts_{size_name}"), drive);
                 }
             }

@@ -56,6 +56,7 @@ fn view(state: State, repeats: u32) -> JobView {
         place: None,
         attempt: 1,
         question: None,
+        journal: None,
         started: chrono::Utc::now(),
         elapsed: Duration::from_secs(41),
         done: u64::from(repeats) * 3 + 5,

@@ -12,6 +12,7 @@ mod support;
 
 use cli::Program;
 use crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use cx::{bare, loc, run};
 use drive::{Drive, steady};
 use proptest::prelude::*;
 use ratatui::Terminal;
@@ -20,29 +21,13 @@ use secchi::action::Action;
 use secchi::app::Input;
 use secchi::location::Location;
 use secchi::screen::{Cx, Open};
-use secchi::store::{Environment, Options, Stores, UploadMeta};
-use std::future::Future;
+use secchi::store::{Stores, UploadMeta};
 use std::path::Path;
 use support::{Ceph, S3s, new_bucket};
 
 const SMALL: (u16, u16) = (80, 24);
 const SIZES: [(&str, (u16, u16)); 4] =
     [("80x24", SMALL), ("120x36", (120, 36)), ("200x60", (200, 60)), ("40x12", (40, 12))];
-
-/// Runs a test whose loop stays on this thread.
-fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    tokio::task::LocalSet::new().block_on(&runtime.expect("a runtime"), test);
-}
-
-/// Stores that see nothing of this computer's configuration.
-fn bare() -> Stores {
-    Stores::new(Options { environment: Environment::fixed([("HOME", "/nonexistent")]), ..Options::default() })
-}
-
-fn loc(text: &str) -> Location {
-    Location::parse(text).expect(text)
-}
 
 /// Stores with these objects in `memory://`: `(key, bytes)`.
 async fn memory(objects: &[(&str, usize)]) -> Stores {

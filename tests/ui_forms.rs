@@ -3,15 +3,11 @@
 #[path = "support/cx.rs"]
 mod cx;
 
+use cx::loc;
 use secchi::action::Action;
-use secchi::location::Location;
 use secchi::screen::{Cx, Flow, Open, Screen};
 use secchi::screens;
 use secchi::widgets::input::Edit;
-
-fn loc(text: &str) -> Location {
-    Location::parse(text).expect(text)
-}
 
 fn open(open: Open, context: &mut Cx) -> Box<dyn Screen> {
     screens::open(open, context)

@@ -6,6 +6,7 @@ mod cx;
 mod drive;
 
 use chrono::{Duration as Age, Utc};
+use cx::run;
 use drive::{Drive, steady};
 use futures::future::BoxFuture;
 use ratatui::buffer::Buffer;
@@ -20,7 +21,6 @@ use secchi::screens::jobs::{JobsScreen, strip};
 use secchi::task::{Choice, Question};
 use secchi::theme::Theme;
 use secchi::widgets::chart::{Chart, Look, Series, Unit};
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ fn job(id: &str, kind: &str, title: &str, state: State, minutes: i64) -> JobView
         place: None,
         attempt: 1,
         question: None,
+        journal: None,
         started: Utc::now() - Age::minutes(minutes) - Age::seconds(20),
         elapsed: Duration::from_secs(41),
         done: 0,
@@ -296,14 +297,9 @@ impl Job for Asks {
     }
 }
 
-fn in_loop(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    tokio::task::LocalSet::new().block_on(&runtime.expect("a runtime"), test);
-}
-
 #[test]
 fn a_question_is_answered_from_anywhere_and_steals_no_key() {
-    in_loop(async {
+    run(async {
         let folder = tempfile::tempdir().expect("a folder");
         let mut cx = cx::for_tests(folder.path());
         cx.jobs = cx.jobs.with_answers();
@@ -380,7 +376,7 @@ fn chart(width: u16, height: u16, count: usize, unicode: bool) -> String {
 
 #[test]
 fn leaving_names_the_jobs_and_can_clean_them_up() {
-    in_loop(async {
+    run(async {
         let folder = tempfile::tempdir().expect("a folder");
         let mut cx = cx::for_tests(folder.path());
         cx.jobs = cx.jobs.with_answers();
@@ -406,7 +402,7 @@ fn leaving_names_the_jobs_and_can_clean_them_up() {
 
 #[test]
 fn what_was_interrupted_is_offered_at_the_next_start() {
-    in_loop(async {
+    run(async {
         let folder = tempfile::tempdir().expect("a folder");
         let mut cx = cx::for_tests(folder.path());
         cx.jobs = cx.jobs.with_answers();

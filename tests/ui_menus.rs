@@ -9,6 +9,7 @@ mod drive;
 mod support;
 
 use bytes::Bytes;
+use cx::{bare, loc, run};
 use drive::{Drive, steady};
 use secchi::config::Config;
 use secchi::location::Location;
@@ -16,7 +17,6 @@ use secchi::raster::{Grid, Samples, write_cog};
 use secchi::screen::{Cx, Open};
 use secchi::store::{Environment, Given, Options, Stores, UploadMeta};
 use secchi::theme::Theme;
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -25,15 +25,6 @@ use support::{Ceph, S3s};
 const SMALL: (u16, u16) = (80, 24);
 const LARGE: (u16, u16) = (200, 60);
 const TINY: (u16, u16) = (40, 12);
-
-fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    tokio::task::LocalSet::new().block_on(&runtime.expect("a runtime"), test);
-}
-
-fn loc(text: &str) -> Location {
-    Location::parse(text).expect(text)
-}
 
 /// A bucket `pond` with a few things, on a server in this process, and a home for what is configured.
 struct Pond {
@@ -55,8 +46,7 @@ impl Pond {
     }
 
     fn stores(&self) -> Stores {
-        let environment = Environment::fixed([("HOME", "/nonexistent")]);
-        let stores = Stores::new(Options { environment, ..Options::default() });
+        let stores = bare();
         stores.give(
             "pond",
             Given {

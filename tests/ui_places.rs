@@ -7,6 +7,7 @@ mod cx;
 mod drive;
 mod support;
 
+use cx::run;
 use drive::{Drive, steady};
 use secchi::config::Config;
 use secchi::location::Location;
@@ -21,11 +22,6 @@ const TINY: (u16, u16) = (40, 12);
 
 /// A secret that must be nowhere but in the file of credentials.
 const SECRET: &str = "s3cr3t/that+nobody=sees";
-
-fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    tokio::task::LocalSet::new().block_on(&runtime.expect("a runtime"), test);
-}
 
 /// A home of its own, with files in it.
 struct Home(tempfile::TempDir);

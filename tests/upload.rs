@@ -20,6 +20,7 @@ use secchi::task::{Control, Waker};
 use secchi::transfer::{IfExists, Resume, Source, UploadSpec, Uploaded, upload};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 const MIB: usize = 1 << 20;
@@ -550,6 +551,61 @@ async fn an_upload_that_is_killed_again_and_again_loses_and_repeats_nothing() {
         let sent = target.puts().iter().filter(|put| put.contains("partNumber=")).count();
         eprintln!("{}: {sent} parts sent, {parts} needed, {} kills", target.bench.base, story.kills);
         assert!(sent * 10 <= parts * 11, "{sent} of {parts}");
+    }
+}
+
+/// The server works on what the killed attempt has asked for at last, while the next attempt looks what there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_still_being_completed_is_not_sent_again() {
+    let server = support::S3s::start().await;
+    let port = server.port();
+    // With all that was sent written down, and without the first and the last part of it.
+    for forgotten in [vec![], vec![1], vec![5], vec![1, 2, 3, 4, 5]] {
+        let (held, released) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+        let (hold, release) = (held.clone(), released.clone());
+        let is_held = Arc::new(AtomicBool::new(false));
+        let wire = wire::Wire::start(move |asked| {
+            let (hold, release, is_held) = (hold.clone(), release.clone(), is_held.clone());
+            Box::pin(async move {
+                if asked.method() == "POST" && asked.target().contains("uploadId=") && !is_held.swap(true, Relaxed) {
+                    hold.notify_one();
+                    release.notified().await;
+                } else if asked.method() == "GET" && asked.target().contains("uploadId=") {
+                    release.notify_one();
+                }
+                wire::Reply::Of(port)
+            })
+        })
+        .await;
+        let keys = Environment::fixed([("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")]);
+        let bucket = format!("slow-{}", ulid::Ulid::new().to_string().to_lowercase());
+        let base = Location::parse(&format!("s3://{bucket}/")).expect("location");
+        let bench = bench(base, keys, Some(wire.endpoint()));
+        let handle = bench.stores.open(&bench.base, bench.stores.meter()).await.expect("opens");
+        handle.create_bucket().await.expect("creates the bucket");
+        let path = bench.source("slow.tif", 36 * MIB);
+        let spec = bench.spec(&path, "slow.tif");
+        let (resume, events) = resume_at_first_part(&[], || {});
+        let (stores, first) = (bench.stores.clone(), spec.clone());
+        let task = tokio::spawn(async move {
+            let _ = upload(&stores, &first, &Control::default(), &resume).await;
+        });
+        held.notified().await;
+        task.abort();
+        let _ = task.await;
+        let is_forgotten = |event: &&Value| {
+            event["event"] == "part" && event["part"].as_u64().is_some_and(|part| forgotten.contains(&part))
+        };
+        let all = events.lock().expect("lock").clone();
+        let earlier: Vec<Value> = all.iter().filter(|event| !is_forgotten(event)).cloned().collect();
+        let (resume, _) = resume_at_first_part(&earlier, || {});
+        let control = Control::default();
+        let done = upload(&bench.stores, &spec, &control, &resume).await;
+        let done = done.unwrap_or_else(|e| panic!("without {forgotten:?}: {e:?}, {:?}", control.take_notes()));
+        assert!(bench.bytes(&done[0].location).await == std::fs::read(&path).expect("reads"), "byte-equal");
+        assert_eq!(control.progress(), (36 << 20, 36 << 20));
+        let notes = control.take_notes().join("\n");
+        assert!(!notes.contains("all is sent again"), "without {forgotten:?}: {notes}");
     }
 }
 

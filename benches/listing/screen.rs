@@ -2,7 +2,7 @@
 
 use super::server::{BUCKET, Server, lock, name};
 use super::terminal::{self, Program};
-use super::{memory_mb, quantiles, rounded};
+use super::{env_with, memory_mb, quantiles, rounded};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,25 +15,8 @@ const FILTERS: [&str; 8] = ["k0", "999", "parquet", "7654321", "k1234 9", "^k000
 const PAUSE: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn env(server: &Server, home: &Path) -> Vec<(String, String)> {
-    let path = home.to_string_lossy().into_owned();
-    let all = [
-        ("PATH", std::env::var("PATH").unwrap_or_default()),
-        ("TERM", "xterm-256color".to_owned()),
-        ("COLORTERM", "truecolor".to_owned()),
-        ("LANG", "C.UTF-8".to_owned()),
-        ("HOME", path.clone()),
-        ("TMPDIR", path),
-        ("AWS_ACCESS_KEY_ID", "a".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "b".to_owned()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-        ("AWS_ENDPOINT_URL", server.endpoint()),
-    ];
-    all.map(|(name, value)| (name.to_owned(), value)).to_vec()
-}
-
 fn open(server: &Server, home: &Path) -> Program {
-    Program::secchi(&[&format!("s3://{BUCKET}/")], &env(server, home), true)
+    Program::secchi(&[&format!("s3://{BUCKET}/")], &env_with(&server.endpoint(), home), true)
 }
 
 pub(crate) fn measure(server: &Server, home: &Path) -> Value {
@@ -170,7 +153,7 @@ pub(crate) fn stu(server: &Server, home: &Path) -> Value {
     }
     let endpoint = server.endpoint();
     let args = ["--endpoint-url", &endpoint, "--region", "us-east-1", "--bucket", BUCKET, "--path-style", "always"];
-    let mut program = Program::start("stu", &args, &env(server, home), true);
+    let mut program = Program::start("stu", &args, &env_with(&server.endpoint(), home), true);
     let first = name(0);
     let began = Instant::now();
     let at = program.until_text(&first);

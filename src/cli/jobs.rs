@@ -58,14 +58,17 @@ impl Verb {
 }
 
 pub(super) fn engine(stores: Stores, waker: Waker) -> Result<Jobs> {
-    let jobs = Jobs::new(stores, Folders::find()?.state, waker).with_kinds(jobs::from_spec);
-    Ok(if out::can_ask() { jobs.with_answers() } else { jobs })
+    Ok(answering(Jobs::new(stores, Folders::find()?.state, waker).with_kinds(jobs::from_spec)))
+}
+
+fn answering(jobs: Jobs) -> Jobs {
+    if out::can_ask() { jobs.with_answers() } else { jobs }
 }
 
 /// Runs a job to its end, journalled as one of the screen is.
 pub(super) async fn run(stores: Stores, job: Box<dyn Job>, json: bool) -> Result<()> {
     let waker = Waker::new();
-    let jobs = engine(stores, waker.clone())?;
+    let jobs = answering(Jobs::fresh(stores, Folders::find()?.state, waker.clone()));
     let id = jobs.start(job)?;
     follow(&jobs, &[id], &waker, json).await
 }

@@ -5,7 +5,10 @@ use crate::error::{Context as _, Error, Result};
 use crate::location::Location;
 use crate::preview::{Ask, Loaded, Picture, Preview, Probe};
 use crate::previews;
+use crate::query::{Engine, Settings, Source};
 use crate::store::Stores;
+use crate::table::{Rows, Window, shown};
+use crate::task::Control;
 use crate::text;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -24,6 +27,9 @@ pub struct Args {
     /// Columns of a table
     #[arg(long, value_delimiter = ',')]
     pub columns: Option<Vec<String>>,
+    /// Only rows of a table for which this holds: "h_mean > 3 AND name LIKE 'A%'"
+    #[arg(long, value_name = "SQL", conflicts_with_all = ["rgb", "band", "png"])]
+    pub filter: Option<String>,
     /// Bands shown as red, green and blue, counted from 1
     #[arg(long, value_delimiter = ',', value_name = "R,G,B", conflicts_with = "band")]
     pub rgb: Option<Vec<usize>>,
@@ -50,6 +56,10 @@ pub(super) async fn run(stores: &Stores, args: Args, json: bool) -> Result<()> {
     if location.to_path().is_some_and(|p| p.is_dir()) {
         location = location.as_container();
     }
+    if let Some(filter) = &args.filter {
+        let loaded = out::about(filtered(stores, &location, filter, &args).await, "filtering", &location)?;
+        return if json { out::json(&as_json(&location, &loaded)?) } else { print(&loaded) };
+    }
     let mut ask = Ask::new(Probe::new(location.clone()), stores.meter().child());
     ask.rows = args.rows;
     ask.lines = Some(args.rows);
@@ -65,6 +75,18 @@ pub(super) async fn run(stores: &Stores, args: Args, json: bool) -> Result<()> {
         write_png(&raster.picture, file)?;
     }
     if json { out::json(&as_json(&location, &loaded)?) } else { print(&loaded) }
+}
+
+/// The rows of a table that fulfil a condition, as SQL finds them.
+async fn filtered(stores: &Stores, location: &Location, filter: &str, args: &Args) -> Result<Loaded> {
+    let engine = Engine::new(stores.clone(), Settings::here())?;
+    let control = Control::new(stores.meter().child());
+    let answer = engine.filter(&Source::At(location.clone()), filter, &[], &control).await?.into_rows();
+    let window = Window { rows: args.rows, offset: args.offset, columns: args.columns.clone() };
+    let batch = answer.window(window).await?;
+    let cost = answer.reading().cost;
+    let rows: std::sync::Arc<dyn Rows> = answer;
+    Ok(Loaded { format: "table", preview: Preview::Table(shown(&rows, &batch, args.offset)), cost })
 }
 
 /// Writes a PNG: whole or not at all.

@@ -102,6 +102,9 @@ impl Ended {
         if self.json {
             out::json(&as_json(view, "end"))?;
         }
+        if let Some(problem) = &view.journal {
+            out::say(&text::clean(problem));
+        }
         let failure = match (&view.state, &view.failure) {
             (State::Done, _) => {
                 return if self.json { Ok(()) } else { tell_outcome(view) };
@@ -382,6 +385,7 @@ mod tests {
             place: None,
             attempt: 1,
             question: None,
+            journal: None,
             started: chrono::Utc::now(),
             elapsed: Duration::from_secs(4),
             done: 52,

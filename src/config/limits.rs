@@ -94,7 +94,7 @@ pub struct Limits {
 impl Limits {
     /// What holds in this process; `concurrency` and `bandwidth` of the command line go before the configuration.
     pub fn find(config: &Config, concurrency: Option<usize>, bandwidth: Option<Rate>) -> Self {
-        Self::on(is_login_node(|name| std::env::var_os(name)), config, concurrency, bandwidth)
+        Self::on(is_login_node(), config, concurrency, bandwidth)
     }
 
     fn on(is_login: bool, config: &Config, concurrency: Option<usize>, bandwidth: Option<Rate>) -> Self {
@@ -131,9 +131,14 @@ impl Limits {
     }
 }
 
+/// Whether this process runs on what looks like the login node of a cluster.
+pub fn is_login_node() -> bool {
+    looks_like_one(|name| std::env::var_os(name))
+}
+
 /// Whether this looks like the login node of a cluster: a session over SSH where Slurm is installed, and not
 /// within one of its jobs.
-fn is_login_node(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+fn looks_like_one(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
     if is_set("SLURM_JOB_ID") || !["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"].into_iter().any(is_set) {
         return false;
@@ -172,7 +177,7 @@ mod tests {
     #[test]
     fn a_login_node_is_an_ssh_session_beside_slurm() {
         let on = |set: &[(&str, &str)]| {
-            is_login_node(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
+            looks_like_one(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
         };
         let (ssh, slurm) = (("SSH_CONNECTION", "10.0.0.1 5 10.0.0.2 22"), ("SLURM_CONF", "/etc/slurm.conf"));
         assert!(on(&[ssh, slurm]));

@@ -4,6 +4,7 @@
 
 pub use super::options::{Infer, Options};
 
+use super::both;
 use super::names::{column, coordinates, free_names};
 use super::points::{BBOX, GEOMETRY, Points, fields};
 use super::sink::{Parts, Sink, exists};
@@ -110,7 +111,7 @@ pub async fn run(
         let scan =
             control.blocking(move |_| Ok(each_row(text, &hints, |layout| Ok(Scan::new(&layout, &hints)))?.0.guesses));
         let (fed, scanned) = tokio::join!(input.feed(control, to), scan);
-        Some(first_reason(fed, scanned.context(at_source))?.1)
+        Some(both(fed, scanned.context(at_source))?.1)
     } else {
         None
     };
@@ -125,23 +126,10 @@ pub async fn run(
     let sink = Sink { handle: &handle, location: destination, meta, if_absent: !options.overwrite, control };
     // Each of the three ends soon after another has failed: its channel is closed then.
     let (fed, worked, written) = tokio::join!(input.feed(control, to_worker), work, sink.write(from_worker));
-    let ((), (mut report, bytes)) = first_reason(fed, both(worked.context(at_source), written))?;
+    let ((), (mut report, bytes)) = both(fed, both(worked.context(at_source), written))?;
     report.bytes_written = bytes;
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
-}
-
-/// Both, or the error that is the cause of the other: one who was only cut off says that it was cancelled.
-fn both<A, B>(a: Result<A>, b: Result<B>) -> Result<(A, B)> {
-    match (a, b) {
-        (Ok(a), Ok(b)) => Ok((a, b)),
-        (Err(a), Err(b)) if a.kind() == Kind::Cancelled => Err(b),
-        (Err(err), _) | (_, Err(err)) => Err(err),
-    }
-}
-
-fn first_reason<B>(fed: Result<()>, rest: Result<B>) -> Result<((), B)> {
-    both(fed, rest)
 }
 
 /// Refuses what cannot be meant.

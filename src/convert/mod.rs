@@ -6,8 +6,21 @@
 //! destination exists whole or not at all.
 
 pub mod csv_geoparquet;
+mod geoparquet;
 mod names;
 mod options;
 mod points;
 mod sink;
 mod source;
+pub mod table;
+
+use crate::error::{Kind, Result};
+
+/// Both, or the error that is the cause of the other: one who was only cut off says that it was cancelled.
+fn both<A, B>(a: Result<A>, b: Result<B>) -> Result<(A, B)> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(a), Err(b)) if a.kind() == Kind::Cancelled => Err(b),
+        (Err(err), _) | (_, Err(err)) => Err(err),
+    }
+}

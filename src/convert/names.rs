@@ -2,6 +2,7 @@
 
 use super::points::{BBOX, GEOMETRY};
 use crate::error::{Error, Result};
+use crate::table::Coordinates;
 use crate::task::Control;
 
 /// The names, those aside that the added columns bear.
@@ -33,36 +34,22 @@ pub(super) fn column(names: &[String], wanted: &str) -> Result<usize> {
     })
 }
 
-/// Names of coordinates in lower case, the surest first; a `*` in front stands for any start.
-const LON: [&str; 8] = ["longitude", "lon", "lng", "long", "*longitude", "*_lon", "*_lng", "x"];
-const LAT: [&str; 8] = ["latitude", "lat", "lat", "lat", "*latitude", "*_lat", "*_lat", "y"];
-
 /// The columns of longitude and latitude, by their names.
 pub(super) fn coordinates(names: &[String]) -> Result<(usize, usize)> {
-    let lower: Vec<String> = names.iter().map(|name| name.trim().to_lowercase()).collect();
-    let like = |pattern: &str| -> Vec<usize> {
-        let fits = |name: &String| match pattern.strip_prefix('*') {
-            Some(end) => name.ends_with(end),
-            None => name == pattern,
-        };
-        (0..lower.len()).filter(|at| fits(&lower[*at])).collect()
-    };
     let hint = "name them: -o lon=COLUMN -o lat=COLUMN";
-    for (lon, lat) in LON.into_iter().zip(LAT) {
-        match (like(lon).as_slice(), like(lat).as_slice()) {
-            ([lon], [lat]) => return Ok((*lon, *lat)),
-            ([], _) | (_, []) => {}
-            (lons, lats) => {
-                let all: Vec<&str> = lons.iter().chain(lats).map(|at| names[*at].as_str()).collect();
-                let why = format!("several columns could be longitude and latitude: {}", all.join(", "));
-                return Err(Error::usage(why).with_hint(hint));
-            }
+    let why = match crate::table::coordinates(names) {
+        Coordinates::Found(lon, lat) => return Ok((lon, lat)),
+        Coordinates::Several(which) => {
+            let all: Vec<&str> = which.iter().map(|at| names[*at].as_str()).collect();
+            format!("several columns could be longitude and latitude: {}", all.join(", "))
         }
-    }
-    let some: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
-    let more = if names.len() > some.len() { ", …" } else { "" };
-    Err(Error::usage(format!("no columns of longitude and latitude were found among {}{more}", some.join(", ")))
-        .with_hint(hint))
+        Coordinates::Missing => {
+            let some: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
+            let more = if names.len() > some.len() { ", …" } else { "" };
+            format!("no columns of longitude and latitude were found among {}{more}", some.join(", "))
+        }
+    };
+    Err(Error::usage(why).with_hint(hint))
 }
 
 #[cfg(test)]

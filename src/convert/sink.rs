@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::location::Location;
-use crate::store::{StoreHandle, UploadMeta};
+use crate::store::{CLEAN_UP, StoreHandle, UploadMeta};
 use crate::task::Control;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -20,8 +20,6 @@ const STAGE: u32 = 2_000;
 const SMALLEST: usize = 8 << 20;
 /// Size of the last parts: with them, ten thousand make 800 GiB.
 const LARGEST: usize = 128 << 20;
-/// Time for removing what must not stay.
-const CLEAN_UP: Duration = Duration::from_secs(20);
 /// A part is sent at most so often.
 const TRIES: u32 = 3;
 
@@ -107,11 +105,8 @@ impl Sink<'_> {
             // A part that arrives after the upload is gone could stay.
             let _ = tokio::time::timeout(CLEAN_UP, async { while sending.next().await.is_some() {} }).await;
             drop(sending);
-            let abort = self.handle.abort_upload(self.location.key(), id);
-            match tokio::time::timeout(CLEAN_UP, abort).await {
-                Ok(Ok(())) => {}
-                Ok(Err(err)) => self.control.note(format!("the unfinished upload {id} could not be removed: {err}")),
-                Err(_) => self.control.note(format!("the unfinished upload {id} could not be removed in time")),
+            if let Err(err) = self.handle.discard_upload(self.location.key(), id).await {
+                self.control.note(err.to_string());
             }
         }
         result.map_err(|err| match err.kind() {

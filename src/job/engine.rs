@@ -40,6 +40,24 @@ impl Jobs {
     /// An engine whose run directories lie in `state/runs`; `waker` is woken when something changed
     /// (at most five times a second while jobs run). Runs of the past are read in the background.
     pub fn new(stores: Stores, state: PathBuf, waker: Waker) -> Self {
+        let jobs = Self::without_history(stores, state, waker);
+        jobs.refresh();
+        jobs
+    }
+
+    /// The same for a program that runs a job of its own and asks for no other: runs of the past are not read.
+    pub fn fresh(stores: Stores, state: PathBuf, waker: Waker) -> Self {
+        let jobs = Self::without_history(stores, state, waker);
+        let folder = jobs.engine.folder.clone();
+        // Without a thread the next program does it.
+        let _ = std::thread::Builder::new().name("secchi-history".into()).spawn(move || {
+            history::prune(&folder, &history::newest(&folder));
+        });
+        jobs.engine.changes.send_modify(|c| c.loaded = true);
+        jobs
+    }
+
+    fn without_history(stores: Stores, state: PathBuf, waker: Waker) -> Self {
         let mut folder = state;
         folder.push("runs");
         let engine = Arc::new(Engine {
@@ -60,9 +78,7 @@ impl Jobs {
                 ids: ulid::Generator::new(),
             }),
         });
-        let jobs = Self { engine };
-        jobs.refresh();
-        jobs
+        Self { engine }
     }
 
     /// Reads the runs that this program did not start again, in the background: others may have gone on.

@@ -299,6 +299,7 @@ pub(super) fn blank(header: &Header, state: State) -> JobView {
         place: None,
         attempt: 0,
         question: None,
+        journal: None,
         started: header.created,
         elapsed: Duration::ZERO,
         done: 0,

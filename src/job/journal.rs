@@ -231,8 +231,10 @@ impl Journal {
         sync_dir(&dir.path().join(EVENTS));
         let (to, from) = mpsc::channel();
         let told = Arc::new(Mutex::default());
-        let mut lines =
-            Lines { dir, file, told: told.clone(), length: 0, waiting: Vec::new(), broken: false, due: None };
+        let (sync, wanted) = mpsc::sync_channel(1);
+        let same = file.try_clone().context(|| path.display().to_string())?;
+        std::thread::Builder::new().name("secchi-sync".into()).spawn(move || sync_all(&same, &wanted))?;
+        let mut lines = Lines { dir, file, told: told.clone(), length: 0, waiting: Vec::new(), broken: false, sync };
         let writer = std::thread::Builder::new().name("secchi-journal".into()).spawn(move || lines.write_all(&from))?;
         Ok(Self { to, writer, told, attempt, began: Instant::now(), seq: 0 })
     }
@@ -301,6 +303,16 @@ pub(super) fn is_reserved(event: &str) -> bool {
     matches!(event, "start" | "progress" | "note" | "sample" | "pause" | "go-on" | "left" | "end")
 }
 
+/// Has what was written put on disk when that is wanted: what comes in meanwhile shares the next sync. It does not
+/// hold up the writer, so that a program that is killed leaves all that it did; a sync is for a machine that fails.
+fn sync_all(file: &File, wanted: &mpsc::Receiver<()>) {
+    while wanted.recv().is_ok() {
+        // What the disk refuses to keep, the next write tells.
+        let _ = file.sync_data();
+        std::thread::sleep(SYNC);
+    }
+}
+
 /// The file of an attempt, at its writer.
 struct Lines {
     dir: RunDir,
@@ -312,37 +324,24 @@ struct Lines {
     waiting: Vec<u8>,
     /// The last try to write failed.
     broken: bool,
-    /// When resume points that were written have to be synced.
-    due: Option<Instant>,
+    /// Where a sync of what was written is asked for; one that has not begun yet is for all before it.
+    sync: mpsc::SyncSender<()>,
 }
 
 impl Lines {
     fn write_all(&mut self, from: &mpsc::Receiver<Message>) {
-        let mut synced: Option<Instant> = None;
-        loop {
-            let message = match self.due {
-                Some(due) => from.recv_timeout(due.saturating_duration_since(Instant::now())),
-                None => from.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
-            };
-            let is_over = matches!(message, Err(mpsc::RecvTimeoutError::Disconnected));
-            let mut is_point = message.is_ok_and(|message| self.take(message));
+        while let Ok(message) = from.recv() {
+            let mut is_point = self.take(message);
             while let Ok(message) = from.try_recv() {
                 is_point |= self.take(message);
             }
             self.flush();
-            if is_point && self.due.is_none() {
-                let now = Instant::now();
-                self.due = Some(synced.map_or(now, |last| (last + SYNC).max(now)));
-            }
-            if is_over || self.due.is_some_and(|due| due <= Instant::now()) {
-                // What the disk refuses to keep, the next write tells.
-                let _ = self.file.sync_data();
-                (self.due, synced) = (None, Some(Instant::now()));
-            }
-            if is_over {
-                return;
+            if is_point {
+                let _ = self.sync.try_send(());
             }
         }
+        self.flush();
+        let _ = self.file.sync_data();
     }
 
     /// Takes a message; whether it is a resume point.
@@ -410,107 +409,4 @@ pub(super) fn decode(text: &str) -> Option<Histogram<u64>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn histograms_survive_the_journal() {
-        let mut histogram = crate::meter::latency_histogram();
-        for us in [10, 1_000, 50_000] {
-            histogram.saturating_record(us);
-        }
-        let text = encode(&histogram).expect("not empty");
-        assert_eq!(decode(&text).expect("decodes"), histogram);
-        assert!(decode("AAAA").is_none());
-        assert!(text.len() < 20_000, "{}", text.len());
-    }
-
-    #[test]
-    fn a_held_run_is_seen_and_cannot_be_taken() {
-        let state = tempfile::tempdir().expect("folder");
-        let header = Header {
-            id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".into(),
-            spec: JobSpec { kind: "test".into(), params: Value::Null },
-            title: "t".into(),
-            command: vec![],
-            created: Utc::now(),
-            version: "0".into(),
-        };
-        let dir = RunDir::create(state.path(), &header).expect("creates");
-        assert!(is_held(dir.path()));
-        assert_eq!(RunDir::reopen(state.path(), &header.id).map(|_| ()).map_err(|e| e.kind()), Err(Kind::Exists));
-        let path = dir.path().to_owned();
-        drop(dir);
-        assert!(!is_held(&path));
-        RunDir::reopen(state.path(), &header.id).expect("is free");
-    }
-
-    fn lines(path: &Path, file: File) -> Lines {
-        let lock = File::create(path.join(LOCK)).expect("a lock");
-        let dir = RunDir { path: path.to_owned(), _lock: lock };
-        Lines { dir, file, told: Arc::default(), length: 0, waiting: Vec::new(), broken: false, due: None }
-    }
-
-    fn told(lines: &Lines) -> Option<String> {
-        lines.told.lock().expect("unlocked").problem.take()
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_full_disk_is_told_once_and_nothing_that_was_done_is_lost() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let full = OpenOptions::new().write(true).open("/dev/full").expect("it is there on Linux");
-        let mut lines = lines(folder.path(), full);
-        lines.take(Message::Line(json!({ "event": "part", "part": 1 }), true));
-        lines.flush();
-        assert!(told(&lines).is_some_and(|why| why.contains("cannot be written") && why.contains("goes on")));
-        for part in 2..4 {
-            lines.take(Message::Line(json!({ "event": "progress" }), false));
-            lines.take(Message::Line(json!({ "event": "part", "part": part }), true));
-            lines.flush();
-            assert_eq!(told(&lines), None, "said once");
-        }
-        // There is room again.
-        let path = folder.path().join("events");
-        lines.file = File::create(&path).expect("a file");
-        lines.take(Message::Line(json!({ "event": "end" }), false));
-        lines.flush();
-        assert!(told(&lines).is_some_and(|words| words.contains("written again")));
-        let text = std::fs::read_to_string(&path).expect("reads");
-        let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("whole lines")).collect();
-        assert_eq!(events.iter().filter(|event| event["event"] == "part").count(), 3);
-        assert_eq!(events.last().map(|event| event["event"].clone()), Some(json!("end")));
-    }
-
-    #[test]
-    fn resume_points_are_in_the_file_before_the_journal_is_closed() {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::create_dir_all(folder.path().join(EVENTS)).expect("a folder");
-        let lock = File::create(folder.path().join(LOCK)).expect("a lock");
-        let dir = RunDir { path: folder.path().to_owned(), _lock: lock };
-        let mut journal = Journal::open(dir).expect("opens");
-        for part in 0..5_000 {
-            journal.recorded(&json!({ "event": "part", "part": part }));
-        }
-        let path = events_file(folder.path(), 1);
-        let began = Instant::now();
-        while std::fs::read_to_string(&path).expect("reads").lines().count() < 5_000 {
-            assert!(began.elapsed() < Duration::from_secs(20), "they are written without a close");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        assert_eq!(journal.close(), None);
-    }
-
-    #[test]
-    fn the_last_wish_counts_and_is_taken_once() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let dir = folder.path();
-        assert_eq!(take_wish(dir), None);
-        wish(dir, Wish::Pause);
-        wish(dir, Wish::GoOn);
-        assert_eq!((take_wish(dir), take_wish(dir)), (Some(Wish::GoOn), None));
-        wish(dir, Wish::Pause);
-        wish(dir, Wish::Cancel);
-        assert_eq!((take_wish(dir), take_wish(dir)), (Some(Wish::Cancel), None));
-    }
-}
+mod tests;

@@ -76,7 +76,7 @@ impl Engine {
         let mut watch = Watch::new(self.clone(), id.clone(), control.clone(), journal);
         watch.start();
         if let Some(problem) = problem {
-            watch.note(problem);
+            watch.problem(problem);
         }
         let end = match waited {
             Ok(()) => self.work(&id, job, &control, earlier, &mut watch).await,
@@ -146,8 +146,8 @@ impl Engine {
         }
         self.changed(true, true);
         let (events, mut recorded) = mpsc::unbounded_channel();
-        let cx = JobCx { stores: self.stores.clone(), control: control.clone(), events };
-        let mut task = tokio::spawn(async move { job.resume(&cx, &earlier).await });
+        let cx = JobCx { stores: self.stores.clone(), control: control.clone(), events, earlier };
+        let mut task = tokio::spawn(async move { job.run(&cx).await });
         let mut ticks = tokio::time::interval(PERIOD);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batch = Vec::new();

@@ -87,6 +87,12 @@ impl Watch {
         self.notes.push(text);
     }
 
+    /// Says what is wrong with the journal, or right again.
+    pub(super) fn problem(&mut self, text: String) {
+        self.engine.update(&self.id, |view| view.journal = Some(text.clone()));
+        self.note(text);
+    }
+
     /// Takes what the job recorded.
     pub(super) fn record(&mut self, events: &mut Vec<Value>) {
         if let Some(journal) = &mut self.journal {
@@ -100,7 +106,7 @@ impl Watch {
     /// Looks at the run.
     pub(super) fn tick(&mut self) {
         if let Some(problem) = self.journal.as_ref().and_then(Journal::problem) {
-            self.notes.push(problem);
+            self.problem(problem);
         }
         if let Some(wish) = self.journal.as_ref().and_then(Journal::wish) {
             self.engine.obey(&self.id, wish);
@@ -248,6 +254,7 @@ impl Watch {
         if let Some(journal) = self.journal.take()
             && let Ok(Some(problem)) = tokio::task::spawn_blocking(move || journal.close()).await
         {
+            self.engine.update(&self.id, |view| view.journal = Some(problem.clone()));
             self.notes.push(problem);
             self.publish(self.began.elapsed().as_secs_f64(), None);
         }

@@ -115,12 +115,8 @@ impl Job for Bench {
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>> {
         Box::pin(async move {
             self.check_out(&cx.stores, cx).await?;
-            let events = cx.events.clone();
-            let report = bench::run(&self.spec, &cx.stores, &cx.control, &move |event| {
-                // The engine may have gone at shutdown: then nobody is left to read it.
-                let _ = events.send(serde_json::to_value(event).unwrap_or_default());
-            })
-            .await?;
+            let record = |event| cx.event(serde_json::to_value(event).unwrap_or_default());
+            let report = bench::run(&self.spec, &cx.stores, &cx.control, &record).await?;
             self.write(&report, cx).await?;
             Ok(Outcome {
                 summary: sentence(&report),

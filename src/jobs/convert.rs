@@ -1,13 +1,11 @@
 //! The job `convert`: one format into another.
 
 use crate::convert::csv_geoparquet::{self, Options, Report};
-use crate::error::{Context as _, Error, Kind, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::job::{Job, JobCx, JobSpec, Outcome};
 use crate::location::{Location, Scheme};
-use crate::store::Stores;
-use crate::task::Control;
 use crate::text;
-use crate::transfer::{Conflicts, IfExists, Verdict};
+use crate::transfer::{IfExists, room};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -30,9 +28,6 @@ pub struct Convert {
     #[serde(default)]
     pub if_exists: IfExists,
 }
-
-/// Numbers tried for a free name.
-const NUMBERS: u32 = 1_000;
 
 /// A format that can be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,60 +82,6 @@ impl Convert {
         }
         Ok(self)
     }
-
-    /// What is done about what stands at the destination; where nothing does, the rule has nothing to say.
-    async fn rule(&self, stores: &Stores, control: &Control) -> Result<IfExists> {
-        if self.if_exists != IfExists::Ask {
-            return Ok(self.if_exists);
-        }
-        let Ok(stat) = control.race(stores.stat(&self.destination, &control.meter)).await else {
-            control.check()?;
-            return Ok(IfExists::Fail);
-        };
-        let verdict = Conflicts::new(IfExists::Ask).decide(control, &self.destination, Some(&stat), None).await?;
-        Ok(match verdict {
-            Verdict::Skip => IfExists::Skip,
-            Verdict::Overwrite => IfExists::Overwrite,
-            Verdict::Rename => IfExists::Rename,
-        })
-    }
-
-    /// Where to write; `None` where what stands there is to be left.
-    async fn place(&self, rule: IfExists, stores: &Stores, control: &Control) -> Result<Option<Location>> {
-        let taken = |location: Location| async move {
-            let found = control.race(stores.stat(&location, &control.meter)).await;
-            // Whatever else is wrong, writing will tell it better.
-            control.check()?;
-            Ok::<_, Error>(found.is_ok())
-        };
-        match rule {
-            IfExists::Fail | IfExists::Overwrite | IfExists::Ask => Ok(Some(self.destination.clone())),
-            IfExists::Skip => Ok((!taken(self.destination.clone()).await?).then(|| self.destination.clone())),
-            IfExists::Rename => {
-                for n in 0..NUMBERS {
-                    let location = numbered(&self.destination, n);
-                    if !taken(location.clone()).await? {
-                        return Ok(Some(location));
-                    }
-                }
-                Err(Error::new(Kind::Exists, format!("{} exists, and so do all its numbers", self.destination)))
-            }
-        }
-    }
-}
-
-/// `x (2).parquet` for `x.parquet`; the name itself for 0.
-fn numbered(location: &Location, n: u32) -> Location {
-    if n == 0 {
-        return location.clone();
-    }
-    let folder = location.key().len() - location.name().len();
-    let name = location.name();
-    let (stem, suffix) = match name.rfind('.') {
-        Some(dot) if dot > 0 => name.split_at(dot),
-        _ => (name, ""),
-    };
-    location.with_key(format!("{}{stem} ({n}){suffix}", &location.key()[..folder]))
 }
 
 fn is<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<()> {
@@ -183,12 +124,13 @@ impl Job for Convert {
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>> {
         Box::pin(async move {
             let mut options = Options::from_map(&self.options)?;
-            let rule = self.rule(&cx.stores, &cx.control).await?;
-            options.overwrite = rule == IfExists::Overwrite;
-            let Some(destination) = self.place(rule, &cx.stores, &cx.control).await? else {
+            let Some((destination, overwrite)) =
+                room(&cx.stores, &self.destination, self.if_exists, &cx.control).await?
+            else {
                 let summary = format!("{} exists and was left as it is", self.destination);
                 return Ok(Outcome { summary, written: Vec::new(), data: json!({ "skipped": true }) });
             };
+            options.overwrite = overwrite;
             let report = csv_geoparquet::run(&cx.stores, &self.source, &destination, &options, &cx.control).await?;
             Ok(Outcome { summary: sentence(&report), written: vec![destination], data: serde_json::to_value(&report)? })
         })
@@ -217,13 +159,6 @@ mod tests {
         );
         assert_eq!(job.spec().params, params());
         assert_eq!(crate::jobs::from_spec(job.spec()).expect("known").spec(), job.spec());
-    }
-
-    #[test]
-    fn a_number_goes_before_the_suffix() {
-        let numbered = |text: &str| numbered(&Location::parse(text).expect(text), 2).to_string();
-        assert_eq!(numbered("s3://b/a.b/x.parquet"), "s3://b/a.b/x (2).parquet");
-        assert_eq!(numbered("/d/x"), "/d/x (2)");
     }
 
     #[test]

@@ -55,8 +55,7 @@ pub fn job_for(spec: &CopySpec) -> JobSpec {
         let params = json!({ "files": files, "destination": to, "if_exists": spec.if_exists });
         return JobSpec { kind: "upload".into(), params };
     }
-    let can_download = super::KINDS.iter().any(|kind| kind.name == "download");
-    if !spec.moves && !renamed && to_disk && can_download && !spec.sources.iter().any(is_file) {
+    if !spec.moves && !renamed && to_disk && !spec.sources.iter().any(is_file) {
         let params = json!({ "sources": spec.sources, "destination": spec.destination, "if_exists": spec.if_exists });
         return JobSpec { kind: "download".into(), params };
     }
@@ -105,15 +104,9 @@ impl Job for Copy {
     }
 
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>> {
-        self.resume(cx, &[])
-    }
-
-    fn resume<'a>(&'a self, cx: &'a JobCx, earlier: &'a [Value]) -> BoxFuture<'a, Result<Outcome>> {
         Box::pin(async move {
             let began = std::time::Instant::now();
-            let events = cx.events.clone();
-            // After the engine has gone nobody keeps events.
-            let record = CopyRecord::new(earlier, move |event| drop(events.send(event)));
+            let record = CopyRecord::new(&cx.earlier, cx.recorder());
             let report = copy(&cx.stores, &self.spec, &cx.control, &record).await?;
             Ok(self.outcome(report, began.elapsed()))
         })

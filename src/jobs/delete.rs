@@ -63,14 +63,9 @@ impl Job for Delete {
     }
 
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>> {
-        self.resume(cx, &[])
-    }
-
-    fn resume<'a>(&'a self, cx: &'a JobCx, earlier: &'a [Value]) -> BoxFuture<'a, Result<Outcome>> {
         Box::pin(async move {
             let began = std::time::Instant::now();
-            let events = cx.events.clone();
-            let gone = Gone::new(earlier, move |event| drop(events.send(event)));
+            let gone = Gone::new(&cx.earlier, cx.recorder());
             let deleted = delete(&cx.stores, &self.spec, &cx.control, &gone).await?;
             Ok(outcome(deleted, self.spec.versions, began.elapsed()))
         })

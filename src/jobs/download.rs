@@ -88,15 +88,9 @@ impl Job for Download {
     }
 
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>> {
-        self.resume(cx, &[])
-    }
-
-    fn resume<'a>(&'a self, cx: &'a JobCx, earlier: &'a [Value]) -> BoxFuture<'a, Result<Outcome>> {
         Box::pin(async move {
             let began = std::time::Instant::now();
-            let events = cx.events.clone();
-            // After the engine has gone nobody keeps events.
-            let trail = Trail::new(earlier, move |event| drop(events.send(event)));
+            let trail = Trail::new(&cx.earlier, cx.recorder());
             let done = download(&cx.stores, &self.spec, &cx.control, &trail).await?;
             Ok(outcome(&done, began.elapsed()))
         })

@@ -6,6 +6,8 @@ pub mod convert;
 pub mod copy;
 pub mod delete;
 pub mod download;
+pub mod profile;
+pub mod query;
 pub mod sync;
 pub mod upload;
 
@@ -30,6 +32,8 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "sync", from_params: sync::Sync::from_params },
     Kind { name: "download", from_params: download::Download::from_params },
     Kind { name: "bench", from_params: bench::from_params },
+    Kind { name: "profile", from_params: profile::Profile::from_params },
+    Kind { name: "query", from_params: query::Query::from_params },
     Kind { name: "convert", from_params: convert::Convert::from_params },
 ];
 

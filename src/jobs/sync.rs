@@ -58,14 +58,9 @@ impl Job for Sync {
     }
 
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>> {
-        self.resume(cx, &[])
-    }
-
-    fn resume<'a>(&'a self, cx: &'a JobCx, earlier: &'a [Value]) -> BoxFuture<'a, Result<Outcome>> {
         Box::pin(async move {
             let began = std::time::Instant::now();
-            let events = cx.events.clone();
-            let past = Past::new(earlier, move |event| drop(events.send(event)));
+            let past = Past::new(&cx.earlier, cx.recorder());
             let mut told = 0;
             let synced = sync(&cx.stores, &self.spec, &cx.control, &past, |step| {
                 if self.spec.dry_run && told < TOLD {

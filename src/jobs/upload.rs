@@ -97,15 +97,9 @@ impl Job for Upload {
     }
 
     fn run<'a>(&'a self, cx: &'a JobCx) -> BoxFuture<'a, Result<Outcome>> {
-        self.resume(cx, &[])
-    }
-
-    fn resume<'a>(&'a self, cx: &'a JobCx, earlier: &'a [Value]) -> BoxFuture<'a, Result<Outcome>> {
         Box::pin(async move {
             let began = std::time::Instant::now();
-            let events = cx.events.clone();
-            // After the engine has gone nobody keeps events.
-            let resume = Resume::new(earlier, move |event| drop(events.send(event)));
+            let resume = Resume::new(&cx.earlier, cx.recorder());
             let files = upload(&cx.stores, &self.spec, &cx.control, &resume).await?;
             let requests = cx.control.meter.counts().requests;
             Ok(outcome(&files, began.elapsed(), requests))

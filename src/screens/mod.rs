@@ -9,14 +9,18 @@ use crate::catalog;
 use crate::location::Location;
 use crate::preview::Probe;
 use crate::screen::{Cx, Open, Screen};
+use crate::tables;
 use ratatui::text::Line;
 
 mod browse;
 mod facts;
 mod log;
+mod map;
 mod places;
 mod popup;
 mod preview;
+mod query;
+mod table;
 mod uploads;
 
 /// The screen for what is to be opened.
@@ -25,6 +29,9 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Places => Box::new(places::Places::open(cx)),
         Open::Browse(location) => Box::new(browse::Browse::open(&location, cx)),
         Open::Preview(probe) => Box::new(preview::Preview::open(probe)),
+        Open::Table { probe } => Box::new(table::Grid::open(probe, cx)),
+        Open::Rows { title, rows, control } => Box::new(table::Grid::of_rows(title, rows, control, cx)),
+        Open::Map { probe, rows } => Box::new(map::MapScreen::open(probe, rows, cx)),
         Open::Facts(location) => Box::new(facts::ObjectFacts::open(location, cx)),
         Open::BucketFacts(location) => Box::new(facts::BucketFacts::open(&location, cx)),
         Open::Versions(location) => Box::new(facts::Versions::open(&location, cx)),
@@ -53,6 +60,8 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
             Box::new(forms::CopyPlan::screen(sources, &here, other.as_ref(), moves, cx))
         }
         Open::DownloadForm { sources } => Box::new(forms::DownloadPlan::screen(sources, cx)),
+        Open::Query { table } => Box::new(query::Query::open(table.as_ref(), cx)),
+        Open::QueryForm { sql } => Box::new(forms::QueryPlan::screen(sql, cx)),
         Open::ConvertForm { source } => Box::new(forms::ConvertPlan::screen(&source, cx)),
         Open::BenchForm { candidates } => Box::new(forms::BenchPlan::screen(&candidates, cx)),
         Open::PlaceTemplates => Box::new(places::Templates::open(cx)),
@@ -66,8 +75,13 @@ pub fn open_of(location: Location) -> Open {
     if location.is_container() || catalog::is_entry_point(&location) {
         Open::Browse(location)
     } else {
-        Open::Preview(Probe::new(location))
+        open_thing(Probe::new(location))
     }
+}
+
+/// What opening a thing means that is no container: a table is opened, anything else looked at.
+pub(crate) fn open_thing(probe: Probe) -> Open {
+    if tables::claims(&probe) { Open::Table { probe } } else { Open::Preview(probe) }
 }
 
 /// What runs in the background, in one line; `contexts` tell the key that answers a job's question.

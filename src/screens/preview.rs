@@ -25,6 +25,16 @@ impl Preview {
     }
 }
 
+/// The map of what is looked at, where it is a table.
+pub(super) fn map_of(probe: Option<Probe>, cx: &mut Cx) -> Flow {
+    if let Some(probe) = probe.filter(crate::tables::claims) {
+        Flow::Open(Open::Map { probe, rows: None })
+    } else {
+        cx.toast("only tables with geometry, or with longitudes and latitudes, have a map");
+        Flow::Done
+    }
+}
+
 impl Screen for Preview {
     fn contexts(&self) -> &'static [&'static str] {
         &["preview", "list", "global"]
@@ -47,7 +57,9 @@ impl Screen for Preview {
             Action::ViewNext => self.look.next_view(),
             Action::Refresh => self.look.refresh(cx),
             Action::Leave | Action::Back => return Flow::Close,
+            Action::Map => return map_of(Some(self.probe.clone()), cx),
             Action::Convert => return Flow::Open(Open::ConvertForm { source: self.probe.location.clone() }),
+            Action::Query => return Flow::Open(Open::Query { table: Some(self.probe.location.clone()) }),
             Action::CopyTo | Action::MoveTo => {
                 let location = self.probe.location.clone();
                 let here = location.parent().unwrap_or_else(|| location.clone());

@@ -11,6 +11,7 @@ use crate::action::Action;
 use crate::error::{Error, Result};
 use crate::jobs::abort;
 use crate::location::{Location, Scheme};
+use crate::screen::popup::moved;
 use crate::screen::{Cx, Doom, Flow, Open, Screen};
 use crate::store::{Held, StoreHandle, Stores, Unfinished};
 use crate::task::{Feed, Pending, poll_slot};
@@ -144,20 +145,10 @@ impl Uploads {
     }
 
     fn movement(&mut self, action: Action) -> bool {
-        let (last, page) = (self.all.len().saturating_sub(1), self.height.max(1));
-        self.at = match action {
-            Action::Up => self.at.saturating_sub(1),
-            Action::Down => self.at + 1,
-            Action::HalfUp => self.at.saturating_sub(page / 2),
-            Action::HalfDown => self.at + page / 2,
-            Action::PageUp => self.at.saturating_sub(page),
-            Action::PageDown => self.at + page,
-            Action::Top => 0,
-            Action::Bottom => last,
-            _ => return false,
-        }
-        .min(last);
-        true
+        let page = self.height.max(1);
+        let to = moved(self.at, action, self.all.len(), page, page / 2);
+        self.at = to.unwrap_or(self.at);
+        to.is_some()
     }
 
     /// Mark, key, start, age, parts and bytes, as wide as there is room.

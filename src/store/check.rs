@@ -1,6 +1,7 @@
 //! Whether a place works: does it answer, is it trusted, how far is it, who am I there, which buckets
 //! are mine. Each answer is told as it comes, and what fails says so in its own sentence.
 
+use super::clock;
 use super::errors::{Doing, Fault, Site, chain};
 use super::profiles::Profiles;
 use super::{Stores, other, places, transport};
@@ -20,8 +21,6 @@ use tokio::sync::mpsc;
 const KNOCKS: usize = 5;
 /// How long one of them is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// S3 refuses signatures when the clocks differ by more (AWS: `RequestTimeTooSkewed`).
-const SKEW: i64 = 15 * 60;
 /// From here on it is worth a word.
 const DRIFT: i64 = 60;
 /// Bytes of an answer's body that are read, so that its connection can be used again.
@@ -160,7 +159,7 @@ impl Stores {
         };
         let options = self.options();
         let client = transport::client_options(options.ca_bundle.as_deref())
-            .and_then(|options| transport::client(&options, &self.0.log));
+            .and_then(|options| transport::client(&options, self.waits(), &self.0.log));
         match client {
             Ok(http) => knock(self, &http, url, &site, report).await,
             Err(err) => {
@@ -276,21 +275,18 @@ pub(super) async fn knock(stores: &Stores, http: &HttpClient, url: &str, site: &
 
 /// `ahead`: seconds by which the server's clock is ahead of ours. Its header counts whole seconds.
 fn tell_clock(ahead: i64, site: &Site, report: &Report) {
-    let direction = if ahead > 0 { "behind" } else { "ahead of" };
-    let by = match ahead.unsigned_abs() {
-        seconds if seconds < 120 => format!("{seconds} s"),
-        seconds if seconds < 7200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
-    };
+    let apart = clock::apart(ahead);
     let data = json!({ "server_ahead_s": ahead });
     match ahead.abs() {
         0..=2 => report.with(Topic::Clock, "agrees with the server's", data),
-        off if off < DRIFT => report.with(Topic::Clock, format!("{by} {direction} the server's"), data),
-        off if off < SKEW => report.warn(Topic::Clock, format!("{by} {direction} the server's; set it, best with NTP")),
+        off if off < DRIFT => report.with(Topic::Clock, format!("{apart} the server's"), data),
+        off if off < clock::SKEW.num_seconds() => {
+            report.warn(Topic::Clock, format!("{apart} the server's; set it, best with NTP"));
+        }
         _ => {
             let fault = Fault { code: "RequestTimeTooSkewed".to_owned(), ..Fault::default() };
             let err = site.sentence(&fault, Doing::Read, "");
-            report.bad(Topic::Clock, err.context(format!("this computer's clock is {by} {direction} the server's")));
+            report.bad(Topic::Clock, err.context(format!("this computer's clock is {apart} the server's")));
         }
     }
 }

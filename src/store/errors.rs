@@ -4,6 +4,7 @@
 //! Codes: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>; Ceph's are the same
 //! where it has them, often without a message.
 
+use super::clock::Clocks;
 use super::credentials::ANONYMOUS_HINT;
 use crate::error::{Error, Kind};
 use crate::location::{Location, Scheme};
@@ -53,6 +54,8 @@ pub(super) struct Fault {
     pub(super) request_id: Option<String>,
     /// Where the bucket really is.
     pub(super) region: Option<String>,
+    /// What time it was, as far as the answer tells.
+    pub(super) clocks: Option<Clocks>,
 }
 
 /// The texts of an error and of all below it.
@@ -146,6 +149,7 @@ impl Fault {
             status: Some(raw.status().as_u16()),
             request_id: raw.headers().get("x-amz-request-id").map(str::to_owned),
             region: raw.headers().get("x-amz-bucket-region").map(str::to_owned),
+            clocks: Clocks::of_date(raw.headers().get("date")),
             ..Self::default()
         };
         match err {
@@ -180,6 +184,7 @@ impl Fault {
             message: element(body, "Message").unwrap_or_default(),
             request_id: header("x-amz-request-id").or_else(|| element(body, "RequestId")),
             region: header("x-amz-bucket-region").or_else(|| element(body, "Region")),
+            clocks: Clocks::of_date(header("date").as_deref()),
         }
     }
 
@@ -231,6 +236,7 @@ impl Fault {
                 .unwrap_or_else(|| if status.is_none() { text.to_owned() } else { String::new() }),
             request_id: element(text, "RequestId"),
             region: element(text, "Region"),
+            clocks: Clocks::of_element(element(text, "ServerTime").as_deref()),
         }
     }
 
@@ -238,6 +244,13 @@ impl Fault {
     pub(super) fn is_passing(&self) -> bool {
         matches!(self.status, Some(429 | 500 | 502 | 503 | 504))
             || matches!(self.code.as_str(), "SlowDown" | "RequestTimeout" | "InternalError" | "Refused" | "Reset")
+    }
+
+    /// Whether it was refused since the clocks differ; to a HEAD that is said by the status alone.
+    fn is_of_clocks(&self) -> bool {
+        let is_mute = matches!(self.code.as_str(), "" | "Forbidden" | "BadRequest" | "Unauthorized");
+        let is_refused = matches!(self.status, Some(400 | 401 | 403));
+        self.code == "RequestTimeTooSkewed" || is_mute && is_refused && self.clocks.is_some_and(Clocks::is_too_far)
     }
 
     /// Whether the request may have been carried out although no answer came.
@@ -300,7 +313,8 @@ impl Site {
     /// The one sentence for `fault`.
     pub(super) fn sentence(&self, fault: &Fault, doing: Doing, key: &str) -> Error {
         let error = self
-            .by_code(fault, doing, key)
+            .by_clocks(fault)
+            .or_else(|| self.by_code(fault, doing, key))
             .or_else(|| self.by_status(fault, doing, key))
             .unwrap_or_else(|| Error::new(Kind::Failed, self.unknown(fault)));
         match &fault.request_id {
@@ -314,6 +328,20 @@ impl Site {
         let parts = [status.as_str(), fault.code.as_str(), fault.message.as_str()];
         let said = parts.iter().filter(|s| !s.is_empty()).copied().collect::<Vec<_>>().join(" ");
         format!("{} answered: {}", self.host, crate::text::fit(&said, SAID))
+    }
+
+    /// What is signed by a wrong clock is refused, whoever signs.
+    fn by_clocks(&self, fault: &Fault) -> Option<Error> {
+        if self.anonymous || !fault.is_of_clocks() {
+            return None;
+        }
+        let host = &self.host;
+        let why = match fault.clocks.filter(|clocks| clocks.is_too_far()) {
+            Some(clocks) => clocks.words(host),
+            None => format!("the clocks of this computer and of {host} differ too much"),
+        };
+        let hint = "set this computer's clock, best with NTP, then try again: a quarter of an hour is borne";
+        Some(Error::new(Kind::Denied, why).with_hint(hint))
     }
 
     fn by_code(&self, fault: &Fault, doing: Doing, key: &str) -> Option<Error> {
@@ -342,10 +370,6 @@ impl Site {
             | "PermanentRedirect"
             | "TemporaryRedirect"
             | "IllegalLocationConstraintException" => return Some(self.elsewhere(fault)),
-            "RequestTimeTooSkewed" => {
-                new(Kind::Denied, format!("the clocks of this computer and of {host} differ too much"))
-                    .with_hint("set this computer's clock, best with NTP")
-            }
             "InvalidObjectState" => new(Kind::Unsupported, format!("{} is archived", self.address(key)))
                 .with_hint("restore it from the archive first"),
             "QuotaExceeded" => new(Kind::Limit, format!("the quota at {host} is used up")),

@@ -24,6 +24,8 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+mod multipart;
+
 /// A request is sent at most so often.
 const TRIES: u32 = 3;
 
@@ -36,6 +38,23 @@ const WHOLE: &str = "secchi-whole";
 /// Whether a web server has answered a range with everything it has.
 pub(crate) fn is_whole(attributes: &Attributes) -> bool {
     attributes.get(&Attribute::Metadata(WHOLE.into())).is_some()
+}
+
+/// Among the extensions of [`GetOptions`]: asks a web server for several ranges by one request, in ascending
+/// order. What comes is their bytes, one after the other. Servers that do not know it give
+/// [`object_store::Error::NotSupported`], other stores do not look at it.
+#[derive(Clone, Debug)]
+pub(crate) struct Several(pub(crate) Vec<Range<u64>>);
+
+/// Stands among the attributes of an answer from a server that is known not to answer several ranges at once.
+const SINGLE: &str = "secchi-single";
+
+/// Headers of object storage behind a web address: it answers several ranges with the whole object.
+const OBJECT_STORAGE: [&str; 4] = ["x-amz-request-id", "x-goog-generation", "x-guploader-uploadid", "x-ms-request-id"];
+
+/// Whether [`Several`] is known to be in vain at the server that gave this answer.
+pub(crate) fn is_single(attributes: &Attributes) -> bool {
+    is_whole(attributes) || attributes.get(&Attribute::Metadata(SINGLE.into())).is_some()
 }
 
 /// One web server.
@@ -76,6 +95,42 @@ impl Web {
             }
             return answer.map_err(generic);
         }
+    }
+
+    /// Several ranges by one request (RFC 9110, 14.6): the parts of a `multipart/byteranges`, put together.
+    async fn several(&self, location: &Path, options: &GetOptions, ranges: &[Range<u64>]) -> Result<GetResult> {
+        let list: Vec<String> = ranges.iter().map(|r| format!("{}-{}", r.start, r.end.saturating_sub(1))).collect();
+        let range = format!("bytes={}", list.join(","));
+        let response = self.send(&Method::GET, &self.url(location), options, Some(range)).await?;
+        let (parts, body) = response.into_parts();
+        if !parts.status.is_success() {
+            return Err(refused(location, parts.status));
+        }
+        let kind = text(&parts.headers, &header::CONTENT_TYPE).unwrap_or_default();
+        // The body of any other answer is the whole object: it is not read.
+        let boundary = multipart::boundary(&kind).filter(|_| parts.status == StatusCode::PARTIAL_CONTENT);
+        let boundary = boundary.ok_or_else(not_several)?;
+        let wanted: u64 = ranges.iter().map(|r| r.end - r.start).sum();
+        let most = wanted + (ranges.len() as u64 + 1) * multipart::MOST_HEADER;
+        let mut received = Vec::new();
+        let mut stream = body.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            received.extend_from_slice(&chunk.map_err(generic)?);
+            if received.len() as u64 > most {
+                return Err(not_several());
+            }
+        }
+        let whole = multipart::assemble(&Bytes::from(received), &boundary, ranges).ok_or_else(not_several)?;
+        let meta = ObjectMeta {
+            location: location.clone(),
+            last_modified: DateTime::UNIX_EPOCH,
+            size: whole.len() as u64,
+            e_tag: text(&parts.headers, &header::ETAG),
+            version: None,
+        };
+        let stream = futures::stream::iter([Ok(whole)]).boxed();
+        let payload = GetResultPayload::Stream(stream);
+        Ok(GetResult { payload, range: 0..meta.size, meta, attributes: Attributes::default() })
     }
 
     /// Asks for the head alone; servers that refuse it (signed links do) are asked for one byte.
@@ -137,6 +192,11 @@ fn refused(path: &Path, status: StatusCode) -> object_store::Error {
 
 fn only_read() -> object_store::Error {
     super::metered::not_supported(crate::error::Error::unsupported("a web server can only be read"))
+}
+
+fn not_several() -> object_store::Error {
+    let why = "the server does not answer several ranges at once";
+    super::metered::not_supported(crate::error::Error::unsupported(why))
 }
 
 fn not_listed() -> object_store::Error {
@@ -207,6 +267,9 @@ impl ObjectStore for Web {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if let Some(Several(ranges)) = options.extensions.get() {
+            return self.several(location, &options, ranges).await;
+        }
         let url = self.url(location);
         let response = if options.head {
             self.head(&url, &options).await?
@@ -249,6 +312,9 @@ impl ObjectStore for Web {
         }
         if options.range.is_some() && !options.head && parts.status != StatusCode::PARTIAL_CONTENT {
             attributes.insert(Attribute::Metadata(WHOLE.into()), "true".into());
+        }
+        if OBJECT_STORAGE.iter().any(|name| parts.headers.contains_key(*name)) {
+            attributes.insert(Attribute::Metadata(SINGLE.into()), "true".into());
         }
         let last_modified = text(&parts.headers, &header::LAST_MODIFIED)
             .and_then(|v| DateTime::parse_from_rfc2822(&v).ok())

@@ -3,6 +3,7 @@
 //! errors into sentences.
 
 use super::errors::{Doing, Fault, Site};
+use super::pulse::Waits;
 use super::rawkey;
 use super::throttle::Throttle;
 use crate::error::{Error, Kind};
@@ -19,11 +20,7 @@ use object_store::{
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-/// A body that sends nothing for this long has stalled.
-const STALL: Duration = Duration::from_mins(1);
 
 /// One request is counted for so many entries of a listing: the page size of S3.
 const PAGE: usize = 1000;
@@ -38,6 +35,7 @@ pub(super) struct Traffic {
     pub(super) gate: Arc<Semaphore>,
     /// Where bodies go over a network.
     pub(super) throttle: Arc<Throttle>,
+    pub(super) waits: Waits,
 }
 
 impl Traffic {
@@ -246,7 +244,7 @@ struct Body {
 
 impl Body {
     async fn next(mut self) -> Option<(Result<Bytes>, Self)> {
-        let item = match tokio::time::timeout(STALL, self.inner.next()).await {
+        let item = match tokio::time::timeout(self.traffic.waits.answer(), self.inner.next()).await {
             Ok(item) => item?,
             Err(_) => Err(object_store::Error::Generic {
                 store: "body",

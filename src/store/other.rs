@@ -6,6 +6,7 @@
 
 use super::Options;
 use super::log::Log;
+use super::pulse::Waits;
 use super::transport;
 use crate::error::{Error, Kind, Result};
 use crate::location::{Scheme, StoreId};
@@ -15,11 +16,11 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use std::sync::Arc;
 
 /// Opens a bucket or container.
-pub(super) fn open(options: &Options, id: &StoreId, log: &Log) -> Result<Arc<dyn ObjectStore>> {
+pub(super) fn open(options: &Options, id: &StoreId, waits: Waits, log: &Log) -> Result<Arc<dyn ObjectStore>> {
     let place = id.profile.as_ref().and_then(|name| options.places.get(name));
     let ca = options.ca_bundle.as_deref().or_else(|| place?.ca_bundle.as_deref());
     let client_options = transport::client_options(ca)?;
-    let shared = transport::Shared(transport::client(&client_options, log)?);
+    let shared = transport::Shared(transport::client(&client_options, waits, log)?);
     if id.scheme == Scheme::Gs {
         let builder = google(options, id)
             .with_client_options(client_options)

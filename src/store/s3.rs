@@ -20,6 +20,7 @@ use super::errors::{Doing, Fault, Site};
 use super::link::{Keyring, Reach};
 use super::log::{Exchange, Log};
 use super::metered::Traffic;
+use super::pulse::{Pulse, Waits};
 use super::transport;
 use crate::error::{Error, Kind, Result};
 use crate::location::{Scheme, StoreId};
@@ -57,6 +58,7 @@ pub(super) mod pages;
 mod prune;
 mod put;
 mod rules;
+mod small;
 mod stat;
 mod versions;
 mod xml;
@@ -73,6 +75,7 @@ pub(super) struct Account {
     http: HttpClient,
     sdk_http: SharedHttpClient,
     patience: Patience,
+    waits: Waits,
     log: Log,
 }
 
@@ -90,16 +93,25 @@ pub(super) struct S3 {
     tags: Mutex<HashMap<String, BTreeMap<String, String>>>,
     /// `None` where requests are not signed.
     keys: Option<Arc<Keys>>,
+    waits: Waits,
     log: Log,
 }
 
 impl Account {
     /// `again` reads the credentials anew where they are plain keys: somebody may have renewed them.
-    pub(super) fn new(access: Access, again: Again, patience: Patience, log: &Log) -> Result<Self> {
+    pub(super) fn new(access: Access, again: Again, (patience, waits): (Patience, Waits), log: &Log) -> Result<Self> {
         let options = transport::client_options(access.ca.as_deref())?;
         let sdk_http = transport::sdk_client(access.ca.as_deref())?;
         let keys = access.source.clone().map(|source| Keys::new(source, again, &access, &sdk_http));
-        Ok(Self { http: transport::client(&options, log)?, access, keys, sdk_http, patience, log: log.clone() })
+        Ok(Self {
+            http: transport::client(&options, waits, log)?,
+            access,
+            keys,
+            sdk_http,
+            patience,
+            waits,
+            log: log.clone(),
+        })
     }
 
     /// Makes the clients for `id`'s bucket. Fails early where no credentials can be had.
@@ -125,6 +137,7 @@ impl Account {
             amazon: self.access.endpoint.is_none(),
             tags: Mutex::default(),
             keys: self.keys.clone(),
+            waits: self.waits,
             log: self.log.clone(),
         })
     }
@@ -259,12 +272,14 @@ impl aws_credential_types::provider::ProvideCredentials for KeysOf {
 #[derive(Clone)]
 struct Tap {
     meter: Option<Meter>,
+    /// When something of the request's body was last taken.
+    pulse: Pulse,
     seen: Arc<Mutex<Exchange>>,
 }
 
 impl Tap {
     fn new(meter: Option<Meter>) -> Self {
-        Self { meter, seen: Arc::default() }
+        Self { meter, pulse: Pulse::default(), seen: Arc::default() }
     }
 
     fn note(&self, f: impl FnOnce(&mut Exchange)) {
@@ -370,21 +385,41 @@ impl S3 {
         F: Fn(Tap) -> Fut,
         Fut: Future<Output = std::result::Result<T, SdkError<E, HttpResponse>>>,
     {
-        self.call_within(traffic, out, transport::patience(out), send).await
+        // A body that is counted shows how it goes on: its time begins with what went last.
+        let patience = if traffic.is_some() { self.waits.rest(out) } else { self.waits.whole(out) };
+        self.call_within(traffic, patience, send).await
     }
 
     /// The same, where an answer takes its time for another reason than the body of its request.
-    async fn call_within<T, E, F, Fut>(
-        &self,
-        traffic: Option<&Traffic>,
-        out: u64,
-        patience: Duration,
-        send: F,
-    ) -> Answer<T>
+    async fn call_within<T, E, F, Fut>(&self, traffic: Option<&Traffic>, patience: Duration, send: F) -> Answer<T>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         F: Fn(Tap) -> Fut,
         Fut: Future<Output = std::result::Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let attempt = || async {
+            let started = Instant::now();
+            let tap = Tap::new(traffic.map(|t| t.meter.clone()));
+            let answer = tap.pulse.watch(patience, send(tap.clone())).await;
+            let ms = started.elapsed().as_millis() as u64;
+            let fault = match answer {
+                Ok(Ok(value)) => {
+                    tap.done(&self.log, ms, None);
+                    return Ok(value);
+                }
+                Ok(Err(err)) => Fault::of_sdk(&err),
+                Err(()) => Fault { code: "Timeout".to_owned(), ..Fault::default() },
+            };
+            tap.done(&self.log, ms, Some(&fault));
+            Err(fault)
+        };
+        self.tried(traffic, attempt).await
+    }
+
+    /// Makes attempts until one succeeds or fails for good, each with its place, counted, and with keys that hold.
+    async fn tried<T, Fut>(&self, traffic: Option<&Traffic>, attempt: impl Fn() -> Fut) -> Answer<T>
+    where
+        Fut: Future<Output = std::result::Result<T, Fault>>,
     {
         let (mut tries, mut ambiguous, mut renewed) = (0, false, false);
         loop {
@@ -395,23 +430,15 @@ impl S3 {
                 None => None,
             };
             let request = traffic.map(|t| t.meter.request());
-            let started = Instant::now();
-            let tap = Tap::new(traffic.map(|t| t.meter.clone()));
-            let patience = patience + traffic.map_or(Duration::ZERO, |t| t.throttle.patience(out));
-            let answer = tokio::time::timeout(patience, send(tap.clone())).await;
-            let ms = started.elapsed().as_millis() as u64;
-            let fault = match answer {
-                Ok(Ok(value)) => {
-                    tap.done(&self.log, ms, None);
+            let fault = match attempt().await {
+                Ok(value) => {
                     if let Some(request) = request {
                         request.done();
                     }
                     return Ok(value);
                 }
-                Ok(Err(err)) => Fault::of_sdk(&err),
-                Err(_) => Fault { code: "Timeout".to_owned(), ..Fault::default() },
+                Err(fault) => fault,
             };
-            tap.done(&self.log, ms, Some(&fault));
             match request {
                 // That nothing is there is an answer, not a failure.
                 Some(request) if fault.status == Some(404) => drop(request.done()),

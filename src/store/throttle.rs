@@ -1,5 +1,6 @@
 //! The limit on bandwidth: one for all bodies of all stores over the network, received and sent together.
 
+use super::pulse::Pulse;
 use crate::meter::Meter;
 use bytes::Bytes;
 use std::convert::Infallible;
@@ -18,8 +19,6 @@ const LARGEST: u64 = 64 << 10;
 const SMALLEST: u64 = 4 << 10;
 /// Pieces where there is no limit.
 const FREE: u64 = 256 << 10;
-/// Bodies that may share the line: how much longer one of them may take than alone.
-const SHARED_BY: u32 = 64;
 
 /// A token bucket. Those who want bytes are given times in the order in which they came, so that streams that
 /// ask for a piece at a time share the rate evenly. Without a rate it costs one relaxed load.
@@ -64,17 +63,12 @@ impl Throttle {
         (end > now).then_some(end)
     }
 
-    /// How much longer than without a limit a body of so many bytes may take.
-    pub(super) fn patience(&self, bytes: u64) -> Duration {
-        let seconds = self.rate().map_or(0, |rate| bytes.div_ceil(rate));
-        Duration::from_secs(seconds).saturating_mul(SHARED_BY)
-    }
-
     /// A body that passes a piece at a time, each counted when it goes, so that one can see how a long one goes on.
-    pub(super) fn body(self: &Arc<Self>, bytes: &Bytes, meter: &Meter) -> Paced {
+    pub(super) fn body(self: &Arc<Self>, bytes: &Bytes, meter: &Meter, pulse: &Pulse) -> Paced {
         let at_once = |rate: u64| (rate as f64 * PIECE.as_secs_f64()) as u64;
         let piece = self.rate().map_or(FREE, |rate| at_once(rate).clamp(SMALLEST, LARGEST)) as usize;
-        Paced { throttle: self.clone(), meter: meter.clone(), left: bytes.clone(), piece, wait: None, granted: false }
+        let (throttle, meter, pulse) = (self.clone(), meter.clone(), pulse.clone());
+        Paced { throttle, meter, pulse, left: bytes.clone(), piece, wait: None, granted: false }
     }
 }
 
@@ -82,6 +76,8 @@ impl Throttle {
 pub(super) struct Paced {
     throttle: Arc<Throttle>,
     meter: Meter,
+    /// Told when a piece goes, or will.
+    pulse: Pulse,
     left: Bytes,
     piece: usize,
     /// Until the next piece may go.
@@ -97,7 +93,9 @@ impl Paced {
         }
         let length = self.piece.min(self.left.len());
         if !std::mem::replace(&mut self.granted, true) {
-            let at = self.throttle.grant(length as u64, Instant::now());
+            let now = Instant::now();
+            let at = self.throttle.grant(length as u64, now);
+            self.pulse.beat(at.unwrap_or(now));
             self.wait = at.map(|at| Box::pin(tokio::time::sleep_until(at)));
         }
         if let Some(wait) = &mut self.wait
@@ -185,7 +183,6 @@ mod tests {
         let throttle = Arc::new(Throttle::new(None));
         let now = Instant::now();
         assert_eq!(throttle.grant(u64::MAX, now), None);
-        assert_eq!(throttle.patience(1 << 30), Duration::ZERO);
         throttle.set(Some(1_000));
         assert!(throttle.grant(1_000, now).is_some_and(|at| at - now == Duration::from_secs(1)));
         throttle.set(None);
@@ -197,7 +194,7 @@ mod tests {
         let throttle = Arc::new(Throttle::new(Some(200 * MB)));
         let bytes: Bytes = (0..300_000_u32).map(|i| (i % 251) as u8).collect::<Vec<u8>>().into();
         let meter = Meter::new();
-        let mut body = throttle.body(&bytes, &meter);
+        let mut body = throttle.body(&bytes, &meter, &Pulse::default());
         assert_eq!(http_body::Body::size_hint(&body).exact(), Some(300_000));
         let mut got = Vec::new();
         while let Some(piece) = std::future::poll_fn(|cx| body.next(cx)).await {

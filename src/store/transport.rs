@@ -1,7 +1,9 @@
 //! The two HTTP stacks below the stores, set up alike: who is trusted, how long is waited, and a
 //! log of what was sent. One connection pool serves all buckets of a profile.
 
+use super::clock::{self, Clocks};
 use super::log::{Exchange, Log};
+use super::pulse::Waits;
 use crate::error::{Error, Kind, Result};
 use async_trait::async_trait;
 use aws_sdk_s3::config::SharedHttpClient;
@@ -20,17 +22,6 @@ pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
 /// A connection that took longer than this to fail is not tried again: the user waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// How long an answer may take, besides the time for sending the body at [`SLOWEST`].
-const ANSWER: Duration = Duration::from_mins(1);
-
-/// Bytes per second below which a line counts as broken.
-const SLOWEST: u64 = 64 * 1024;
-
-/// How long the answer to a request with a body of `length` bytes is waited for.
-pub(super) fn patience(length: u64) -> Duration {
-    ANSWER + Duration::from_secs(length / SLOWEST)
-}
 
 /// How `object_store` tries again: a few times, quickly.
 pub(super) fn retry() -> RetryConfig {
@@ -77,9 +68,9 @@ fn not_certificates(ca: Option<&Path>) -> Error {
 }
 
 /// A client for `object_store` that waits no longer than it should, and logs.
-pub(super) fn client(options: &ClientOptions, log: &Log) -> Result<HttpClient> {
+pub(super) fn client(options: &ClientOptions, waits: Waits, log: &Log) -> Result<HttpClient> {
     let inner = ReqwestConnector::default().connect(options).map_err(Error::from)?;
-    Ok(HttpClient::new(Transport { inner, log: log.clone() }))
+    Ok(HttpClient::new(Transport { inner, waits, log: log.clone() }))
 }
 
 /// A client for the AWS SDK.
@@ -112,6 +103,7 @@ impl HttpConnector for Shared {
 
 struct Transport {
     inner: HttpClient,
+    waits: Waits,
     log: Log,
 }
 
@@ -128,8 +120,8 @@ impl HttpService for Transport {
         let length = request.body().content_length() as u64;
         let range = request.headers().get("range").and_then(|range| range.to_str().ok());
         let mut seen = Exchange::begin(request.method().as_str(), &request.uri().to_string(), range, length);
-        let wait = patience(length);
-        let answer = match tokio::time::timeout(wait, self.inner.execute(request)).await {
+        let is_signed = request.headers().contains_key(http::header::AUTHORIZATION);
+        let answer = match tokio::time::timeout(self.waits.whole(length), self.inner.execute(request)).await {
             Ok(answer) => answer,
             Err(elapsed) => Err(HttpError::new(HttpErrorKind::Timeout, elapsed)),
         };
@@ -138,16 +130,19 @@ impl HttpService for Transport {
             if waited { HttpError::new(HttpErrorKind::Unknown, err) } else { err }
         });
         seen.ms = started.elapsed().as_millis() as u64;
-        let answer = watched(answer, &mut seen).await;
+        let answer = watched(answer, &mut seen, is_signed, self.waits.answer()).await;
         self.log.push(seen);
         answer
     }
 }
 
-/// Notes what an answer tells. The body of a refusal is read for that, and given on as it was.
+/// Notes what an answer tells. The body of a refusal is read for that, and given on as it was; one that is owed to
+/// a wrong clock is given words, since `object_store` hands on no headers.
 async fn watched(
     answer: std::result::Result<HttpResponse, HttpError>,
     seen: &mut Exchange,
+    is_signed: bool,
+    wait: Duration,
 ) -> std::result::Result<HttpResponse, HttpError> {
     let response = answer.inspect_err(|err| {
         let why = super::errors::chain(err);
@@ -163,10 +158,23 @@ async fn watched(
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
-    let body = match tokio::time::timeout(ANSWER, body.bytes()).await {
+    let body = match tokio::time::timeout(wait, body.bytes()).await {
         Ok(body) => body?,
         Err(elapsed) => return Err(HttpError::new(HttpErrorKind::Timeout, elapsed)),
     };
+    let body = match skewed(&parts, &body).filter(|_| is_signed) {
+        Some(clocks) => clock::refusal(clocks, seen.request_id.as_deref()).into(),
+        None => body,
+    };
     seen.refused(&body);
     Ok(HttpResponse::from_parts(parts, body.into()))
+}
+
+/// Both clocks, where a signed request was refused for them.
+fn skewed(head: &http::response::Parts, body: &[u8]) -> Option<Clocks> {
+    const CODE: &[u8] = b"<Code>RequestTimeTooSkewed</Code>";
+    let is_refused = matches!(head.status.as_u16(), 400 | 401 | 403);
+    let says_so = body.is_empty() || body.windows(CODE.len()).any(|window| window == CODE);
+    let date = head.headers.get(http::header::DATE).filter(|_| is_refused && says_so)?;
+    Clocks::of_date(date.to_str().ok()).filter(|clocks| clocks.is_too_far())
 }

@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// How long the clean-up of an upload may take when the user waits for it.
+pub const CLEAN_UP: Duration = Duration::from_secs(15);
+
 /// What is kept beside an object's bytes. A local disk keeps none of it, memory no tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -239,6 +242,27 @@ impl StoreHandle {
             }
             Backend::Other => Err(self.no_parts()),
         }
+    }
+
+    /// Like [`StoreHandle::abort_upload`], until it succeeds or [`CLEAN_UP`] is over: a part that was on its way
+    /// can make it fail at first. The error says which upload is left.
+    pub async fn discard_upload(&self, key: &str, upload_id: &str) -> Result<()> {
+        let is_passing = |kind| matches!(kind, Kind::Unreachable | Kind::Failed | Kind::Limit);
+        let persist = async {
+            let mut pause = Duration::from_millis(50);
+            loop {
+                match self.abort_upload(key, upload_id).await {
+                    Err(err) if is_passing(err.kind()) && pause < Duration::from_secs(2) => {
+                        tokio::time::sleep(pause).await;
+                        pause *= 2;
+                    }
+                    other => return other,
+                }
+            }
+        };
+        let late = |_| Error::new(Kind::Unreachable, "it took too long");
+        let discarded = tokio::time::timeout(CLEAN_UP, persist).await.map_err(late).flatten();
+        discarded.map_err(|err| err.context(format!("the unfinished upload {upload_id} could not be removed")))
     }
 
     /// Writes a whole object in one request and returns its `ETag`. With `if_absent`, an object that

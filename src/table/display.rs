@@ -26,13 +26,22 @@ pub fn format_cell(batch: &RecordBatch, row: usize, column: usize) -> String {
 /// The rows of a table as JSON objects in the order of its columns. Numbers stay numbers (not finite
 /// ones become "NaN", "Infinity", "-Infinity"), decimals and times become strings, binary hex.
 pub fn to_json_rows(table: &Table) -> Vec<Value> {
-    let batch = &table.batch;
+    json_rows(&table.batch)
+}
+
+/// The same of a batch.
+pub fn json_rows(batch: &RecordBatch) -> Vec<Value> {
     let schema = batch.schema();
     let row = |row| {
         let cells = schema.fields().iter().zip(batch.columns());
         Value::Object(cells.map(|(f, column)| (f.name().clone(), json(column, row))).collect())
     };
     (0..batch.num_rows()).map(row).collect()
+}
+
+/// A cell as JSON, as in [`to_json_rows`]; `null` beyond the end.
+pub(crate) fn cell_json(column: &ArrayRef, row: usize) -> Value {
+    if row < column.len() { json(column, row) } else { Value::Null }
 }
 
 /// A type in words: `f64`, `text`, `timestamp[ns, UTC]`, `list<i32>`.

@@ -29,10 +29,29 @@ pub struct GeoColumn {
     pub geography: bool,
     /// Reference system in words: `OGC:CRS84`, `EPSG:3067 (ETRS89 / TM35FIN)`, `unknown`.
     pub crs: String,
+    /// Its definition as the file gives it: PROJJSON, WKT2, `EPSG:3067`. `None` where the file gives none, which
+    /// in `GeoParquet` means longitude and latitude on WGS 84 (`crs` is `OGC:CRS84` then), or where it is
+    /// unknown (`crs` is `unknown`).
+    pub definition: Option<String>,
+    /// Columns that hold the bounds of each row's geometry (`GeoParquet` 1.1).
+    pub covering: Option<Covering>,
     /// Types as the metadata tell: `Point`, `MultiPolygon Z`. Empty: not told.
     pub types: Vec<String>,
     /// Bounds as the metadata tell: `xmin, ymin, [zmin,] xmax, ymax[, zmax]`.
     pub bbox: Vec<f64>,
+}
+
+/// Where the bounds of each row's geometry are: paths of leaf columns, `["bbox", "xmin"]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Covering {
+    /// West.
+    pub xmin: Vec<String>,
+    /// South.
+    pub ymin: Vec<String>,
+    /// East.
+    pub xmax: Vec<String>,
+    /// North.
+    pub ymax: Vec<String>,
 }
 
 /// What is known of a file's geometry.
@@ -65,8 +84,15 @@ impl Geo {
         geo
     }
 
-    /// What a schema alone tells, as Arrow IPC has it: the key `geo`, and extension names.
+    /// What the fields of a schema tell by their extension names: the columns of a result.
     pub(crate) fn of_schema(schema: &Schema) -> Self {
+        let mut geo = Self::default();
+        geo.add_extensions(schema);
+        geo
+    }
+
+    /// What the schema of an Arrow file tells: the key `geo` as in `GeoParquet`, and extension names.
+    pub(crate) fn of_file(schema: &Schema) -> Self {
         let mut geo = schema.metadata().get("geo").and_then(|text| Self::from_text(text)).unwrap_or_default();
         geo.columns.retain(|column| schema.field_with_name(&column.name).is_ok());
         geo.add_extensions(schema);
@@ -106,7 +132,9 @@ impl Geo {
                     name: name.clone(),
                     encoding: Encoding::Wkb,
                     geography,
-                    crs: native_crs(crs.as_deref(), file),
+                    crs: native_crs(crs.as_deref(), file).0,
+                    definition: native_crs(crs.as_deref(), file).1,
+                    covering: None,
                     types: Vec::new(),
                     bbox: Vec::new(),
                 });
@@ -133,6 +161,8 @@ impl Geo {
                 encoding: encoding(kind),
                 geography: meta.get("edges").is_some_and(|e| e != "planar"),
                 crs: meta.get("crs").map_or_else(|| "unknown".to_owned(), crs_in_words),
+                definition: meta.get("crs").and_then(definition),
+                covering: None,
                 types: Vec::new(),
                 bbox: Vec::new(),
             });
@@ -162,25 +192,49 @@ fn from_json(name: &str, column: &Value) -> GeoColumn {
         encoding: encoding(column.get("encoding").and_then(Value::as_str).unwrap_or("WKB")),
         geography: column.get("edges").and_then(Value::as_str) == Some("spherical"),
         crs: column.get("crs").map_or_else(|| "OGC:CRS84".to_owned(), crs_in_words),
+        definition: column.get("crs").and_then(definition),
+        covering: column.get("covering").and_then(covering),
         types,
         bbox: list("bbox").iter().filter_map(Value::as_f64).collect(),
     }
 }
 
-/// A reference system of Parquet's own types: absent, `srid:…`, `projjson:key`, PROJJSON, or a name.
-fn native_crs(crs: Option<&str>, file: &FileMetaData) -> String {
-    let Some(crs) = crs.filter(|c| !c.is_empty()) else { return "OGC:CRS84".to_owned() };
+/// A reference system as the file gives it; null and `""` are none.
+fn definition(crs: &Value) -> Option<String> {
+    match crs {
+        Value::Null => None,
+        Value::String(text) => (!text.is_empty()).then(|| text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// `{"bbox": {"xmin": ["bbox", "xmin"], …}}`.
+fn covering(value: &Value) -> Option<Covering> {
+    let bbox = value.get("bbox")?;
+    let path = |key: &str| -> Option<Vec<String>> {
+        let parts = bbox.get(key)?.as_array()?;
+        let parts: Option<Vec<String>> = parts.iter().map(|p| p.as_str().map(str::to_owned)).collect();
+        parts.filter(|p| !p.is_empty())
+    };
+    Some(Covering { xmin: path("xmin")?, ymin: path("ymin")?, xmax: path("xmax")?, ymax: path("ymax")? })
+}
+
+/// A reference system of Parquet's own types, in words and as it is defined: absent, `srid:…`,
+/// `projjson:key`, PROJJSON, or a name.
+fn native_crs(crs: Option<&str>, file: &FileMetaData) -> (String, Option<String>) {
+    let Some(crs) = crs.filter(|c| !c.is_empty()) else { return ("OGC:CRS84".to_owned(), None) };
     if let Some(key) = crs.strip_prefix("projjson:") {
         let pairs = file.key_value_metadata().map_or(&[][..], Vec::as_slice);
         let text = pairs.iter().find(|kv| kv.key == key).and_then(|kv| kv.value.as_deref());
         if let Some(value) = text.and_then(|t| serde_json::from_str(t).ok()) {
-            return crs_in_words(&value);
+            return (crs_in_words(&value), definition(&value));
         }
     }
-    match serde_json::from_str::<Value>(crs) {
+    let words = match serde_json::from_str::<Value>(crs) {
         Ok(value @ Value::Object(_)) => crs_in_words(&value),
         _ => crs.to_owned(),
-    }
+    };
+    (words, Some(crs.to_owned()))
 }
 
 /// PROJJSON (or a string of the drafts: WKT2, `EPSG:4326`) in a few words; null is unknown.
@@ -216,9 +270,21 @@ mod tests {
     fn reference_systems_in_words() {
         assert_eq!(crs_in_words(&Value::Null), "unknown");
         let epsg = json!({"name": "ETRS89 / TM35FIN(E,N)", "id": {"authority": "EPSG", "code": 3067}});
+        let told = from_json("g", &json!({"encoding": "WKB", "crs": epsg}));
+        assert_eq!(told.definition.and_then(|d| serde_json::from_str(&d).ok()), Some(epsg.clone()));
+        assert_eq!(from_json("g", &json!({"encoding": "WKB", "crs": null})).definition, None);
         assert_eq!(crs_in_words(&epsg), "EPSG:3067 (ETRS89 / TM35FIN(E,N))");
         assert_eq!(crs_in_words(&json!("GEOGCRS[\"WGS 84\",ENSEMBLE[]]")), "WGS 84");
         assert_eq!(from_json("g", &json!({"encoding": "WKB"})).crs, "OGC:CRS84");
+    }
+
+    #[test]
+    fn the_columns_of_bounds_are_found() {
+        let side = |key: &str| json!(["bbox", key]);
+        let bbox = json!({"xmin": side("xmin"), "ymin": side("ymin"), "xmax": side("xmax"), "ymax": side("ymax")});
+        let column = from_json("g", &json!({"encoding": "WKB", "covering": {"bbox": bbox}}));
+        assert_eq!(column.covering.map(|c| c.ymax), Some(vec!["bbox".to_owned(), "ymax".to_owned()]));
+        assert_eq!(from_json("g", &json!({"covering": {"bbox": {"xmin": []}}})).covering, None);
     }
 
     #[test]

@@ -2,21 +2,28 @@
 //! looked at ([`Rows`]), of a format that opens one ([`Format`], their table is [`crate::tables`]), and
 //! what the formats share: ranged reads, geometry, cells as text and JSON.
 
+mod coordinates;
 pub(crate) mod csv;
 mod display;
 pub(crate) mod geo;
 pub(crate) mod ipc;
 pub(crate) mod json;
+pub(crate) mod keys;
 pub(crate) mod parquet;
+mod pieces;
+pub mod profile;
 pub(crate) mod ranged;
+pub(crate) mod shape;
 mod show;
 pub(crate) mod text;
 pub(crate) mod wkt;
 
-pub use display::{format_cell, to_json_rows, type_name};
-pub use geo::{Encoding, Geo, GeoColumn};
-pub(crate) use show::shown;
+pub(crate) use coordinates::{Coordinates, coordinates};
+pub(crate) use display::cell_json;
+pub use display::{format_cell, json_rows, to_json_rows, type_name};
+pub use geo::{Covering, Encoding, Geo, GeoColumn};
 pub use show::with_wkt;
+pub(crate) use show::{shown, with_full_wkt};
 
 use crate::error::Result;
 use crate::facts::Facts;
@@ -38,8 +45,11 @@ pub struct Format {
     pub matches: fn(&Probe) -> bool,
     /// Opens it: reads what tells columns and rows (a footer, the first lines), in as few requests as
     /// can be.
-    pub open: fn(Stores, Open) -> BoxFuture<'static, Result<Arc<dyn Rows>>>,
+    pub open: fn(Stores, Open) -> Opening,
 }
+
+/// A table that is being opened.
+pub type Opening = BoxFuture<'static, Result<Arc<dyn Rows>>>;
 
 /// What is opened, and how its reading is counted and stopped.
 #[derive(Clone)]

@@ -1,25 +1,39 @@
 //! An object of which only the parts that are needed are fetched, kept while it is looked at.
 //!
-//! The Parquet decoder reads through it as if it were a file: what was fetched is answered from
-//! memory, what is missing is fetched then and there (the decoder runs on a blocking thread). Callers
-//! that know what will be needed fetch it first, in one batch: [`Ranged::prefetch`].
+//! A [`Ranged`] is the object with what was fetched of it, bounded in bytes. Each look at it is a [`View`]
+//! of its own: with a limit in bytes, a control, and the pieces that it needs held until it is done,
+//! whatever is let go meanwhile. The Parquet decoder reads through a view as if it were a file; what it
+//! was not given beforehand by [`View::fetch`] is fetched then and there.
 
+use super::pieces::{Pieces, joined};
 use crate::error::{Error, Kind, Result};
-use crate::location::Location;
-use crate::store::{StoreHandle, Stores};
+use crate::location::{Location, Scheme};
+use crate::store::{Several, Stores, is_single};
 use crate::task::Control;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::reader::{ChunkReader, Length};
-use bytes::{Bytes, BytesMut};
-use object_store::{GetOptions, GetRange, ObjectStoreExt as _};
-use std::collections::BTreeMap;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Fetched beyond what the decoder asked for when it went past what was prefetched: the next page
-/// header and, with luck, its page.
+/// Bytes of an object that are kept for later looks; what was not used for longest goes first.
+pub(crate) const KEPT: u64 = 64 << 20;
+
+/// Fetched beyond what the decoder asked for when it went past what was fetched: the next page header
+/// and, with luck, its page.
 const READ_AHEAD: u64 = 64 << 10;
+
+/// Requests for pieces of one object under way at once. The limit of all stores holds besides.
+const AT_ONCE: usize = 32;
+
+/// Pieces asked for by one request, where the server knows such requests: the header stays below 2 KB.
+const SEVERAL: usize = 64;
 
 /// What the decoder's error types put in front of what they say.
 const PREFIXES: [&str; 6] =
@@ -30,36 +44,54 @@ const PREFIXES: [&str; 6] =
 pub(crate) struct Ranged(Arc<Inner>);
 
 struct Inner {
-    handle: StoreHandle,
+    stores: Stores,
     location: Location,
+    size: u64,
+    /// A strong `ETag`: pieces of another version are refused.
+    etag: Option<String>,
+    /// Whether several pieces may be asked for by one request.
+    several: AtomicBool,
+    kept: Mutex<Pieces>,
+    /// Bytes that are kept.
+    bound: u64,
+}
+
+/// One look at an object. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct View(Arc<Looking>);
+
+struct Looking {
+    file: Ranged,
+    store: Arc<dyn ObjectStore>,
+    path: Path,
     control: Control,
     runtime: tokio::runtime::Handle,
     abandoned: CancellationToken,
-    size: u64,
     limit: u64,
-    state: Mutex<State>,
+    /// Whether what is fetched is kept for later looks.
+    keeps: bool,
+    held: Mutex<Held>,
 }
 
 #[derive(Default)]
-struct State {
-    /// Fetched pieces by their offset; they do not overlap.
-    blocks: BTreeMap<u64, Bytes>,
+struct Held {
+    pieces: Pieces,
     fetched: u64,
     /// Why the last read failed: the decoder's error types would make text of it.
     fault: Option<Error>,
 }
 
 impl Ranged {
-    /// Opens an object with one request: its last `tail` bytes, which also tell its size. Reading on
-    /// stops with [`Kind::Limit`] after `limit` bytes, and when the returned guard is dropped.
+    /// Opens an object with one request: its last `tail` bytes, which also tell its size. At most `bound` bytes
+    /// of it are kept.
     pub(crate) async fn open_tail(
         stores: &Stores,
         location: &Location,
         known_size: Option<u64>,
         tail: u64,
-        limit: u64,
+        bound: u64,
         control: &Control,
-    ) -> Result<(Self, DropGuard)> {
+    ) -> Result<Self> {
         let handle = stores.open(location, &control.meter).await?;
         // Not every server knows suffix ranges; where the size is known a plain one does.
         let range = match known_size {
@@ -81,182 +113,265 @@ impl Ranged {
             Err(err) => return Err(err),
         };
         let (size, start) = (got.meta.size, got.range.start);
+        let etag = got.meta.e_tag.clone().filter(|tag| tag.starts_with('"'));
+        let web = matches!(location.scheme(), Scheme::Http | Scheme::Https);
+        let several = web && !is_single(&got.attributes);
         let bytes = control.race(got.bytes()).await?;
-        let state = State { fetched: bytes.len() as u64, blocks: BTreeMap::from([(start, bytes)]), fault: None };
+        let mut kept = Pieces::default();
+        kept.insert(start, &bytes);
+        Ok(Self(Arc::new(Inner {
+            stores: stores.clone(),
+            location: location.clone(),
+            size,
+            etag,
+            several: AtomicBool::new(several),
+            kept: Mutex::new(kept),
+            bound,
+        })))
+    }
+
+    /// A look that fails with [`Kind::Limit`] before it fetches more than `limit` bytes. Its reading stops
+    /// when `control` says so, or when the guard is dropped.
+    pub(crate) async fn view(&self, control: &Control, limit: u64, keeps: bool) -> Result<(View, DropGuard)> {
+        let handle = self.0.stores.open(&self.0.location, &control.meter).await?;
         let abandoned = CancellationToken::new();
         let guard = abandoned.clone().drop_guard();
-        let inner = Inner {
-            handle,
-            location: location.clone(),
+        let view = View(Arc::new(Looking {
+            file: self.clone(),
+            store: handle.object_store(),
+            path: handle.path(self.0.location.key()),
             control: control.clone(),
             runtime: tokio::runtime::Handle::current(),
             abandoned,
-            size,
             limit,
-            state: Mutex::new(state),
-        };
-        Ok((Self(Arc::new(inner)), guard))
+            keeps,
+            held: Mutex::default(),
+        }));
+        Ok((view, guard))
     }
 
+    fn kept(&self) -> std::sync::MutexGuard<'_, Pieces> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl View {
     /// Bytes of the whole object.
     pub(crate) fn size(&self) -> u64 {
-        self.0.size
+        self.0.file.0.size
     }
 
     /// Bytes that may still be fetched.
     pub(crate) fn budget(&self) -> u64 {
-        self.0.limit.saturating_sub(self.lock().fetched)
+        self.0.limit.saturating_sub(self.held().fetched)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What stops it.
+    pub(crate) fn control(&self) -> &Control {
+        &self.0.control
     }
 
-    /// Fetches what of `ranges` is missing, neighbours in one request, the rest at once.
-    /// Blocks: only for threads of [`Control::blocking`].
-    pub(crate) fn prefetch(&self, ranges: &[Range<u64>]) -> Result<()> {
+    /// Fails once it was told to stop, or nobody waits for it any more.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.0.abandoned.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        self.0.control.check()
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches what of `ranges` is missing: neighbours in one request, all at once.
+    pub(crate) async fn fetch(&self, ranges: &[Range<u64>]) -> Result<()> {
         let missing = self.missing(ranges);
         if missing.is_empty() {
             return Ok(());
         }
-        let wanted: u64 = missing.iter().map(|r| r.end - r.start).sum();
-        if wanted > self.budget() {
+        let several = self.0.file.0.several.load(Relaxed);
+        let wanted = joined(&missing, several);
+        let bytes: u64 = wanted.iter().map(|r| r.end - r.start).sum();
+        if bytes > self.budget() {
             let limit = crate::text::bytes(self.0.limit);
             return Err(Error::new(Kind::Limit, format!("the rows asked for need more than {limit} to be read"))
                 .with_hint("ask for fewer columns or rows"));
         }
-        let inner = &self.0;
-        let path = inner.handle.path(inner.location.key());
-        let store = inner.handle.object_store();
-        let fetch = async {
-            tokio::select! {
-                biased;
-                () = inner.abandoned.cancelled() => Err(Error::cancelled()),
-                got = inner.control.race(store.get_ranges(&path, &missing)) => got,
+        let got = async {
+            if several && wanted.len() > 1 {
+                match self.get_several(&wanted).await {
+                    Err(err) if err.kind() != Kind::Changed && err.kind() != Kind::Cancelled => {
+                        // Not every server knows it, and those that do may refuse: one by one is right always.
+                        self.0.file.0.several.store(false, Relaxed);
+                    }
+                    done => return done,
+                }
             }
+            let gets: Vec<BoxFuture<'_, Result<Bytes>>> =
+                wanted.iter().cloned().map(|range| self.get(range).boxed()).collect();
+            futures::stream::iter(gets).buffered(AT_ONCE).try_collect().await
         };
-        let got = inner.runtime.block_on(fetch)?;
-        let mut state = self.lock();
-        for (range, bytes) in missing.iter().zip(got) {
-            if bytes.len() as u64 != range.end - range.start {
-                return Err(Error::new(Kind::Changed, "the object became shorter while it was read"));
-            }
-            state.fetched += bytes.len() as u64;
-            state.blocks.insert(range.start, bytes);
-        }
+        let got: Vec<Bytes> = tokio::select! {
+            biased;
+            () = self.0.abandoned.cancelled() => return Err(Error::cancelled()),
+            got = self.0.control.race(got) => got?,
+        };
+        self.keep(&wanted, &got);
         Ok(())
     }
 
-    /// The parts of `ranges` that were not fetched yet, in order, without overlaps.
+    fn keep(&self, ranges: &[Range<u64>], got: &[Bytes]) {
+        let mut held = self.held();
+        for (range, bytes) in ranges.iter().zip(got) {
+            held.fetched += bytes.len() as u64;
+            held.pieces.insert(range.start, bytes);
+        }
+        drop(held);
+        if self.0.keeps {
+            let mut kept = self.0.file.kept();
+            for (range, bytes) in ranges.iter().zip(got) {
+                kept.insert(range.start, bytes);
+            }
+            kept.let_go(self.0.file.0.bound);
+        }
+    }
+
+    fn options(&self) -> GetOptions {
+        GetOptions { if_match: self.0.file.0.etag.clone(), ..GetOptions::default() }
+    }
+
+    async fn get(&self, range: Range<u64>) -> Result<Bytes> {
+        let options = self.options().with_range(Some(range.clone()));
+        let got = self.0.store.get_opts(&self.0.path, options).await.map_err(of_another_version)?;
+        let bytes = got.bytes().await?;
+        if bytes.len() as u64 != range.end - range.start {
+            return Err(Error::new(Kind::Changed, "the object became shorter while it was read"));
+        }
+        Ok(bytes)
+    }
+
+    /// All pieces by few requests.
+    async fn get_several(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let parts: Vec<BoxFuture<'_, Result<Vec<Bytes>>>> =
+            ranges.chunks(SEVERAL).map(|part| self.get_part(part.to_vec()).boxed()).collect();
+        let parts = futures::future::try_join_all(parts).await?;
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    /// Pieces by one request.
+    async fn get_part(&self, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
+        let mut options = self.options();
+        options.extensions.insert(Several(ranges.clone()));
+        let got = self.0.store.get_opts(&self.0.path, options).await.map_err(of_another_version)?;
+        let whole = got.bytes().await?;
+        let mut out = Vec::with_capacity(ranges.len());
+        let mut at = 0;
+        for range in ranges {
+            let end = at + (range.end - range.start) as usize;
+            if end > whole.len() {
+                return Err(Error::new(Kind::Failed, "the server sent fewer pieces than it was asked for"));
+            }
+            out.push(whole.slice(at..end));
+            at = end;
+        }
+        Ok(out)
+    }
+
+    /// The parts of `ranges` that are neither held nor kept, in order, without overlaps. What is kept is held
+    /// from here on.
     fn missing(&self, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
-        let mut wanted: Vec<Range<u64>> = ranges
-            .iter()
-            .map(|r| r.start.min(self.0.size)..r.end.min(self.0.size))
-            .filter(|r| r.start < r.end)
-            .collect();
+        let size = self.size();
+        let mut wanted: Vec<Range<u64>> =
+            ranges.iter().map(|r| r.start.min(size)..r.end.min(size)).filter(|r| r.start < r.end).collect();
         wanted.sort_by_key(|r| r.start);
-        let state = self.lock();
+        let mut held = self.held();
+        let mut kept = self.0.file.kept();
         let mut out: Vec<Range<u64>> = Vec::new();
         let mut done = 0;
         for range in wanted {
-            let mut at = range.start.max(done);
+            let range = range.start.max(done)..range.end;
             done = done.max(range.end);
-            while at < range.end {
-                if let Some(end) = state.end_of_block_at(at) {
-                    at = end;
-                    continue;
+            for lacking in held.pieces.lacking(&range) {
+                for (start, bytes) in kept.take(&lacking) {
+                    held.pieces.insert(start, &bytes);
                 }
-                let next = state.blocks.range(at..).next().map_or(range.end, |(start, _)| (*start).min(range.end));
-                match out.last_mut() {
-                    Some(last) if last.end == at => last.end = next,
-                    _ => out.push(at..next),
+                for gap in held.pieces.lacking(&lacking) {
+                    match out.last_mut() {
+                        Some(last) if last.end == gap.start => last.end = gap.end,
+                        _ => out.push(gap),
+                    }
                 }
-                at = next;
             }
         }
         out
     }
 
+    /// What is there of the bytes from `start` on, at most to `end`, without fetching.
+    pub(crate) fn at_hand(&self, range: &Range<u64>) -> Bytes {
+        let end = range.end.min(self.size());
+        self.missing(std::slice::from_ref(range));
+        let held = self.held();
+        let end = held.pieces.lacking(&(range.start..end)).first().map_or(end, |gap| gap.start);
+        held.pieces.bytes(&(range.start..end.max(range.start))).unwrap_or_default()
+    }
+
     /// What went wrong below the decoder, once; else `err` as it says itself.
     pub(crate) fn explain(&self, err: impl std::error::Error + Send + Sync + 'static) -> Error {
-        self.lock().fault.take().unwrap_or_else(|| {
-            let text = err.to_string();
-            let mut why = text.as_str();
-            while let Some((_, rest)) = PREFIXES.iter().find_map(|p| Some((p, why.strip_prefix(p)?))) {
-                why = rest;
-            }
-            Error::invalid(format!("corrupt, or of a form that the decoder does not know: {why}")).with_source(err)
-        })
+        self.held().fault.take().unwrap_or_else(|| unknown_form(err))
     }
 
-    /// Forgets a failed read that nobody needs to hear of.
-    pub(crate) fn forget_fault(&self) {
-        self.lock().fault = None;
+    /// Keeps for [`View::explain`] what went wrong, and gives the decoder something to fail with.
+    pub(crate) fn told(&self, err: Error) -> ParquetError {
+        let text = err.to_string();
+        self.held().fault = Some(err);
+        ParquetError::General(text)
     }
 
-    /// Reads `range` for the decoder; why it failed is kept for [`Ranged::explain`].
-    fn read_or_keep(&self, range: Range<u64>) -> std::result::Result<Bytes, String> {
-        self.read(range).map_err(|err| {
-            let text = err.to_string();
-            self.lock().fault = Some(err);
-            text
-        })
-    }
-
-    /// Reads `range`, fetching what is missing and a little beyond.
-    fn read(&self, range: Range<u64>) -> Result<Bytes> {
-        if range.end > self.0.size {
+    /// Reads `range`, fetching what is missing and a little beyond. Blocks where it does.
+    pub(crate) fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        if range.end > self.size() || range.start > range.end {
             return Err(Error::invalid(format!(
                 "it points at byte {} but is {} bytes long: truncated or corrupt",
-                range.end, self.0.size
+                range.end.max(range.start),
+                self.size()
             )));
         }
-        self.0.control.check()?;
+        self.check()?;
         if !self.missing(std::slice::from_ref(&range)).is_empty() {
             let ahead = range.start..range.end.saturating_add(READ_AHEAD);
-            self.prefetch(&[ahead])?;
+            self.0.runtime.block_on(self.fetch(&[ahead]))?;
         }
-        let state = self.lock();
-        if let Some((start, block)) = state.blocks.range(..=range.start).next_back() {
-            let (from, to) = ((range.start - start) as usize, (range.end - start) as usize);
-            if to <= block.len() {
-                return Ok(block.slice(from..to));
-            }
-        }
-        let mut out = BytesMut::with_capacity((range.end - range.start) as usize);
-        let mut at = range.start;
-        while at < range.end {
-            let Some((start, block)) = state.blocks.range(..=at).next_back() else { break };
-            let from = (at - start) as usize;
-            let to = block.len().min((range.end - start) as usize);
-            if from >= to {
-                break;
-            }
-            out.extend_from_slice(&block[from..to]);
-            at = start + to as u64;
-        }
-        if at < range.end {
-            return Err(Error::new(Kind::Failed, "a piece that was fetched is missing"));
-        }
-        Ok(out.freeze())
+        let found = self.held().pieces.bytes(&range);
+        found.ok_or_else(|| Error::new(Kind::Failed, "a piece that was fetched is missing"))
     }
 }
 
-impl State {
-    fn end_of_block_at(&self, at: u64) -> Option<u64> {
-        let (start, block) = self.blocks.range(..=at).next_back()?;
-        let end = start + block.len() as u64;
-        (end > at).then_some(end)
+/// A decoder's error as a sentence.
+pub(crate) fn unknown_form(err: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let text = err.to_string();
+    let mut why = text.as_str();
+    while let Some((_, rest)) = PREFIXES.iter().find_map(|p| Some((p, why.strip_prefix(p)?))) {
+        why = rest;
+    }
+    Error::invalid(format!("corrupt, or of a form that the decoder does not know: {why}")).with_source(err)
+}
+
+fn of_another_version(err: object_store::Error) -> Error {
+    match err {
+        object_store::Error::Precondition { .. } => {
+            Error::new(Kind::Changed, "the object was replaced while it was read").with_hint("open it again")
+        }
+        err => err.into(),
     }
 }
 
-impl Length for Ranged {
+impl Length for View {
     fn len(&self) -> u64 {
-        self.0.size
+        self.size()
     }
 }
 
-impl ChunkReader for Ranged {
+impl ChunkReader for View {
     type T = Cursor;
 
     fn get_read(&self, start: u64) -> ::parquet::errors::Result<Cursor> {
@@ -267,13 +382,13 @@ impl ChunkReader for Ranged {
         let end = start
             .checked_add(length as u64)
             .ok_or_else(|| ParquetError::EOF("an offset beyond the end of the file".to_owned()))?;
-        self.read_or_keep(start..end).map_err(ParquetError::General)
+        self.read(start..end).map_err(|err| self.told(err))
     }
 }
 
 /// Reads on from an offset.
 pub(crate) struct Cursor {
-    file: Ranged,
+    file: View,
     at: u64,
 }
 
@@ -284,7 +399,7 @@ impl std::io::Read for Cursor {
         if n == 0 {
             return Ok(0);
         }
-        let bytes = self.file.read_or_keep(self.at..self.at + n).map_err(std::io::Error::other)?;
+        let bytes = self.file.read(self.at..self.at + n).map_err(|err| std::io::Error::other(self.file.told(err)))?;
         buf[..bytes.len()].copy_from_slice(&bytes);
         self.at += n;
         Ok(bytes.len())

@@ -34,12 +34,21 @@ pub(crate) fn shown(rows: &Arc<dyn Rows>, batch: &RecordBatch, offset: u64) -> T
 
 /// The same rows with geometry as text, cut to what a cell can show.
 pub fn with_wkt(batch: &RecordBatch, geo: &Geo) -> RecordBatch {
+    as_text(batch, geo, MOST_WKT)
+}
+
+/// The same rows with geometry as text, all of it.
+pub(crate) fn with_full_wkt(batch: &RecordBatch, geo: &Geo) -> RecordBatch {
+    as_text(batch, geo, usize::MAX)
+}
+
+fn as_text(batch: &RecordBatch, geo: &Geo, most: usize) -> RecordBatch {
     let mut fields = Vec::new();
     let mut arrays: Vec<ArrayRef> = Vec::new();
     for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
         let text = geo.column(field.name()).and_then(|g| match &g.encoding {
-            Encoding::Wkb => wkt::wkb_column(array, MOST_WKT),
-            Encoding::Native(kind) => wkt::native_column(array, kind, MOST_WKT),
+            Encoding::Wkb => wkt::wkb_column(array, most),
+            Encoding::Native(kind) => wkt::native_column(array, kind, most),
             Encoding::Wkt => None,
         });
         if let Some(text) = text {

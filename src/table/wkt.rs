@@ -1,5 +1,6 @@
 //! Geometry as Well-Known Text for people: from WKB (OGC 06-103r4 and ISO 13249-3, little and big
 //! endian, EWKB's flags too) and from `GeoArrow`'s native encodings. Cut at a length, never panics.
+//! What reads either tells it to a [`Visit`], of which the text is one and a map another.
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, FixedSizeListArray, Float64Array, GenericListArray};
 use arrow::array::{OffsetSizeTrait, StringArray, StringBuilder, StructArray};
@@ -10,23 +11,44 @@ use std::fmt::Write as _;
 pub(crate) const INVALID: &str = "invalid WKB";
 
 /// Geometries nested deeper than this are taken for garbage.
-const MAX_DEPTH: usize = 8;
+pub(super) const MAX_DEPTH: usize = 8;
 
-/// Why writing stopped.
+/// Why reading or writing stopped.
 #[derive(Debug, PartialEq)]
-enum Stop {
-    /// The text is long enough.
+pub(crate) enum Stop {
+    /// The visitor has enough.
     Full,
     /// The bytes are not WKB.
     Invalid,
+}
+
+/// What is told of a geometry, in the order in which WKT writes it.
+pub(crate) trait Visit {
+    /// A geometry begins, one of a collection too: its kind (1 point … 6 multipolygon, 7 collection), and
+    /// whether it has z and m.
+    fn begin(&mut self, kind: u32, z: bool, m: bool) -> Result<(), Stop>;
+    /// It, or a part, has nothing in it.
+    fn empty(&mut self) -> Result<(), Stop>;
+    /// A list begins: of parts, of rings, of positions.
+    fn open(&mut self) -> Result<(), Stop>;
+    /// Another item of the list follows.
+    fn next(&mut self) -> Result<(), Stop>;
+    /// The list ends.
+    fn close(&mut self) -> Result<(), Stop>;
+    /// A position: x, y, then z and m where there are; `alone` where it is a point of its own.
+    fn position(&mut self, values: &[f64], alone: bool) -> Result<(), Stop>;
+}
+
+/// Reads a geometry from WKB.
+pub(crate) fn visit_wkb(bytes: &[u8], out: &mut impl Visit) -> Result<(), Stop> {
+    geometry(&mut Reader::new(bytes), out, 0)
 }
 
 /// `bytes` (WKB) as WKT of at most about `max` characters, `…` at the end where it was cut; `None`
 /// where they are not WKB.
 pub(crate) fn from_wkb(bytes: &[u8], max: usize) -> Option<String> {
     let mut out = Out { text: String::new(), max };
-    let mut reader = Reader { bytes, little: true };
-    match geometry(&mut reader, &mut out, 0) {
+    match visit_wkb(bytes, &mut out) {
         Ok(()) => Some(out.text),
         Err(Stop::Full) => Some(out.cut()),
         Err(Stop::Invalid) => None,
@@ -51,6 +73,43 @@ pub(crate) fn wkb_column(column: &ArrayRef, max: usize) -> Option<StringArray> {
 struct Out {
     text: String,
     max: usize,
+}
+
+impl Visit for Out {
+    fn begin(&mut self, kind: u32, z: bool, m: bool) -> Result<(), Stop> {
+        self.push(NAMES[kind as usize - 1])?;
+        self.push(suffix(z, m))?;
+        self.push(" ")
+    }
+
+    fn empty(&mut self) -> Result<(), Stop> {
+        self.push("EMPTY")
+    }
+
+    fn open(&mut self) -> Result<(), Stop> {
+        self.push("(")
+    }
+
+    fn next(&mut self) -> Result<(), Stop> {
+        self.push(", ")
+    }
+
+    fn close(&mut self) -> Result<(), Stop> {
+        self.push(")")
+    }
+
+    fn position(&mut self, values: &[f64], alone: bool) -> Result<(), Stop> {
+        if alone {
+            self.push("(")?;
+        }
+        for (i, value) in values.iter().enumerate() {
+            if i > 0 {
+                self.push(" ")?;
+            }
+            self.number(*value)?;
+        }
+        if alone { self.push(")") } else { Ok(()) }
+    }
 }
 
 impl Out {
@@ -78,12 +137,17 @@ impl Out {
     }
 }
 
-struct Reader<'a> {
+/// Bytes of WKB on their way to text or to shapes.
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     little: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, little: true }
+    }
+
     fn take<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
         let (head, rest) = self.bytes.split_first_chunk::<N>().ok_or(Stop::Invalid)?;
         self.bytes = rest;
@@ -95,23 +159,25 @@ impl Reader<'_> {
         Ok(if self.little { u32::from_le_bytes(raw) } else { u32::from_be_bytes(raw) })
     }
 
-    fn f64(&mut self) -> Result<f64, Stop> {
+    pub(super) fn f64(&mut self) -> Result<f64, Stop> {
         let raw = self.take::<8>()?;
         Ok(if self.little { f64::from_le_bytes(raw) } else { f64::from_be_bytes(raw) })
     }
 
     /// A number of things of at least `least` bytes each.
-    fn count(&mut self, least: usize) -> Result<u32, Stop> {
+    pub(super) fn count(&mut self, least: usize) -> Result<u32, Stop> {
         let n = self.u32()?;
         let needed = (n as usize).checked_mul(least).ok_or(Stop::Invalid)?;
         if needed > self.bytes.len() { Err(Stop::Invalid) } else { Ok(n) }
     }
 }
 
-const NAMES: [&str; 7] =
+/// Kinds of geometry as WKT names them, in the order of their numbers in WKB.
+pub(super) const NAMES: [&str; 7] =
     ["POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"];
 
-fn header(r: &mut Reader<'_>) -> Result<(u32, bool, bool), Stop> {
+/// The head of a geometry: its kind (1 to 7, an index into [`NAMES`] plus one), whether it has z, whether m.
+pub(super) fn header(r: &mut Reader<'_>) -> Result<(u32, bool, bool), Stop> {
     r.little = match r.take::<1>()?[0] {
         0 => false,
         1 => true,
@@ -141,15 +207,13 @@ fn suffix(z: bool, m: bool) -> &'static str {
     }
 }
 
-fn geometry(r: &mut Reader<'_>, out: &mut Out, depth: usize) -> Result<(), Stop> {
+fn geometry<V: Visit>(r: &mut Reader<'_>, out: &mut V, depth: usize) -> Result<(), Stop> {
     let (kind, z, m) = header(r)?;
-    out.push(NAMES[kind as usize - 1])?;
-    out.push(suffix(z, m))?;
-    out.push(" ")?;
+    out.begin(kind, z, m)?;
     body(r, out, kind, z, m, depth)
 }
 
-fn body(r: &mut Reader<'_>, out: &mut Out, kind: u32, z: bool, m: bool, depth: usize) -> Result<(), Stop> {
+fn body<V: Visit>(r: &mut Reader<'_>, out: &mut V, kind: u32, z: bool, m: bool, depth: usize) -> Result<(), Stop> {
     let dims = 2 + usize::from(z) + usize::from(m);
     match kind {
         1 => {
@@ -159,11 +223,9 @@ fn body(r: &mut Reader<'_>, out: &mut Out, kind: u32, z: bool, m: bool, depth: u
             }
             // An empty point has no form of its own in WKB: its coordinates are NaN.
             if values[..dims].iter().all(|v| v.is_nan()) {
-                return out.push("EMPTY");
+                return out.empty();
             }
-            out.push("(")?;
-            numbers(out, &values[..dims])?;
-            out.push(")")
+            out.position(&values[..dims], true)
         }
         2 => line(r, out, dims),
         3 => {
@@ -189,53 +251,35 @@ fn body(r: &mut Reader<'_>, out: &mut Out, kind: u32, z: bool, m: bool, depth: u
     }
 }
 
-fn line(r: &mut Reader<'_>, out: &mut Out, dims: usize) -> Result<(), Stop> {
+fn line<V: Visit>(r: &mut Reader<'_>, out: &mut V, dims: usize) -> Result<(), Stop> {
     let n = r.count(8 * dims)?;
     list(out, n, |out| {
         let mut values = [0.0; 4];
         for value in &mut values[..dims] {
             *value = r.f64()?;
         }
-        numbers(out, &values[..dims])
+        out.position(&values[..dims], false)
     })
 }
 
-fn numbers(out: &mut Out, values: &[f64]) -> Result<(), Stop> {
-    for (i, value) in values.iter().enumerate() {
-        if i > 0 {
-            out.push(" ")?;
-        }
-        out.number(*value)?;
-    }
-    Ok(())
-}
-
-fn list(out: &mut Out, n: u32, mut item: impl FnMut(&mut Out) -> Result<(), Stop>) -> Result<(), Stop> {
+fn list<V: Visit>(out: &mut V, n: u32, mut item: impl FnMut(&mut V) -> Result<(), Stop>) -> Result<(), Stop> {
     if n == 0 {
-        return out.push("EMPTY");
+        return out.empty();
     }
-    out.push("(")?;
+    out.open()?;
     for i in 0..n {
         if i > 0 {
-            out.push(", ")?;
+            out.next()?;
         }
         item(out)?;
     }
-    out.push(")")
+    out.close()
 }
 
 /// A column in one of `GeoArrow`'s native encodings (`point`, `linestring`, … `multipolygon`: lists of
 /// structs of x, y[, z[, m]], or of fixed-size lists) as WKT. `None` where the column has another form.
 pub(crate) fn native_column(column: &ArrayRef, encoding: &str, max: usize) -> Option<StringArray> {
-    let name = NAMES.iter().find(|n| n.eq_ignore_ascii_case(encoding))?;
-    let levels = match *name {
-        "POINT" => 0,
-        "LINESTRING" | "MULTIPOINT" => 1,
-        "POLYGON" | "MULTILINESTRING" => 2,
-        "MULTIPOLYGON" => 3,
-        _ => return None,
-    };
-    let dimensions = dimensions(column.data_type(), levels)?;
+    let form = Native::of(column.data_type(), encoding)?;
     let mut built = StringBuilder::new();
     for row in 0..column.len() {
         if column.is_null(row) {
@@ -243,9 +287,7 @@ pub(crate) fn native_column(column: &ArrayRef, encoding: &str, max: usize) -> Op
             continue;
         }
         let mut out = Out { text: String::new(), max };
-        let result = out.push(name).and_then(|()| out.push(dimensions)).and_then(|()| out.push(" "));
-        let result = result.and_then(|()| native(column, row, levels, *name == "MULTIPOINT", &mut out));
-        match result {
+        match form.visit(column, row, &mut out) {
             Ok(()) => built.append_value(&out.text),
             Err(Stop::Full) => built.append_value(out.cut()),
             Err(Stop::Invalid) => built.append_value("invalid geometry"),
@@ -254,25 +296,60 @@ pub(crate) fn native_column(column: &ArrayRef, encoding: &str, max: usize) -> Op
     Some(built.finish())
 }
 
-fn dimensions(kind: &DataType, levels: usize) -> Option<&'static str> {
+/// The form of a column in a native encoding.
+#[derive(Clone, Copy)]
+pub(crate) struct Native {
+    /// 1 point … 6 multipolygon.
+    kind: u32,
+    z: bool,
+    m: bool,
+}
+
+impl Native {
+    /// `None` where columns of this type are not in the encoding.
+    pub(crate) fn of(column: &DataType, encoding: &str) -> Option<Self> {
+        let kind = NAMES.iter().position(|n| n.eq_ignore_ascii_case(encoding))? as u32 + 1;
+        let (z, m) = dimensions(column, levels(kind)?)?;
+        Some(Self { kind, z, m })
+    }
+
+    /// Reads the geometry of a row, which is not null.
+    pub(crate) fn visit(self, column: &ArrayRef, row: usize, out: &mut impl Visit) -> Result<(), Stop> {
+        out.begin(self.kind, self.z, self.m)?;
+        native(column, row, levels(self.kind).ok_or(Stop::Invalid)?, self.kind == 4, out)
+    }
+}
+
+/// How many lists stand around a position.
+fn levels(kind: u32) -> Option<usize> {
+    match kind {
+        1 => Some(0),
+        2 | 4 => Some(1),
+        3 | 5 => Some(2),
+        6 => Some(3),
+        _ => None,
+    }
+}
+
+fn dimensions(kind: &DataType, levels: usize) -> Option<(bool, bool)> {
     match kind {
         DataType::List(f) | DataType::LargeList(f) if levels > 0 => dimensions(f.data_type(), levels - 1),
         DataType::Struct(fields) if levels == 0 => {
             let has = |name: &str| fields.iter().any(|f| f.name() == name);
-            Some(suffix(has("z"), has("m")))
+            Some((has("z"), has("m")))
         }
         DataType::FixedSizeList(field, n) if levels == 0 => Some(match (n, field.name().as_str()) {
-            (2, _) => "",
-            (3, "xym") => " M",
-            (3, _) => " Z",
-            (4, _) => " ZM",
+            (2, _) => (false, false),
+            (3, "xym") => (false, true),
+            (3, _) => (true, false),
+            (4, _) => (true, true),
             _ => return None,
         }),
         _ => None,
     }
 }
 
-fn native(column: &ArrayRef, row: usize, levels: usize, points: bool, out: &mut Out) -> Result<(), Stop> {
+fn native<V: Visit>(column: &ArrayRef, row: usize, levels: usize, points: bool, out: &mut V) -> Result<(), Stop> {
     if levels == 0 {
         return coordinate(column, row, out, true);
     }
@@ -293,28 +370,32 @@ fn value_of<O: OffsetSizeTrait>(list: &GenericListArray<O>, row: usize) -> Array
     list.value(row)
 }
 
-fn coordinate(column: &ArrayRef, row: usize, out: &mut Out, brackets: bool) -> Result<(), Stop> {
-    let values: Vec<f64> = if let Some(fields) = column.as_any().downcast_ref::<StructArray>() {
-        ["x", "y", "z", "m"]
-            .iter()
-            .filter_map(|name| fields.column_by_name(name))
-            .map(|values| float(values, row))
-            .collect::<Option<_>>()
-            .ok_or(Stop::Invalid)?
+fn coordinate<V: Visit>(column: &ArrayRef, row: usize, out: &mut V, alone: bool) -> Result<(), Stop> {
+    let (mut values, mut n) = ([0.0; 4], 0);
+    let mut push = |value: Option<f64>| {
+        let slot = values.get_mut(n).ok_or(Stop::Invalid)?;
+        *slot = value.ok_or(Stop::Invalid)?;
+        n += 1;
+        Ok(())
+    };
+    if let Some(fields) = column.as_any().downcast_ref::<StructArray>() {
+        for name in ["x", "y", "z", "m"] {
+            if let Some(field) = fields.column_by_name(name) {
+                push(float(field, row))?;
+            }
+        }
     } else if let Some(fixed) = column.as_any().downcast_ref::<FixedSizeListArray>() {
         let item = fixed.value(row);
-        (0..item.len()).map(|i| float(&item, i)).collect::<Option<_>>().ok_or(Stop::Invalid)?
+        for i in 0..item.len() {
+            push(float(&item, i))?;
+        }
     } else {
         return Err(Stop::Invalid);
-    };
-    if values.iter().all(|v| v.is_nan()) {
-        return out.push("EMPTY");
     }
-    if brackets {
-        out.push("(")?;
+    if values[..n].iter().all(|v| v.is_nan()) {
+        return out.empty();
     }
-    numbers(out, &values)?;
-    if brackets { out.push(")") } else { Ok(()) }
+    out.position(&values[..n], alone)
 }
 
 fn float(values: &ArrayRef, row: usize) -> Option<f64> {

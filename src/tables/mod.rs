@@ -7,9 +7,12 @@ use crate::table::{Format, Open, Rows};
 use std::sync::Arc;
 
 mod csv;
+mod hive;
 mod ipc;
 mod ndjson;
 mod parquet;
+
+pub use hive::{is_folder_of_tables, open_folder};
 
 /// The formats, most particular first: asked with the name alone, then with the first bytes.
 pub const FORMATS: &[Format] = &[parquet::FORMAT, csv::FORMAT, ndjson::FORMAT, ipc::FORMAT];

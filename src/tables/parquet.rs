@@ -3,16 +3,14 @@
 use crate::error::Result;
 use crate::probe::Probe;
 use crate::store::Stores;
-use crate::table::parquet::{File, TAIL};
-use crate::table::ranged::Ranged;
-use crate::table::{About, Format, Open, Rows, Scan, Window};
+use crate::table::parquet::File;
+use crate::table::ranged::KEPT;
+use crate::table::{About, Format, Layout, Open, Rows, Scan, Window};
 use crate::task::Control;
 use arrow::record_batch::RecordBatch;
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use std::sync::Arc;
-use tokio_util::sync::DropGuard;
 
 /// Files named `.parquet` (`.geoparquet`, `.pq`), or that start with `PAR1`.
 pub(super) const FORMAT: Format =
@@ -32,8 +30,6 @@ struct Parquet {
     file: File,
     about: Arc<About>,
     control: Control,
-    /// Stops the decoder's thread when the table is closed.
-    _open: DropGuard,
 }
 
 impl std::fmt::Debug for Parquet {
@@ -44,10 +40,9 @@ impl std::fmt::Debug for Parquet {
 
 async fn load(stores: Stores, open: Open) -> Result<Arc<dyn Rows>> {
     let Open { probe, control, max_bytes } = open;
-    let (file, guard) = Ranged::open_tail(&stores, &probe.location, probe.size, TAIL, max_bytes, &control).await?;
-    let file = control.blocking(move |_| File::open(file)).await?;
+    let file = File::open(&stores, &probe, &control, max_bytes, KEPT).await?;
     let about = Arc::new(file.about());
-    Ok(Arc::new(Parquet { file, about, control, _open: guard }))
+    Ok(Arc::new(Parquet { file, about, control }))
 }
 
 impl Rows for Parquet {
@@ -56,28 +51,14 @@ impl Rows for Parquet {
     }
 
     fn window(&self, window: Window) -> BoxFuture<'_, Result<RecordBatch>> {
-        let file = self.file.clone();
-        Box::pin(async move { self.control.blocking(move |control| file.read(&window, &control)).await })
+        Box::pin(async move { self.file.window(&window, &self.control).await })
     }
 
     fn scan(&self, scan: Scan, control: &Control) -> BoxStream<'static, Result<RecordBatch>> {
-        let (file, control) = (self.file.clone(), control.clone());
-        let total = self.about.total_rows.unwrap_or(0);
-        let ranges = scan.rows.unwrap_or_else(|| vec![0..total]);
-        let pieces: Vec<std::ops::Range<u64>> = ranges
-            .into_iter()
-            .flat_map(|r| (r.start..r.end).step_by(65_536).map(move |at| at..(at + 65_536).min(r.end)))
-            .collect();
-        let columns = scan.columns.unwrap_or_else(|| self.about.columns.iter().map(|c| c.name.clone()).collect());
-        futures::stream::iter(pieces)
-            .then(move |piece| {
-                let (file, control, columns) = (file.clone(), control.clone(), columns.clone());
-                async move {
-                    let rows = (piece.end - piece.start) as usize;
-                    let window = Window { rows, offset: piece.start, columns: Some(columns) };
-                    control.blocking(move |control| file.read(&window, &control)).await
-                }
-            })
-            .boxed()
+        self.file.scan(scan, control)
+    }
+
+    fn layout(&self) -> BoxFuture<'_, Result<Option<Layout>>> {
+        Box::pin(async move { self.file.layout(&self.control).await.map(Some) })
     }
 }

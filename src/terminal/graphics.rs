@@ -147,6 +147,12 @@ impl Gallery {
         }
     }
 
+    /// How pictures are shown, and how many colours there are.
+    pub fn shows(&self) -> (Graphics, Colours) {
+        let look = self.lock().look;
+        (look.graphics, look.colours)
+    }
+
     /// Width and height in pixels that a picture in `area` can make use of.
     pub fn pixels(&self, area: Rect) -> (u32, u32) {
         let look = self.lock().look;

@@ -6,6 +6,7 @@
 //! | `item` | one object: what stands there already, the proof, the deletion of what was moved |
 //! | `send` | its bytes: within the server, on the disk, or through this computer |
 //! | `parts` | large ones, in parts that are journalled |
+//! | `prove` | whether what was read in parts is what the source has |
 //! | `record` | what former attempts left |
 //!
 //! A server that holds both ends copies by itself. What goes through this computer is read on condition that it is
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 mod item;
 mod parts;
 mod plan;
+mod prove;
 mod record;
 mod send;
 
@@ -139,7 +141,7 @@ pub async fn copy(stores: &Stores, spec: &CopySpec, control: &Control, record: &
         conflicts: Conflicts::new(spec.if_exists),
         pace: Pace::new(stores.concurrency()).watching(&control.meter),
         large: Semaphore::new(LARGE),
-        memory: Semaphore::new(parts::MEMORY_MIB),
+        memory: Arc::new(Semaphore::new(parts::MEMORY_MIB)),
         stop: CancellationToken::new(),
         stopped_by: Mutex::new(None),
         retried: AtomicBool::new(false),
@@ -191,7 +193,7 @@ struct Work<'a> {
     pace: Pace,
     large: Semaphore,
     /// In MiB: bounds what parts on their way through this computer hold.
-    memory: Semaphore,
+    memory: Arc<Semaphore>,
     /// Set when nothing new may begin and what is under way is to end.
     stop: CancellationToken,
     stopped_by: Mutex<Option<Kind>>,
@@ -223,12 +225,6 @@ impl Work<'_> {
         if self.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(note.clone()) {
             self.control.note(note);
         }
-    }
-
-    /// Takes progress back that did not come to an end.
-    fn take_back(&self, bytes: u64) {
-        let (done, _) = self.control.progress();
-        self.control.set_done(done.saturating_sub(bytes));
     }
 }
 

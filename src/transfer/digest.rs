@@ -269,7 +269,8 @@ impl Method {
 pub(super) fn md5_of(etag: &str) -> Option<[u8; 16]> {
     let hex = etag.trim_matches('"');
     let mut out = [0; 16];
-    if hex.len() != 32 {
+    // Signs are numbers to the parser too.
+    if hex.len() != 32 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     for (byte, pair) in out.iter_mut().zip(hex.as_bytes().chunks(2)) {
@@ -333,6 +334,7 @@ mod tests {
         assert_eq!(whole_etag([etag, etag].into_iter()), Some(format!("{}-2", hex(&sum))));
         assert_eq!(whole_etag(["\"7\""].into_iter()), None);
         assert_eq!(md5_of("ü0150983cd24fb0d6963f7d28e17f72"), None);
+        assert_eq!(md5_of("+00150983cd24fb0d6963f7d28e17f72"), None);
     }
 
     #[test]

@@ -36,7 +36,6 @@ use trail::Done;
 
 mod check;
 mod hash;
-mod lanes;
 mod large;
 mod names;
 mod plan;
@@ -48,6 +47,7 @@ mod target;
 mod trail;
 
 pub use check::Check;
+pub(super) use check::part_sizes;
 pub use names::Why;
 pub use trail::Trail;
 
@@ -422,12 +422,6 @@ impl Work<'_> {
     fn record(&self, item: &Item, location: &Location, temp: Option<&str>, whole: &Whole) {
         let (path, mtime) = (item.path.clone(), trail::nanoseconds(whole.modified));
         self.trail.file(location, temp, &Done { path, size: whole.size, mtime, check: whole.check });
-    }
-
-    /// Takes progress back that did not come to an end.
-    fn take_back(&self, bytes: u64) {
-        let (done, _) = self.control.progress();
-        self.control.set_done(done.saturating_sub(bytes));
     }
 
     /// Removes all hidden files of this and former attempts, when the user wants nothing to be left.

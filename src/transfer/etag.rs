@@ -4,6 +4,7 @@
 //! came in N parts (Amazon S3 User Guide, "Checking object integrity"). The size of the parts is not told:
 //! the sizes that common tools use are tried, all in one reading.
 
+use super::digest::md5_of;
 use super::parts::part_size;
 use crate::error::{Context as _, Result};
 use crate::task::Control;
@@ -15,13 +16,13 @@ use std::path::Path;
 const MIB: u64 = 1 << 20;
 /// Bytes read at once.
 const CHUNK: usize = 1 << 20;
-/// Parts of boto3, aws, rclone, s5cmd, s3cmd and others, in MiB.
-const SIZES: [u64; 18] = [5, 8, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 200, 250, 256, 500, 512, 1024];
+/// Parts of boto3, aws, rclone, s5cmd, s3cmd and others, in MiB, the most usual first.
+pub(super) const USUAL: [u64; 19] = [8, 5, 16, 50, 64, 10, 15, 32, 100, 128, 25, 6, 256, 512, 20, 200, 250, 500, 1024];
 
 /// An `ETag` that is made of MD5 sums.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tag {
-    digits: String,
+    sum: [u8; 16],
     /// `None`: it came in one piece.
     parts: Option<u64>,
 }
@@ -34,8 +35,7 @@ impl Tag {
             Some((digits, parts)) => (digits, Some(parts.parse().ok().filter(|n| *n > 0)?)),
             None => (text, None),
         };
-        let is_sum = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-        is_sum.then(|| Self { digits: digits.to_ascii_lowercase(), parts })
+        Some(Self { sum: md5_of(digits)?, parts })
     }
 
     /// Whether two objects have the same bytes, as far as their tags tell: parts of other sizes make
@@ -52,7 +52,7 @@ impl Tag {
 /// The sizes of parts that make so many of a file.
 fn candidates(size: u64, parts: u64) -> BTreeSet<u64> {
     let even = size.div_ceil(parts);
-    let usual = SIZES.iter().map(|n| n * MIB).chain(part_size(size).ok());
+    let usual = USUAL.iter().map(|n| n * MIB).chain(part_size(size).ok());
     // Tools that make parts of equal size round them up to MiB, or not at all.
     let all = usual.chain([even, even.div_ceil(MIB) * MIB]);
     all.filter(|part| *part > 0 && size.div_ceil(*part).max(1) == parts).collect()
@@ -92,10 +92,6 @@ impl Sum {
     }
 }
 
-fn is(sum: impl AsRef<[u8]>, digits: &str) -> bool {
-    sum.as_ref().iter().enumerate().all(|(i, byte)| digits.get(2 * i..2 * i + 2) == Some(&format!("{byte:02x}")))
-}
-
 /// Whether the file has these bytes. Reads all of it; blocks. A sum of parts whose size nobody uses is
 /// told as another.
 pub(super) fn fits(path: &Path, size: u64, tag: &Tag, control: &Control) -> Result<bool> {
@@ -119,9 +115,9 @@ pub(super) fn fits(path: &Path, size: u64, tag: &Tag, control: &Control) -> Resu
         }
     }
     if tag.parts.is_none() {
-        return Ok(is(whole.finalize(), &tag.digits));
+        return Ok(whole.finalize()[..] == tag.sum);
     }
-    Ok(sums.into_iter().any(|sum| is(sum.end(), &tag.digits)))
+    Ok(sums.into_iter().any(|sum| sum.end() == tag.sum))
 }
 
 /// Whether two files have the same bytes. Blocks.
@@ -143,17 +139,15 @@ pub(super) fn equal(one: &Path, other: &Path, control: &Control) -> Result<bool>
 
 #[cfg(test)]
 mod tests {
+    use super::super::digest::hex;
     use super::*;
-
-    fn hex(sum: &[u8]) -> String {
-        sum.iter().fold(String::new(), |out, byte| format!("{out}{byte:02x}"))
-    }
 
     #[test]
     fn tags_are_told_from_other_words() {
         let sum = "d41d8cd98f00b204e9800998ecf8427e";
-        assert_eq!(Tag::parse(&format!("\"{sum}\"")), Some(Tag { digits: sum.into(), parts: None }));
-        assert_eq!(Tag::parse(&format!("{sum}-12")), Some(Tag { digits: sum.into(), parts: Some(12) }));
+        let bytes: [u8; 16] = Md5::digest(b"").into();
+        assert_eq!(Tag::parse(&format!("\"{sum}\"")), Some(Tag { sum: bytes, parts: None }));
+        assert_eq!(Tag::parse(&format!("{sum}-12")), Some(Tag { sum: bytes, parts: Some(12) }));
         for other in ["", "0", "\"abc\"", &format!("{sum}-"), &format!("{sum}-0"), "12-34", &"g".repeat(32)] {
             assert_eq!(Tag::parse(other), None, "{other}");
         }

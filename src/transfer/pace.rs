@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Where the window starts.
-const START: usize = 4;
+const START: usize = 8;
 /// What one piece weighs besides its bytes: the time of a request that carries nothing.
 const WEIGHT: u64 = 64 << 10;
 /// The goodput has to grow by this factor for the window to double again.

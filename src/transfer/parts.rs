@@ -1,16 +1,16 @@
 //! Sending one file in parts.
 
 use super::digest::{Digests, Piece, Proof, Want, hex, md5_of, whole_etag, whole_sum};
+use super::fate::{Fate, Left, fate};
 use super::resume::{Known, Unfinished};
 use super::send::is_passing;
 use super::source::File;
 use super::upload::{Sent, Transfer};
 use crate::error::{Error, Kind, Result};
 use crate::location::Location;
-use crate::store::{Kept, PartSent, Sums, Taken, UploadMeta};
+use crate::store::{CLEAN_UP, Kept, PartSent, Sums, Taken, UploadMeta};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
 /// Files of this size and more are sent in parts.
@@ -23,8 +23,6 @@ const MAX_SIZE: u64 = 5 << 40;
 /// Memory that parts and files under way may take together. One part may be larger (525 MiB of 5 TiB): then it
 /// goes alone.
 pub(super) const MEMORY: u64 = 256 * MIB;
-/// How long the clean-up of an upload may take when the user waits for it.
-const CLEAN_UP: Duration = Duration::from_secs(15);
 
 /// The size of the parts of a file: at most 10,000, in whole MiB.
 pub(super) fn part_size(size: u64) -> Result<u64> {
@@ -77,44 +75,69 @@ impl Transfer {
     ) -> Result<Sent> {
         let part_size = part_size(file.stamp.size)?;
         if let Some(left) = self.resume.unfinished(file, part_size).filter(|u| u.location == *to) {
-            match self.go_on(left, file, to, part_size, if_absent).await {
-                // The server may have forgotten the upload or its parts: then all is sent again.
-                Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Invalid) => {
-                    self.control.note(format!("it cannot go on ({err}): all is sent again"));
-                    self.abort(to.key(), &left.upload_id).await;
-                }
-                other => return other,
+            let sending = Sending { file, to, upload_id: left.upload_id.clone(), keeps: left.keeps, part_size };
+            if let Some(ended) = self.go_on(left, &sending, if_absent).await {
+                return ended;
             }
         }
         let (upload_id, keeps) = self.begin(file, to, meta, part_size).await?;
         let sending = Sending { file, to, upload_id, keeps, part_size };
-        self.attempt(&sending, BTreeMap::new(), if_absent).await
+        let sent = self.attempt(&sending, BTreeMap::new(), if_absent).await;
+        if let Err(err) = &sent {
+            self.clean_up(to.key(), &sending.upload_id, err.kind()).await;
+        }
+        sent
     }
 
-    /// Goes on with what a former attempt left, as far as file and server still have it.
-    async fn go_on(
+    /// Goes on with what a former attempt left; `None`: it is gone, and all has to be sent again.
+    async fn go_on(&self, left: &Unfinished, sending: &Sending<'_>, if_absent: bool) -> Option<Result<Sent>> {
+        let mut known = BTreeMap::new();
+        let err = match self.resumed(left, sending, &mut known, if_absent).await {
+            Ok(sent) => return Some(Ok(sent)),
+            Err(err) => err,
+        };
+        let numbers = known.keys().copied().collect();
+        let upload = Left { handle: &self.handle, key: sending.to.key(), id: &left.upload_id, parts: numbers };
+        match fate(&self.control, &upload, &err, || self.completed(sending, &known)).await {
+            Fate::Ours(sent) => Some(Ok(sent)),
+            Fate::Gone => {
+                self.control.note(format!("it cannot go on ({err}): all is sent again"));
+                self.abort(sending.to.key(), &left.upload_id).await;
+                None
+            }
+            Fate::Stands => {
+                self.clean_up(sending.to.key(), &left.upload_id, err.kind()).await;
+                Some(Err(err))
+            }
+        }
+    }
+
+    /// Sends what is missing, as far as file and server still have what was sent before. `all` becomes the
+    /// parts that were sent and that the file holds.
+    async fn resumed(
         &self,
         left: &Unfinished,
-        file: &File,
-        to: &Location,
-        part_size: u64,
+        sending: &Sending<'_>,
+        all: &mut BTreeMap<u32, Known>,
         if_absent: bool,
     ) -> Result<Sent> {
-        let sending = Sending { file, to, upload_id: left.upload_id.clone(), keeps: left.keeps, part_size };
         self.control.step("comparing what was sent before with the file");
-        let parts = parts_of(file.stamp.size, part_size);
-        let known = self.still_in(&sending, &parts, &left.parts).await?;
-        let known = match self.handle.parts_sent(to.key(), &left.upload_id).await {
-            Ok(there) => self.reconcile(&sending, &parts, known, &there).await?,
-            // It was completed, and killed before that was written down. s3s-fs then denies access to it.
-            Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Denied) => {
-                return self.completed(&sending, &parts, known, err).await;
+        let parts = parts_of(sending.file.stamp.size, sending.part_size);
+        *all = self.still_in(sending, &parts, &left.parts).await?;
+        let known = match self.handle.parts_sent(sending.to.key(), &left.upload_id).await {
+            Ok(there) => {
+                // What it has taken no server loses: it has put it together, or thrown it away.
+                if let Some(lost) = all.keys().find(|number| !there.iter().any(|part| part.number == **number)) {
+                    return Err(Error::new(Kind::NotFound, format!("the server does not have part {lost} any more")));
+                }
+                self.reconcile(sending, &parts, all.clone(), &there).await?
             }
-            Err(err) if err.kind() == Kind::Unsupported => known,
+            Err(err) if err.kind() == Kind::Unsupported => all.clone(),
             Err(err) => return Err(err),
         };
+        all.extend(known.clone());
         self.control.note(format!("going on after {} of {} parts that were sent before", known.len(), parts.len()));
-        self.attempt(&sending, known, if_absent).await
+        self.attempt(sending, known, if_absent).await
     }
 
     /// The parts that were sent and that the file still holds; a file that holds others is another one.
@@ -190,20 +213,16 @@ impl Transfer {
         Ok(known)
     }
 
-    /// An upload that the server does not know any more: what stands is ours if its `ETag` is that of our parts.
-    /// The last of them may have been sent without coming to be written down.
-    async fn completed(
-        &self,
-        sending: &Sending<'_>,
-        parts: &[Part],
-        known: BTreeMap<u32, Known>,
-        err: Error,
-    ) -> Result<Sent> {
-        let standing = self.find(sending.to).await?.and_then(|stat| stat.etag);
+    /// What stands, if it is ours: its `ETag` is that of our parts. The last of them may have been sent without
+    /// coming to be written down.
+    async fn completed(&self, sending: &Sending<'_>, known: &BTreeMap<u32, Known>) -> Result<Option<Sent>> {
+        let parts = parts_of(sending.file.stamp.size, sending.part_size);
         let count = format!("-{}", parts.len());
-        let Some(etag) = standing.filter(|etag| etag.trim_matches('"').ends_with(&count)) else { return Err(err) };
+        let standing = self.find(sending.to).await?.filter(|stat| stat.size == sending.file.stamp.size);
+        let etag = standing.and_then(|stat| stat.etag).filter(|etag| etag.trim_matches('"').ends_with(&count));
+        let Some(etag) = etag else { return Ok(None) };
         let mut etags = Vec::with_capacity(parts.len());
-        for part in parts {
+        for part in &parts {
             if let Some(known) = known.get(&part.number) {
                 etags.push(known.etag.clone());
                 continue;
@@ -213,10 +232,10 @@ impl Transfer {
             etags.push(format!("\"{}\"", digests.md5.as_ref().map(|sum| hex(sum)).unwrap_or_default()));
         }
         if whole_etag(etags.iter().map(String::as_str)).as_deref() != Some(etag.trim_matches('"')) {
-            return Err(err);
+            return Ok(None);
         }
         self.control.advance(sending.file.stamp.size);
-        Ok(Sent { etag, proof: Some(Proof::Md5) })
+        Ok(Some(Sent { etag, proof: Some(Proof::Md5) }))
     }
 
     async fn attempt(&self, sending: &Sending<'_>, known: BTreeMap<u32, Known>, if_absent: bool) -> Result<Sent> {
@@ -225,9 +244,8 @@ impl Transfer {
         self.control.advance(already);
         let mut state = Parts { known, silent: 0, advanced: already };
         let result = self.send_and_complete(sending, &parts, &mut state, if_absent).await;
-        if let Err(err) = &result {
-            self.take_back(state.advanced);
-            self.clean_up(sending.to.key(), &sending.upload_id, err.kind()).await;
+        if result.is_err() {
+            self.control.take_back(state.advanced);
         }
         result
     }
@@ -389,26 +407,12 @@ impl Transfer {
         self.abort(key, upload_id).await;
     }
 
-    /// Aborts an upload, and says so where that fails. A part that was on its way can make it fail at first.
+    /// Aborts an upload, and says so where that fails.
     pub(super) async fn abort(&self, key: &str, upload_id: &str) {
-        let persist = async {
-            let mut pause = Duration::from_millis(50);
-            loop {
-                match self.handle.abort_upload(key, upload_id).await {
-                    Err(err) if is_passing(err.kind()) && pause < Duration::from_secs(2) => {
-                        tokio::time::sleep(pause).await;
-                        pause *= 2;
-                    }
-                    other => return other,
-                }
-            }
-        };
-        let why = match tokio::time::timeout(CLEAN_UP, persist).await {
-            Ok(Ok(())) => return self.resume.aborted(upload_id),
-            Ok(Err(err)) => err.to_string(),
-            Err(_) => "it took too long".to_owned(),
-        };
-        self.control.note(format!("the unfinished upload {upload_id} could not be removed: {why}"));
+        match self.handle.discard_upload(key, upload_id).await {
+            Ok(()) => self.resume.aborted(upload_id),
+            Err(err) => self.control.note(err.to_string()),
+        }
     }
 
     /// Removes uploads that a killed attempt may have begun without coming to write that down: those of the very

@@ -12,6 +12,7 @@ use crate::text;
 use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::ops::Range;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// How often a piece is sent before it counts as failed; the store tries each time a few times itself.
@@ -42,11 +43,24 @@ impl Transfer {
         let place = self.race(async { Ok(self.pace.place().await) }).await?;
         let _memory = self.memory(file.stamp.size).await?;
         self.control.turn().await?;
-        let (body, digests) = self.piece(file, 0, file.stamp.size, self.method.want(Piece::Whole)).await?;
+        let (body, digests) = match self.take_read(file) {
+            Some(read) => read,
+            None => self.piece(file, 0, file.stamp.size, self.method.want(Piece::Whole)).await?,
+        };
         self.resume.intend(file, to);
+        let last = std::sync::Mutex::new(String::new());
         let send = |sums: Sums| {
-            let body = &body;
-            async move { self.handle.send_object(to.key(), body.clone(), meta, if_absent, &sums).await }
+            let (body, last) = (&body, &last);
+            async move {
+                let altered = std::mem::take(&mut *last.lock().unwrap_or_else(PoisonError::into_inner));
+                if !altered.is_empty() {
+                    // It would stand in its own way.
+                    self.handle.delete_unchanged(to.key(), &altered).await?;
+                }
+                let taken = self.handle.send_object(to.key(), body.clone(), meta, if_absent, &sums).await?;
+                last.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&taken.etag);
+                Ok(taken)
+            }
         };
         let (sent, tries) = self.proved(&digests, Piece::Whole, send).await;
         match &sent {
@@ -57,6 +71,10 @@ impl Transfer {
         let expected = digests.md5.map(|sum| hex(&sum));
         let (taken, proof) = match sent {
             Ok((taken, proof)) => (taken, proof),
+            Err(err) if err.kind() == Kind::Invalid => {
+                let etag = std::mem::take(&mut *last.lock().unwrap_or_else(PoisonError::into_inner));
+                return Err(self.withdrawn(err, to, &etag).await);
+            }
             Err(err) => {
                 let etag = self.ours_after_all(err, to, if_absent, expected.as_deref(), tries).await?;
                 (Taken { etag, ..Taken::default() }, Some(Proof::Md5))
@@ -152,7 +170,13 @@ impl Transfer {
         expected: Option<&str>,
         tries: u32,
     ) -> Result<String> {
-        let may_be_ours = (if_absent && err.kind() == Kind::Exists) || err.kind() == Kind::NotFound;
+        let may_be_ours = match err.kind() {
+            Kind::Exists => if_absent,
+            Kind::NotFound => true,
+            // s3s-fs denies access to an upload in parts that is completed.
+            Kind::Denied => expected.is_some_and(|etag| etag.contains('-')),
+            _ => false,
+        };
         if may_be_ours
             && tries > 1
             && let Some(expected) = expected

@@ -1,6 +1,7 @@
 //! Uploading files and folders.
 
-use super::digest::{Checksum, Method, Proof};
+use super::ahead::Ahead;
+use super::digest::{Checksum, Digests, Method, Proof};
 use super::exists::{Conflicts, IfExists, Verdict, taken};
 use super::media::check_meta;
 use super::pace::Pace;
@@ -13,9 +14,11 @@ use crate::error::{Context as _, Error, Kind, Result};
 use crate::location::{Location, Scheme};
 use crate::store::{StoreHandle, Stores, UploadMeta};
 use crate::task::Control;
+use bytes::Bytes;
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -99,6 +102,7 @@ pub async fn upload(stores: &Stores, spec: &UploadSpec, control: &Control, resum
         obeys: AtomicBool::new(false),
         crowded: AtomicBool::new(matches!(spec.if_exists, IfExists::Skip | IfExists::Ask)),
         keeps_meta: AtomicBool::new(false),
+        read: Mutex::default(),
     });
     transfer.explain();
     transfer.drop_stale(&files).await;
@@ -140,6 +144,8 @@ pub(super) struct Transfer {
     crowded: AtomicBool,
     /// Whether a HEAD has shown that the server keeps metadata and tags as they were sent.
     keeps_meta: AtomicBool,
+    /// Small files that were read ahead, by their path.
+    read: Mutex<HashMap<PathBuf, (Bytes, Digests)>>,
 }
 
 /// What is to be done with a file.
@@ -161,6 +167,25 @@ impl Transfer {
 
     pub(super) fn is_local(&self) -> bool {
         self.spec.destination.scheme() == Scheme::File
+    }
+
+    /// Whether small files are sent without a look at what stands where they go.
+    pub(super) fn is_blind(&self) -> bool {
+        self.is_s3() && self.small >= FEW && self.obeys.load(Relaxed) && !self.crowded.load(Relaxed)
+    }
+
+    fn read(&self) -> MutexGuard<'_, HashMap<PathBuf, (Bytes, Digests)>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what was read ahead until it is sent.
+    pub(super) fn keep_read(&self, read: Vec<(PathBuf, (Bytes, Digests))>) {
+        self.read().extend(read);
+    }
+
+    /// What was read ahead of a file.
+    pub(super) fn take_read(&self, file: &File) -> Option<(Bytes, Digests)> {
+        self.read().remove(&file.path)
     }
 
     /// Says once what will not be as one may think.
@@ -186,13 +211,6 @@ impl Transfer {
     pub(super) async fn memory(&self, bytes: u64) -> Result<Option<SemaphorePermit<'_>>> {
         // The semaphore is never closed.
         self.race(async { Ok(self.memory.acquire_many(mebibytes(bytes)).await.ok()) }).await
-    }
-
-    /// Takes progress back that did not come to an end.
-    pub(super) fn take_back(&self, bytes: u64) {
-        let (done, _) = self.control.progress();
-        // Files that advance just now may be a part ahead for a moment; the end is right.
-        self.control.set_done(done.saturating_sub(bytes));
     }
 
     /// Aborts uploads of former attempts that will not go on, so that none is orphaned.
@@ -228,10 +246,11 @@ impl Transfer {
         }
         let mut waiting = waiting.into_iter().peekable();
         self.learn(&mut waiting, &mut done).await;
+        let mut ahead = Ahead::new(self.clone(), waiting);
         let mut running = JoinSet::new();
         loop {
             while running.len() < limit.max(1)
-                && let Some((index, file)) = waiting.next()
+                && let Some((index, file)) = ahead.next().await
             {
                 let transfer = self.clone();
                 running.spawn(async move { transfer.one_of(index, &file).await });
@@ -273,7 +292,7 @@ impl Transfer {
             if let Some(location) = ours {
                 // The same once more: a server that obeys refuses it, any other writes what stands there already.
                 let again = self.put(&file, &location, &self.meta_of(&location), true).await;
-                self.take_back(if again.is_ok() { file.stamp.size } else { 0 });
+                self.control.take_back(if again.is_ok() { file.stamp.size } else { 0 });
                 let obeys = again.is_err_and(|err| err.kind() == Kind::Exists);
                 if !obeys {
                     self.control.note(
@@ -390,15 +409,29 @@ impl Transfer {
 
     /// What stands at `location`, without its tags.
     pub(super) async fn find(&self, location: &Location) -> Result<Option<Stat>> {
-        self.race(self.handle.find(location)).await
+        self.again(|| self.handle.find(location)).await.0
+    }
+
+    /// Removes what was written altered, as long as it is that, and gives the error on.
+    pub(super) async fn withdrawn(&self, err: Error, location: &Location, etag: &str) -> Error {
+        if err.kind() != Kind::Invalid || etag.is_empty() {
+            return err;
+        }
+        match self.race(self.handle.delete_unchanged(location.key(), etag)).await {
+            Ok(()) => self.control.note(format!("{location} was removed: it had arrived altered")),
+            Err(why) => self.control.note(format!("{location} had arrived altered and could not be removed: {why}")),
+        }
+        err
     }
 
     /// Has it proved that what stands there is what was sent. Of many small files the server's answer is proof
     /// enough, once one of them has shown that it keeps metadata too; whether all are there is looked at the end.
     async fn prove(&self, file: &File, location: Location, sent: Sent) -> Result<Uploaded> {
         let proof = sent.proof.unwrap_or(Proof::ReadBack);
-        if sent.proof.is_none() {
-            self.read_back(file, &location).await?;
+        if sent.proof.is_none()
+            && let Err(err) = self.read_back(file, &location).await
+        {
+            return Err(self.withdrawn(err, &location, &sent.etag).await);
         }
         let (path, size) = (file.path.clone(), file.stamp.size);
         let by_answer = self.is_s3() && size < IN_PARTS && self.small >= FEW && !sent.etag.is_empty();

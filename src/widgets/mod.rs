@@ -3,6 +3,8 @@
 pub mod chart;
 pub mod form;
 pub mod gauge;
+pub mod grid;
 pub mod input;
+pub mod map;
 pub mod picture;
 pub mod sparkline;

@@ -2,11 +2,12 @@
 """A TCP proxy that misbehaves, for tests.
 
 usage: fault.py LISTEN_PORT TARGET_PORT [latency=MS] [rate=BYTES_PER_S]
-                [reset=BYTES] [close=BYTES] [stall=BYTES] [times=N]
+                [reset=BYTES] [close=BYTES] [stall=BYTES] [times=N] [sent=1]
 
 Listens on 127.0.0.1 (port 0: any free one), prints `ready PORT`, and ends with its standard input.
 Latency acts in both directions, everything else on what the server sends: after so many bytes the
-connection is reset, closed, or falls silent; `times` limits that to the first N connections.
+connection is reset, closed, or falls silent; `times` limits that to the first N connections. With `sent=1`
+all that acts on what the client sends instead.
 """
 import asyncio
 import socket
@@ -18,6 +19,7 @@ OPTIONS = {key: float(value) for key, value in (word.split("=") for word in sys.
 LATENCY = OPTIONS.get("latency", 0) / 1000
 RATE = OPTIONS.get("rate")
 TIMES = OPTIONS.get("times", float("inf"))
+SENT = bool(OPTIONS.get("sent"))
 connections = 0
 
 
@@ -49,7 +51,7 @@ async def misbehave(kind, writer, peer):
     peer.transport.abort()
 
 
-async def pump(reader, writer, peer, from_server, faulty):
+async def pump(reader, writer, peer, acts, faulty):
     queue = asyncio.Queue(64)
     clock = asyncio.get_running_loop().time
     ahead = asyncio.create_task(read_ahead(reader, queue))
@@ -62,7 +64,7 @@ async def pump(reader, writer, peer, from_server, faulty):
                 if writer.can_write_eof():
                     writer.write_eof()
                 return
-            if from_server and faulty:
+            if acts and faulty:
                 for kind in ("reset", "close", "stall"):
                     limit = OPTIONS.get(kind)
                     if limit is not None and sent + len(data) > limit:
@@ -70,7 +72,7 @@ async def pump(reader, writer, peer, from_server, faulty):
                         await writer.drain()
                         await misbehave(kind, writer, peer)
                         return
-            if RATE and from_server:
+            if RATE and acts:
                 free_at = max(free_at, clock()) + len(data) / RATE
                 await asyncio.sleep(max(0, free_at - clock()))
             writer.write(data)
@@ -95,8 +97,8 @@ async def serve(reader, writer):
     for end in (writer, far_writer):
         end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     await asyncio.gather(
-        pump(reader, far_writer, writer, False, faulty),
-        pump(far_reader, writer, far_writer, True, faulty),
+        pump(reader, far_writer, writer, SENT, faulty),
+        pump(far_reader, writer, far_writer, not SENT, faulty),
     )
     for end in (writer, far_writer):
         end.close()

@@ -7,7 +7,7 @@ export PATH=$PATH:/usr/sbin:/sbin DEBIAN_FRONTEND=noninteractive
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
-packages='build-essential ca-certificates curl pkg-config libgdal-dev gdal-bin tmux python3-venv'
+packages='build-essential ca-certificates curl pkg-config libgdal-dev gdal-bin tmux python3-venv faketime'
 # shellcheck disable=SC2086 # a list of words
 if ! dpkg-query -W -f='${Status}\n' $packages 2>/dev/null | grep -c '^install ok installed$' | grep -qx "$(wc -w <<<"$packages")"; then
     as_root apt-get -o DPkg::Lock::Timeout=900 update -qq

@@ -17,6 +17,8 @@ pub struct Program {
     pub home: tempfile::TempDir,
     environment: Vec<(String, String)>,
     secrets: Vec<String>,
+    /// A program that runs it, with its arguments.
+    under: Vec<String>,
 }
 
 /// How a run ended.
@@ -77,7 +79,7 @@ impl Program {
     /// A program that knows nothing.
     pub fn new() -> Self {
         let home = tempfile::tempdir().expect("a folder");
-        let mut program = Self { home, environment: Vec::new(), secrets: Vec::new() };
+        let mut program = Self { home, environment: Vec::new(), secrets: Vec::new(), under: Vec::new() };
         for (name, folder) in
             [("HOME", ""), ("SECCHI_STATE_DIR", "state"), ("SECCHI_CONFIG_DIR", "config"), ("TMPDIR", "tmp")]
         {
@@ -111,6 +113,11 @@ impl Program {
         self
     }
 
+    /// From now on, run by another program: `faketime -f -20m`; nothing: by none.
+    pub fn under(&mut self, words: &[&str]) {
+        self.under = words.iter().map(|word| (*word).to_owned()).collect();
+    }
+
     /// A file in its home.
     pub fn file(&self, name: &str) -> PathBuf {
         let path = self.home.path().join(name);
@@ -131,7 +138,11 @@ impl Program {
     }
 
     fn command(&self, args: &[impl AsRef<OsStr>]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_secchi"));
+        let program = env!("CARGO_BIN_EXE_secchi");
+        let mut command = Command::new(self.under.first().map_or(program, String::as_str));
+        if !self.under.is_empty() {
+            command.args(&self.under[1..]).arg(program);
+        }
         command.args(args).env_clear().envs(self.environment.iter().map(|(k, v)| (k, v)));
         command.current_dir(self.home.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -6,12 +6,29 @@ use ratatui::backend::TestBackend;
 use secchi::config::{Config, Folders};
 use secchi::job::Jobs;
 use secchi::keymap::Keymap;
+use secchi::location::Location;
 use secchi::screen::{Cx, Screen};
-use secchi::store::{Options, Stores};
+use secchi::store::{Environment, Options, Stores};
 use secchi::task::Waker;
 use secchi::terminal::Gallery;
 use secchi::theme::Theme;
 use std::sync::Arc;
+
+/// Runs a test whose loop stays on this thread, with servers on others.
+pub fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    tokio::task::LocalSet::new().block_on(&runtime.expect("a runtime"), test);
+}
+
+/// Stores that see nothing of this computer's configuration.
+pub fn bare() -> Stores {
+    Stores::new(Options { environment: Environment::fixed([("HOME", "/nonexistent")]), ..Options::default() })
+}
+
+/// An address.
+pub fn loc(text: &str) -> Location {
+    Location::parse(text).expect(text)
+}
 
 /// A context whose state lies in `folder`.
 pub fn for_tests(folder: &std::path::Path) -> Cx {

@@ -2,6 +2,7 @@
 //! every wait ends with the frame that shows what it waits for, or fails at its deadline.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub use super::cx::text;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use futures::Stream;
 use futures::future::BoxFuture;
@@ -304,26 +305,6 @@ fn parse(keys: &str) -> Vec<KeyEvent> {
         }
     }
     out
-}
-
-/// The characters of a buffer, without the spaces at the ends of lines.
-pub fn text(buffer: &Buffer) -> String {
-    let area = buffer.area;
-    let line = |y| {
-        let mut line = String::new();
-        let mut skip = 0;
-        for x in 0..area.width {
-            let symbol = buffer[(x, y)].symbol();
-            if skip == 0 {
-                line.push_str(symbol);
-                skip = secchi::text::width(symbol).max(1) - 1;
-            } else {
-                skip -= 1;
-            }
-        }
-        line.trim_end().to_owned()
-    };
-    (0..area.height).map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The colours of a buffer, line by line: `80 fg/bg` for each run of equal cells, modifiers behind.

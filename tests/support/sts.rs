@@ -96,6 +96,11 @@ impl Sts {
         self.ask("refuse");
     }
 
+    /// Gives it back.
+    pub fn allow(&mut self) {
+        self.ask("allow");
+    }
+
     /// Writes a file into the home.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.home.path().join(name);

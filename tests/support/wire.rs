@@ -167,14 +167,18 @@ async fn read(socket: &mut TcpStream) -> Option<Asked> {
 }
 
 /// The whole answer of another server. Signatures hold: they speak of the `Host` that the client sent.
-async fn forward(asked: &Asked, port: u16) -> Option<Vec<u8>> {
+pub async fn forward(asked: &Asked, port: u16) -> Option<Vec<u8>> {
     let mut far = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
     let lines = asked.head.trim_end().split("\r\n");
     let kept = lines.filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
     let head = kept.collect::<Vec<_>>().join("\r\n") + "\r\nConnection: close\r\n\r\n";
-    far.write_all(head.as_bytes()).await.ok()?;
-    far.write_all(&asked.body).await.ok()?;
+    let (mut from, mut to) = far.split();
     let mut answer = Vec::new();
-    far.read_to_end(&mut answer).await.ok()?;
-    Some(answer)
+    // A server may refuse before it has read all.
+    let send = async {
+        to.write_all(head.as_bytes()).await?;
+        to.write_all(&asked.body).await
+    };
+    let _ = tokio::join!(send, from.read_to_end(&mut answer));
+    (!answer.is_empty()).then_some(answer)
 }

@@ -219,6 +219,9 @@ impl Browse {
                 }
                 chosen.into_iter().next().map_or(Flow::Done, |source| Flow::Open(Open::ConvertForm { source }))
             }
+            Action::Query => {
+                Flow::Open(Open::Query { table: self.chosen(cx).into_iter().next().filter(|at| !at.is_account()) })
+            }
             Action::CopyTo | Action::MoveTo => self.copy_form(action == Action::MoveTo, cx),
             Action::Download => {
                 let (mut sources, local): (Vec<_>, Vec<_>) =

@@ -188,7 +188,7 @@ impl Browse {
             self.go(target, None, trail, cx);
             return Flow::Done;
         }
-        Flow::Open(Open::Preview(probe_of(&entry, target)))
+        Flow::Open(super::open_thing(probe_of(&entry, target)))
     }
 
     fn leave(&mut self, cx: &mut Cx) -> Flow {
@@ -375,6 +375,7 @@ impl Screen for Browse {
             Action::Upload
             | Action::Download
             | Action::Convert
+            | Action::Query
             | Action::Benchmark
             | Action::CopyTo
             | Action::MoveTo => return self.form(action, cx),
@@ -384,6 +385,11 @@ impl Screen for Browse {
                 return Flow::Open(Open::Uploads(self.pane.location.clone()));
             }
             Action::ViewNext => self.look.next_view(),
+            Action::Map => {
+                let entry = self.pane.row().map(|r| r.to_entry()).filter(|entry| !entry.kind.is_container());
+                let probe = entry.map(|entry| probe_of(&entry, entry.location(&self.pane.location)));
+                return super::preview::map_of(probe, cx);
+            }
             Action::Back => return self.peel(cx),
             _ => return Flow::Ignored,
         }

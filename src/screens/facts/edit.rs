@@ -3,17 +3,15 @@
 use crate::action::Action;
 use crate::entry::Stat;
 use crate::error::Kind as ErrorKind;
-use crate::screen::Cx;
+use crate::screen::{Cx, popup};
 use crate::store::{Change, Fact};
 use crate::task::{Pending, poll_slot};
 use crate::text::{self, clean};
-use crate::theme::{Role, Theme};
-use crate::widgets::form::{Column, Entered, Field, Form, Kind, Look, Rows};
+use crate::theme::Role;
+use crate::widgets::form::{Column, Entered, Field, Form, Kind, Rows};
 use crate::widgets::input::Edit;
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Modifier;
-use ratatui::widgets::{Block, BorderType, Clear, Widget as _};
 use std::collections::BTreeMap;
 
 /// Most that S3 keeps of metadata, keys and values together, in bytes.
@@ -239,36 +237,12 @@ impl Editor {
     }
 
     pub(super) fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
-        let look = look(&cx.theme, cx.unicode);
-        let buf = frame.buffer_mut();
-        let framed = area.width >= 50 && area.height >= 14;
-        let width = if framed { area.width.min(100) } else { area.width };
-        let inside = if framed { width - 4 } else { width };
-        self.height = self.height.max(self.form.height(inside, &look) + if framed { 3 } else { 1 });
-        let height = self.height.min(area.height);
-        let spare = area.height - height;
-        let popup =
-            Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height / 8).min(spare / 2), width, height };
-        Clear.render(popup, buf);
-        buf.set_style(popup, cx.theme.style(Role::Text));
-        let title = format!("edit {}", clean(&self.stat.location.to_string()));
-        let title = text::fit_middle(&title, usize::from(popup.width.saturating_sub(8))).into_owned();
-        let style = cx.theme.style(Role::Title);
-        let body = if framed {
-            let kind = if cx.unicode { BorderType::Rounded } else { BorderType::Plain };
-            Block::bordered().border_type(kind).border_style(cx.theme.style(Role::Focus)).render(popup, buf);
-            buf.set_string(popup.x + 2, popup.y, format!(" {title} "), style);
-            Rect { x: popup.x + 2, y: popup.y + 2, width: popup.width - 4, height: popup.height - 3 }
-        } else {
-            buf.set_stringn(popup.x + 1, popup.y, title, usize::from(popup.width), style);
-            let used = popup.height.min(1);
-            Rect { y: popup.y + used, height: popup.height - used, ..popup }
-        };
+        let title = format!("edit {}", self.stat.location);
         let hint = self.hint(cx);
-        self.form.draw(body, buf, &look, &hint);
-        if let (Some(note), true) = (self.note, framed) {
-            let note = text::fit(note, usize::from(body.width)).into_owned();
-            buf.set_string(body.x, popup.y + 1, note, cx.theme.style(Role::Warn));
+        let free = popup::form(frame, area, &mut self.form, &mut self.height, (&title, &hint), cx);
+        if let (Some(note), Some(line)) = (self.note, free) {
+            let note = text::fit(note, usize::from(line.width)).into_owned();
+            frame.buffer_mut().set_string(line.x, line.y, note, cx.theme.style(Role::Warn));
         }
     }
 
@@ -295,28 +269,4 @@ fn wrong_metadata(metadata: &BTreeMap<String, String>) -> Option<String> {
     }
     let size: usize = metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
     (size > METADATA_LIMIT).then(|| format!("{size} bytes; an object has at most {METADATA_LIMIT} of metadata"))
-}
-
-fn look(theme: &Theme, unicode: bool) -> Look {
-    let style = |role| {
-        let mut style = theme.style(role);
-        // The ground of the popup stays below all that is no ground itself.
-        if role == Role::Text {
-            style.bg = None;
-        }
-        style
-    };
-    Look {
-        text: style(Role::Text),
-        dim: style(Role::Dim),
-        faint: style(Role::Faint),
-        focus: style(Role::Focus).add_modifier(Modifier::BOLD),
-        field: style(Role::CursorDim),
-        cursor: style(Role::Cursor),
-        accent: style(Role::Accent),
-        container: style(Role::Container),
-        bad: style(Role::Bad),
-        good: style(Role::Good),
-        unicode,
-    }
 }

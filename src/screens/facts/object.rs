@@ -232,7 +232,7 @@ impl ObjectFacts {
             }
             _ => return Flow::Done,
         };
-        Flow::Open(Open::Preview(probe))
+        Flow::Open(crate::screens::open_thing(probe))
     }
 
     /// Shows the facts of the version under the cursor.

@@ -8,6 +8,7 @@ use crate::entry::Version;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::preview::Probe;
+use crate::screen::popup::moved;
 use crate::screen::{Cx, Flow, Open, Screen};
 use crate::store::{Fact, Told};
 use crate::task::{Feed, Pending, poll_slot};
@@ -157,20 +158,9 @@ impl Versions {
 
     fn step(&mut self, action: Action) -> bool {
         let page = self.height.max(2) - 1;
-        let last = self.rows.len().saturating_sub(1);
-        self.at = match action {
-            Action::Up => self.at.saturating_sub(1),
-            Action::Down => self.at + 1,
-            Action::HalfUp => self.at.saturating_sub(page / 2),
-            Action::HalfDown => self.at + page / 2,
-            Action::PageUp => self.at.saturating_sub(page),
-            Action::PageDown => self.at + page,
-            Action::Top => 0,
-            Action::Bottom => last,
-            _ => return false,
-        }
-        .min(last);
-        true
+        let to = moved(self.at, action, self.rows.len(), page, page / 2);
+        self.at = to.unwrap_or(self.at);
+        to.is_some()
     }
 
     fn look(&self, cx: &mut Cx) -> Flow {
@@ -178,7 +168,7 @@ impl Versions {
             Some(v) if v.deleted => cx.toast("a mark of deletion holds no bytes: look at an older version"),
             Some(v) => {
                 let probe = Probe { size: v.size, etag: v.etag.clone(), ..Probe::new(v.location.clone()) };
-                return Flow::Open(Open::Preview(probe));
+                return Flow::Open(crate::screens::open_thing(probe));
             }
             None => {}
         }

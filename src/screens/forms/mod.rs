@@ -7,6 +7,7 @@ mod copy;
 mod download;
 mod local;
 mod place;
+mod query;
 mod sync;
 mod upload;
 
@@ -15,22 +16,20 @@ pub use convert::ConvertPlan;
 pub use copy::CopyPlan;
 pub use download::DownloadPlan;
 pub(super) use place::PlaceForm;
+pub use query::QueryPlan;
 pub use sync::SyncPlan;
 pub use upload::UploadPlan;
 
 use crate::action::Action;
 use crate::job::{JobId, JobSpec};
 use crate::location::{Location, Scheme};
-use crate::screen::{Cx, Flow, Screen};
+use crate::screen::{Cx, Flow, Screen, popup};
 use crate::task::{Pending, poll_slot};
-use crate::text::{self, clean};
-use crate::theme::{Role, Theme};
-use crate::widgets::form::{Entered, Form, Item, Look};
+use crate::text::clean;
+use crate::widgets::form::{Entered, Form, Item};
 use crate::widgets::input::Edit;
 use ratatui::Frame;
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 /// What one kind of form is about.
 pub trait Plan {
@@ -231,21 +230,8 @@ impl<P: Plan> Screen for FormScreen<P> {
     }
 
     fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
-        let look = look(&cx.theme, cx.unicode);
-        let buf = frame.buffer_mut();
-        let framed = area.width >= 50 && area.height >= 14;
-        let width = if framed { area.width.min(100) } else { area.width };
-        let inside = if framed { width - 4 } else { width };
-        self.height = self.height.max(self.form.height(inside, &look) + if framed { 3 } else { 1 });
-        let height = self.height.min(area.height);
-        let spare = area.height - height;
-        let popup =
-            Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height / 8).min(spare / 2), width, height };
-        Clear.render(popup, buf);
-        buf.set_style(popup, cx.theme.style(Role::Text));
-        let body = boxed(&self.plan.title(&self.form), popup, framed, buf, cx);
-        let hint = self.hint(cx);
-        self.form.draw(body, buf, &look, &hint);
+        let (title, hint) = (self.plan.title(&self.form), self.hint(cx));
+        popup::form(frame, area, &mut self.form, &mut self.height, (&title, &hint), cx);
     }
 }
 
@@ -283,60 +269,6 @@ fn locked(spec: &JobSpec, cx: &Cx) -> Option<(&'static str, String)> {
 fn place_of(location: &Location) -> String {
     let whole = location.with_key("").to_string();
     whole.trim_end_matches('/').to_owned()
-}
-
-/// Border and title; returns what is inside.
-fn boxed(title: &str, area: Rect, framed: bool, buf: &mut Buffer, cx: &Cx) -> Rect {
-    let title = clean(title).into_owned();
-    let title = text::fit_middle(&title, usize::from(area.width.saturating_sub(8))).into_owned();
-    if !framed {
-        buf.set_stringn(area.x + 1, area.y, title, usize::from(area.width), cx.theme.style(Role::Title));
-        let used = area.height.min(1);
-        return Rect { y: area.y + used, height: area.height - used, ..area };
-    }
-    let kind = if cx.unicode { BorderType::Rounded } else { BorderType::Plain };
-    let mut block = Block::bordered().border_type(kind).border_style(cx.theme.style(Role::Focus));
-    if !cx.unicode {
-        block = block.border_set(ASCII_BORDER);
-    }
-    block.render(area, buf);
-    buf.set_string(area.x + 2, area.y, format!(" {title} "), cx.theme.style(Role::Title));
-    Rect { x: area.x + 2, y: area.y + 2, width: area.width - 4, height: area.height - 3 }
-}
-
-const ASCII_BORDER: ratatui::symbols::border::Set = ratatui::symbols::border::Set {
-    top_left: "+",
-    top_right: "+",
-    bottom_left: "+",
-    bottom_right: "+",
-    vertical_left: "|",
-    vertical_right: "|",
-    horizontal_top: "-",
-    horizontal_bottom: "-",
-};
-
-fn look(theme: &Theme, unicode: bool) -> Look {
-    let style = |role| {
-        let mut style = theme.style(role);
-        // The ground of the popup stays below all that is no ground itself.
-        if role == Role::Text {
-            style.bg = None;
-        }
-        style
-    };
-    Look {
-        text: style(Role::Text),
-        dim: style(Role::Dim),
-        faint: style(Role::Faint),
-        focus: style(Role::Focus).add_modifier(ratatui::style::Modifier::BOLD),
-        field: style(Role::CursorDim),
-        cursor: style(Role::Cursor),
-        accent: style(Role::Accent),
-        container: style(Role::Container),
-        bad: style(Role::Bad),
-        good: style(Role::Good),
-        unicode,
-    }
 }
 
 /// The words of every "if it exists".

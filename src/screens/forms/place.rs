@@ -1,19 +1,16 @@
 //! The form for adding and editing a place. It writes two small files: `config.toml`, which holds no
 //! secret, and, where keys were typed, `~/.aws/credentials`.
 
-use super::{boxed, look};
 use crate::action::Action;
 use crate::config::{self, Addressing, Config, NewKeys, Place};
 use crate::error::{Error, Kind, Result};
 use crate::location::{Location, Scheme};
-use crate::screen::{Cx, Flow, PlaceDraft, Screen};
+use crate::screen::{Cx, Flow, PlaceDraft, Screen, popup};
 use crate::store::{Origin, credentials};
-use crate::theme::Role;
 use crate::widgets::form::{Entered, Field, Form};
 use crate::widgets::input::Edit;
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::widgets::{Clear, Widget as _};
 use std::path::{Path, PathBuf};
 
 /// How one gets in, in the order of the form's choice.
@@ -411,24 +408,12 @@ impl Screen for PlaceForm {
     }
 
     fn draw(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
-        let look = look(&cx.theme, cx.unicode);
-        let buf = frame.buffer_mut();
-        let framed = area.width >= 50 && area.height >= 14;
-        let width = if framed { area.width.min(100) } else { area.width };
-        let inside = if framed { width - 4 } else { width };
-        self.height = self.height.max(self.form.height(inside, &look) + if framed { 3 } else { 1 });
-        let height = self.height.min(area.height);
-        let y = area.y + (area.height / 8).min((area.height - height) / 2);
-        let popup = Rect { x: area.x + (area.width - width) / 2, y, width, height };
-        Clear.render(popup, buf);
-        buf.set_style(popup, cx.theme.style(Role::Text));
         let title = match &self.draft.former {
             Some(name) => format!("edit the place {name}"),
             None => "add a place".to_owned(),
         };
-        let body = boxed(&title, popup, framed, buf, cx);
         let key = |action| cx.keymap.label(&["form"], action);
         let hint = format!("{} next  {} save  {} leave", key(Action::NextPane), key(Action::Submit), key(Action::Back));
-        self.form.draw(body, buf, &look, &hint);
+        popup::form(frame, area, &mut self.form, &mut self.height, (&title, &hint), cx);
     }
 }

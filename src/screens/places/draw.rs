@@ -5,35 +5,19 @@ use super::list::{Group, Line as Entry, What, shown};
 use super::{Places, lock_of};
 use crate::action::Action;
 use crate::screen::Cx;
+use crate::screen::popup::framed;
 use crate::text::{clean, fit, width};
 use crate::theme::Role;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Borders, Clear, Paragraph};
+use ratatui::widgets::Paragraph;
 
 /// From this width on, what is known of a place stands beside the list.
 const WIDE: u16 = 100;
 /// Frames of the mark of a running check.
 const TURNS: [&str; 4] = ["◐", "◓", "◑", "◒"];
-
-/// A framed box in the middle of `area`, at most so large; gives its inside.
-pub(super) fn framed(frame: &mut Frame, area: Rect, width: u16, height: u16, title: &str, cx: &Cx) -> Rect {
-    let (width, height) = (width.min(area.width), height.min(area.height));
-    let rect = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 3, width, height };
-    let theme = &cx.theme;
-    let block = Block::default()
-        .borders(Borders::ALL)
-        .border_type(BorderType::Rounded)
-        .border_style(theme.style(Role::Focus))
-        .style(theme.style(Role::Text))
-        .title(Span::styled(format!(" {} ", clean(title)), theme.style(Role::Title)));
-    let inner = block.inner(rect);
-    frame.render_widget(Clear, rect);
-    frame.render_widget(block, rect);
-    Rect { x: inner.x + 1.min(inner.width), width: inner.width.saturating_sub(2), ..inner }
-}
 
 impl Places {
     pub(super) fn render(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {

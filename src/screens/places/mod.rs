@@ -17,6 +17,7 @@ pub(super) use templates::Templates;
 use crate::action::Action;
 use crate::config::{self, Config, Place};
 use crate::location::{Location, Scheme};
+use crate::screen::popup::moved;
 use crate::screen::{Cx, Flow, Open, PlaceDraft, Screen};
 use crate::widgets::input::{Edit, Input};
 use check::Check;
@@ -249,19 +250,10 @@ impl Places {
 
     /// Moves the cursor; `false` for what is no movement.
     fn go(&mut self, action: Action) -> bool {
-        let last = self.shown.len().saturating_sub(1);
         let half = (self.height / 2).max(1);
-        self.cursor = match action {
-            Action::Up => self.cursor.saturating_sub(1),
-            Action::Down => self.cursor + 1,
-            Action::PageUp | Action::HalfUp => self.cursor.saturating_sub(half),
-            Action::PageDown | Action::HalfDown => self.cursor + half,
-            Action::Top => 0,
-            Action::Bottom => last,
-            _ => return false,
-        }
-        .min(last);
-        true
+        let to = moved(self.cursor, action, self.shown.len(), half, half);
+        self.cursor = to.unwrap_or(self.cursor);
+        to.is_some()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Templates to add a place from.
 
-use super::draw::framed;
 use super::list::shown;
 use crate::action::Action;
 use crate::config::{Shipped, Template};
+use crate::screen::popup::framed;
 use crate::screen::{Cx, Flow, Open, PlaceDraft, Screen};
 use crate::text;
 use crate::theme::Role;

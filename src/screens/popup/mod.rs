@@ -2,15 +2,13 @@
 //! One file each; what they share is here.
 
 use crate::action::Action;
+use crate::screen::popup::{framed, moved};
 use crate::screen::{Cx, Flow, Open};
 use crate::terminal::clipboard;
 use crate::text;
 use crate::theme::Role;
 use crate::widgets::input::Input;
-use ratatui::Frame;
-use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Borders, Clear};
 
 mod commands;
 mod confirm;
@@ -40,23 +38,6 @@ pub(super) use question::Question;
 pub(super) use sure::Sure;
 pub(super) use themes::Themes;
 
-/// A framed box in the middle of `area`, at most so large; gives its inside.
-fn framed(frame: &mut Frame, area: Rect, width: u16, height: u16, title: &str, cx: &Cx) -> Rect {
-    let (width, height) = (width.min(area.width), height.min(area.height));
-    let rect = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 3, width, height };
-    let theme = &cx.theme;
-    let block = Block::default()
-        .borders(Borders::ALL)
-        .border_type(BorderType::Rounded)
-        .border_style(theme.style(Role::Focus))
-        .style(theme.style(Role::Text))
-        .title(Span::styled(format!(" {} ", text::clean(title)), theme.style(Role::Title)));
-    let inner = block.inner(rect);
-    frame.render_widget(Clear, rect);
-    frame.render_widget(block, rect);
-    Rect { x: inner.x + 1.min(inner.width), width: inner.width.saturating_sub(2), ..inner }
-}
-
 /// A list with a cursor, in a window.
 #[derive(Default)]
 struct Cursor {
@@ -67,18 +48,9 @@ struct Cursor {
 impl Cursor {
     /// Applies a movement; tells whether it was one.
     fn update(&mut self, action: Action, n: usize, page: usize) -> bool {
-        let last = n.saturating_sub(1);
-        self.at = match action {
-            Action::Up => self.at.saturating_sub(1),
-            Action::Down => self.at + 1,
-            Action::PageUp | Action::HalfUp => self.at.saturating_sub(page),
-            Action::PageDown | Action::HalfDown => self.at + page,
-            Action::Top => 0,
-            Action::Bottom => last,
-            _ => return false,
-        }
-        .min(last);
-        true
+        let to = moved(self.at, action, n, page, page);
+        self.at = to.unwrap_or(self.at);
+        to.is_some()
     }
 
     fn window(&mut self, height: usize) -> usize {

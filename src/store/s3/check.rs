@@ -72,8 +72,12 @@ impl Account {
     }
 
     async fn ask(&self, stores: &Stores, location: &Location, report: &Report) {
-        let traffic =
-            Traffic { meter: stores.meter().clone(), gate: stores.0.gate.clone(), throttle: stores.0.throttle.clone() };
+        let traffic = Traffic {
+            meter: stores.meter().clone(),
+            gate: stores.0.gate.clone(),
+            throttle: stores.0.throttle.clone(),
+            waits: stores.waits(),
+        };
         let account = crate::location::StoreId { authority: String::new(), ..location.store().clone() };
         // Amazon shows nobody a list of all public buckets.
         let lists = self.keys.is_some() || self.access.endpoint.is_some();

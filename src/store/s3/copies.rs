@@ -15,7 +15,6 @@ use crate::error::{Error, Kind, Result};
 use crate::store::copy::{Pinned, changed};
 use crate::store::errors::Doing;
 use crate::store::metered::Traffic;
-use crate::store::transport;
 use aws_sdk_s3::types::{MetadataDirective, StorageClass, TaggingDirective};
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,12 +23,12 @@ use std::time::Duration;
 /// Bytes per second below which a copy within a server counts as stuck.
 const SLOWEST: u64 = 8 << 20;
 
-/// How long the copy of so many bytes may take.
-fn patience(size: u64) -> Duration {
-    transport::patience(0) + Duration::from_secs(size / SLOWEST)
-}
-
 impl S3 {
+    /// How long the copy of so many bytes may take.
+    fn copying(&self, size: u64) -> Duration {
+        self.waits.answer() + Duration::from_secs(size / SLOWEST)
+    }
+
     /// Whether both are buckets of one profile.
     pub(in crate::store) fn shares_account(&self, other: &Self) -> bool {
         matches!((&self.keys, &other.keys), (Some(one), Some(two)) if Arc::ptr_eq(one, two))
@@ -69,7 +68,7 @@ impl S3 {
         let conditions = self.conditions(from.etag);
         // An older Ceph refuses what it does not know; Amazon obeys.
         let only_absent = (if_absent && self.amazon).then(|| "*".to_owned());
-        let answer = self.call_within(Some(traffic), 0, patience(from.size), |tap| {
+        let answer = self.call_within(Some(traffic), self.copying(from.size), |tap| {
             self.client
                 .copy_object()
                 .bucket(self.bucket())
@@ -146,7 +145,7 @@ impl S3 {
         let mut headers = self.conditions(from.etag);
         headers.push(("content-length", "0".to_owned()));
         let bytes = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
-        let answer = self.call_within(Some(traffic), 0, patience(range.end - range.start), |tap| {
+        let answer = self.call_within(Some(traffic), self.copying(range.end - range.start), |tap| {
             self.client
                 .upload_part_copy()
                 .bucket(self.bucket())

@@ -208,6 +208,7 @@ fn uncounted() -> Traffic {
         meter: crate::meter::Meter::new(),
         gate: Arc::new(tokio::sync::Semaphore::new(2)),
         throttle: Arc::default(),
+        waits: crate::store::pulse::Waits::default(),
     }
 }
 

@@ -168,14 +168,15 @@ impl Lister {
         let mut request =
             built.ok_or_else(|| Error::usage(format!("`{}` is not an address for a bucket", self.address)))?;
         if let Some(keys) = keys {
-            let credential = AwsCredential {
-                key_id: keys.access_key_id().to_owned(),
-                secret_key: keys.secret_access_key().to_owned(),
-                token: keys.session_token().map(str::to_owned),
-            };
-            AwsAuthorizer::new(&credential, "s3", &self.region).authorize(&mut request, None);
+            signed(&mut request, keys, &self.region, true);
         }
         Ok(request)
+    }
+
+    /// The text of an answer that holds little; what is lost of it is left out.
+    pub(super) async fn refusal(&self, traffic: &Traffic, response: HttpResponse, most: usize) -> String {
+        let body = self.body(Some(traffic), response, most, None).await;
+        String::from_utf8_lossy(&body.unwrap_or_default()).into_owned()
     }
 
     async fn answered(
@@ -248,6 +249,16 @@ impl Lister {
             }
         }
     }
+}
+
+/// Signs a request, with what it carries (`body`) or without.
+pub(super) fn signed(request: &mut HttpRequest, keys: &Credentials, region: &str, body: bool) {
+    let credential = AwsCredential {
+        key_id: keys.access_key_id().to_owned(),
+        secret_key: keys.secret_access_key().to_owned(),
+        token: keys.session_token().map(str::to_owned),
+    };
+    AwsAuthorizer::new(&credential, "s3", region).with_sign_payload(body).authorize(request, None);
 }
 
 /// A body that does not come whole broke off, whatever the library calls it.

@@ -223,23 +223,9 @@ impl S3 {
 
     /// See [`crate::store::StoreHandle::held`].
     pub(in crate::store) async fn held(&self, traffic: &Traffic, key: &str, id: &str) -> Result<Held> {
-        let (mut held, mut after) = (Held::default(), None::<String>);
-        loop {
-            let answer = self.call(Some(traffic), 0, |tap| {
-                let request = self.client.list_parts().bucket(self.bucket()).key(spelled(key)).upload_id(id);
-                request.set_part_number_marker(after.clone()).customize().interceptor(tap).send()
-            });
-            let answer = answer.await.map_err(|failure| self.sentence(&failure, Doing::List, key))?;
-            for part in answer.parts() {
-                held.parts += 1;
-                held.bytes = held.bytes.saturating_add(part.size().unwrap_or_default().max(0).unsigned_abs());
-            }
-            let next = answer.next_part_number_marker().map(str::to_owned);
-            if !answer.is_truncated().unwrap_or_default() || next.is_none() || next == after {
-                return Ok(held);
-            }
-            after = next;
-        }
+        let parts = self.parts_sent(traffic, key, id).await?;
+        let bytes = parts.iter().fold(0, |sum: u64, part| sum.saturating_add(part.size));
+        Ok(Held { parts: parts.len() as u64, bytes })
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::blank::spelled;
 use super::control::{headers, hex, tagging, with_headers};
-use super::{Failure, S3, time};
+use super::{Answer, Failure, S3, Tap, time};
 use crate::entry::Stat;
 use crate::error::{Error, Kind, Result};
 use crate::store::errors::Doing;
@@ -25,15 +25,15 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 impl Sums {
-    fn content_md5(&self) -> Option<String> {
+    pub(super) fn content_md5(&self) -> Option<String> {
         self.md5.map(|sum| BASE64_STANDARD.encode(sum))
     }
 
-    fn crc32c_text(&self) -> Option<String> {
+    pub(super) fn crc32c_text(&self) -> Option<String> {
         self.crc32c.map(|sum| BASE64_STANDARD.encode(sum.to_be_bytes()))
     }
 
-    fn sha256_text(&self) -> Option<String> {
+    pub(super) fn sha256_text(&self) -> Option<String> {
         self.sha256.map(|sum| BASE64_STANDARD.encode(sum))
     }
 }
@@ -62,9 +62,9 @@ fn whole_etag(parts: &[PartSent]) -> String {
 }
 
 /// A body to send: counted while it goes, and as fast as is allowed; both done by its caller without `traffic`.
-fn stream(traffic: Option<&Traffic>, body: &Bytes) -> ByteStream {
+fn stream(traffic: Option<&Traffic>, body: &Bytes, tap: &Tap) -> ByteStream {
     match traffic {
-        Some(traffic) => ByteStream::from_body_1_x(traffic.throttle.body(body, &traffic.meter)),
+        Some(traffic) => ByteStream::from_body_1_x(traffic.throttle.body(body, &traffic.meter, &tap.pulse)),
         None => ByteStream::from(body.clone()),
     }
 }
@@ -109,6 +109,30 @@ impl S3 {
         if_absent: bool,
         sums: &Sums,
     ) -> Result<Taken> {
+        let answer = match self.send_small(traffic, key, &body, meta, if_absent, sums).await? {
+            Some(answer) => answer,
+            None => self.send_whole(traffic, key, &body, meta, if_absent, sums).await?,
+        };
+        match answer {
+            Ok(taken) => Ok(taken),
+            Err(failure) => {
+                let md5 =
+                    sums.md5.unwrap_or_else(|| if failure.ambiguous { Md5::digest(&body).into() } else { [0; 16] });
+                let etag = self.or_ours(traffic, failure, key, &hex(&md5)).await?;
+                Ok(Taken { etag, ..Taken::default() })
+            }
+        }
+    }
+
+    async fn send_whole(
+        &self,
+        traffic: &Traffic,
+        key: &str,
+        body: &Bytes,
+        meta: &UploadMeta,
+        if_absent: bool,
+        sums: &Sums,
+    ) -> Result<Answer<Taken>> {
         let metadata = headers(&meta.metadata)?;
         let answer = self.call(Some(traffic), body.len() as u64, |tap| {
             self.client
@@ -126,26 +150,18 @@ impl S3 {
                 .set_ssekms_key_id(meta.encryption_key.clone())
                 .set_acl(meta.acl.as_deref().map(ObjectCannedAcl::from))
                 .set_if_none_match(if_absent.then(|| "*".to_owned()))
-                .body(stream(Some(traffic), &body))
+                .body(stream(Some(traffic), body, &tap))
                 .customize()
                 .mutate_request(with_headers(meta.headers()))
                 .disable_payload_signing()
                 .interceptor(tap)
                 .send()
         });
-        match answer.await {
-            Ok(answer) => Ok(Taken {
-                etag: answer.e_tag.unwrap_or_default(),
-                crc32c: answer.checksum_crc32_c,
-                sha256: answer.checksum_sha256,
-            }),
-            Err(failure) => {
-                let md5 =
-                    sums.md5.unwrap_or_else(|| if failure.ambiguous { Md5::digest(&body).into() } else { [0; 16] });
-                let etag = self.or_ours(traffic, failure, key, &hex(&md5)).await?;
-                Ok(Taken { etag, ..Taken::default() })
-            }
-        }
+        Ok(answer.await.map(|answer| Taken {
+            etag: answer.e_tag.unwrap_or_default(),
+            crc32c: answer.checksum_crc32_c,
+            sha256: answer.checksum_sha256,
+        }))
     }
 
     pub(in crate::store) async fn begin_upload(
@@ -208,7 +224,7 @@ impl S3 {
                 .set_content_md5(sums.content_md5())
                 .set_checksum_crc32_c(sums.crc32c_text())
                 .set_checksum_sha256(sums.sha256_text())
-                .body(stream(traffic, &body))
+                .body(stream(traffic, &body, &tap))
                 .customize()
                 .disable_payload_signing()
                 .interceptor(tap)

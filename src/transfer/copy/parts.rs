@@ -3,18 +3,22 @@
 
 use super::Work;
 use super::item::Item;
+use super::prove::{Reading, is_of_one_piece};
 use super::record::Unfinished;
 use super::send::{Sent, changed, digest, is_passing};
 use crate::error::{Error, Kind, Result};
 use crate::location::{Location, Scheme};
-use crate::store::StoreHandle;
+use crate::store::{CLEAN_UP, StoreHandle};
 use crate::transfer::digest::{md5_of, whole_etag};
+use crate::transfer::download::part_sizes;
 use crate::transfer::exists::taken;
+use crate::transfer::fate::{Fate, Left, fate};
 use crate::transfer::parts::part_size;
+use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 const MIB: u64 = 1 << 20;
 /// The usual part of a copy within a server, which moves no bytes here.
@@ -25,21 +29,22 @@ const LEAST: u64 = 5 * MIB;
 pub(super) const MEMORY_MIB: usize = 512;
 /// Parts of one object that wait for a place or are under way.
 const WAITING: usize = 32;
-/// How long the clean-up of an upload may take when the user waits for it.
-const CLEAN_UP: Duration = Duration::from_secs(15);
 
 /// An upload under way.
-struct Sending<'a> {
-    item: &'a Item,
+pub(super) struct Sending<'a> {
+    pub(super) item: &'a Item,
     to: &'a Location,
     id: String,
     within: bool,
+    pub(super) reading: Reading,
 }
 
 impl Work<'_> {
-    fn part_size(&self, size: u64, within: bool) -> Result<u64> {
+    fn part_size(&self, item: &Item, within: bool) -> Result<u64> {
+        let size = item.size();
         let least = part_size(size)?;
         Ok(match self.spec.part {
+            0 if let Some(same) = parts_of_source(item).filter(|_| !within) => same,
             0 if within => least.max(PART_WITHIN.min(size.div_ceil(MIB).max(1) * MIB)),
             0 => least,
             wished => least_of(size).max(wished).max(LEAST),
@@ -50,58 +55,94 @@ impl Work<'_> {
     pub(super) async fn in_parts(&self, item: &Item, to: &Location, if_absent: bool, within: bool) -> Result<Sent> {
         self.know(item).await?;
         let _large = self.race(async { Ok(self.large.acquire().await) }).await?;
-        let part = self.part_size(item.size(), within)?;
+        let part = self.part_size(item, within)?;
         if let Some(left) = self.record.take_unfinished(item, to) {
-            if left.part_size == part {
-                self.control.note(format!("going on after {} parts that were copied before", left.parts.len()));
-                match self.attempt(item, to, if_absent, within, part, Some(left)).await {
-                    // The server may have forgotten the upload or its parts: then all is sent again. Some say of an
-                    // upload that they do not know that access to it is denied.
-                    Err(err) if matches!(err.kind(), Kind::NotFound | Kind::Invalid | Kind::Denied) => {
-                        self.control.note(format!("it cannot go on ({err}): all is copied again"));
-                    }
-                    other => return other,
-                }
-            } else {
+            if left.part_size != part {
                 self.abort(&item.root.target, to.key(), &left.upload_id).await;
+            } else if let Some(ended) = self.go_on(item, to, if_absent, within, left).await {
+                return ended;
             }
         }
-        self.attempt(item, to, if_absent, within, part, None).await
+        if if_absent && self.find(item, to).await?.is_some() {
+            return Err(taken(to));
+        }
+        let reading = Reading::new(!within && is_of_one_piece(item));
+        let sending = Sending { item, to, id: self.begin(item, to, part).await?, within, reading };
+        let sent = self.attempt(&sending, part, BTreeMap::new(), if_absent).await;
+        if let Err(err) = &sent {
+            self.clean_up(&sending, err).await;
+        }
+        sent
     }
 
-    async fn attempt(
+    /// Goes on with what a former attempt left; `None`: it is gone, and all has to be copied again.
+    async fn go_on(
         &self,
         item: &Item,
         to: &Location,
         if_absent: bool,
         within: bool,
-        part: u64,
-        left: Option<Unfinished>,
-    ) -> Result<Sent> {
-        let (id, known) = if let Some(left) = left {
-            (left.upload_id, left.parts)
-        } else {
-            if if_absent && self.find(item, to).await?.is_some() {
-                return Err(taken(to));
-            }
-            (self.begin(item, to, part).await?, BTreeMap::new())
+        left: Unfinished,
+    ) -> Option<Result<Sent>> {
+        self.control.note(format!("going on after {} parts that were copied before", left.parts.len()));
+        let sending = Sending { item, to, id: left.upload_id, within, reading: Reading::new(false) };
+        let err = match self.attempt(&sending, left.part_size, left.parts.clone(), if_absent).await {
+            Ok(sent) => return Some(Ok(sent)),
+            Err(err) => err,
         };
-        let sending = Sending { item, to, id, within };
-        let mut advanced = 0;
-        let result = self.send_parts(&sending, part, known, if_absent, &mut advanced).await;
-        match result {
-            Ok(etag) => Ok(Sent { etag, within, renamed: false }),
-            Err(err) => {
-                self.take_back(advanced);
+        let (handle, numbers) = (&item.root.target, left.parts.keys().copied().collect());
+        let upload = Left { handle, key: to.key(), id: &sending.id, parts: numbers };
+        match fate(self.control, &upload, &err, || self.completed(&sending, left.part_size, &left.parts)).await {
+            Fate::Ours(sent) => Some(Ok(sent)),
+            Fate::Gone => {
+                self.control.note(format!("it cannot go on ({err}): all is copied again"));
+                self.abort(handle, to.key(), &sending.id).await;
+                None
+            }
+            Fate::Stands => {
                 self.clean_up(&sending, &err).await;
-                // What a server says of a range that is not there any more is not the reason.
-                let may_have_changed = matches!(err.kind(), Kind::Invalid | Kind::NotFound | Kind::Failed);
-                match self.check_source(item).await {
-                    Err(why) if may_have_changed && why.kind() == Kind::Changed => Err(why),
-                    _ => Err(err),
-                }
+                Some(Err(err))
             }
         }
+    }
+
+    /// What stands, if a former attempt has made it of these parts.
+    async fn completed(&self, sending: &Sending<'_>, part: u64, known: &BTreeMap<u32, String>) -> Result<Option<Sent>> {
+        let Sending { item, to, within, .. } = sending;
+        let within = *within;
+        let is_all = known.len() as u64 == item.size().div_ceil(part).max(1);
+        let Some(expected) = whole_etag(known.values().map(String::as_str)).filter(|_| is_all) else { return Ok(None) };
+        let standing = self.find(item, to).await?.filter(|stat| stat.size == item.size());
+        let etag = standing.and_then(|stat| stat.etag).filter(|etag| etag.trim_matches('"') == expected);
+        if etag.is_some() {
+            self.control.advance(item.size());
+        }
+        Ok(etag.map(|etag| Sent { etag, within, renamed: false }))
+    }
+
+    /// Sends the parts that are missing, and completes it.
+    async fn attempt(
+        &self,
+        sending: &Sending<'_>,
+        part: u64,
+        known: BTreeMap<u32, String>,
+        if_absent: bool,
+    ) -> Result<Sent> {
+        let mut advanced = 0;
+        let err = match self.send_parts(sending, part, known, if_absent, &mut advanced).await {
+            Ok(etag) => return Ok(Sent { etag, within: sending.within, renamed: false }),
+            Err(err) => err,
+        };
+        self.control.take_back(advanced);
+        // What a server says of a range that is not there any more is not the reason.
+        let may_have_changed = matches!(err.kind(), Kind::Invalid | Kind::NotFound | Kind::Failed);
+        if may_have_changed
+            && let Err(why) = self.check_source(sending.item).await
+            && why.kind() == Kind::Changed
+        {
+            return Err(why);
+        }
+        Err(err)
     }
 
     /// Begins an upload. Told to stop meanwhile, it waits a little for its id, so that it can be undone.
@@ -164,6 +205,7 @@ impl Work<'_> {
             self.check_source(item).await?;
         } else {
             self.check_unpinned(item).await?;
+            self.prove_reading(sending, &mut known, range).await?;
         }
         let expected = whole_etag(known.values().map(String::as_str));
         let parts: Vec<(u32, String)> = known.into_iter().collect();
@@ -197,8 +239,8 @@ impl Work<'_> {
         if now.etag.as_deref() == item.etag() && now.size == item.size() { Ok(()) } else { Err(changed(item)) }
     }
 
-    async fn send_part(&self, sending: &Sending<'_>, number: u32, range: Range<u64>) -> Result<String> {
-        let Sending { item, to, id, within } = sending;
+    pub(super) async fn send_part(&self, sending: &Sending<'_>, number: u32, range: Range<u64>) -> Result<String> {
+        let Sending { item, to, id, within, .. } = sending;
         let (root, bytes) = (&item.root, range.end - range.start);
         if *within {
             let place = self.place().await?;
@@ -207,28 +249,41 @@ impl Work<'_> {
             Self::leave(place, &sent, bytes);
             return sent;
         }
-        let memory = u32::try_from(bytes.div_ceil(MIB)).unwrap_or(u32::MAX).clamp(1, MEMORY_MIB as u32);
-        let _memory = self.race(async { Ok(self.memory.acquire_many(memory).await) }).await?;
+        let memory = self.room(bytes).await?;
         let place = self.place().await?;
         let sent = self.read_and_put_part(sending, number, range).await;
         Self::leave(place, &sent, bytes);
-        sent
+        let (etag, body) = sent?;
+        sending.reading.took(number, body, memory).await;
+        Ok(etag)
     }
 
-    async fn read_and_put_part(&self, sending: &Sending<'_>, number: u32, range: Range<u64>) -> Result<String> {
+    /// Room in memory for so many bytes.
+    pub(super) async fn room(&self, bytes: u64) -> Result<Option<OwnedSemaphorePermit>> {
+        let memory = u32::try_from(bytes.div_ceil(MIB)).unwrap_or(u32::MAX).clamp(1, MEMORY_MIB as u32);
+        // The semaphore is never closed.
+        self.race(async { Ok(self.memory.clone().acquire_many_owned(memory).await.ok()) }).await
+    }
+
+    async fn read_and_put_part(
+        &self,
+        sending: &Sending<'_>,
+        number: u32,
+        range: Range<u64>,
+    ) -> Result<(String, Bytes)> {
         let Sending { item, to, id, .. } = sending;
         let (source, target) = (&item.root.source, &item.root.target);
         let body = self.race(self.again(|| source.read_pinned(item.pinned(), range.clone()))).await?;
         let put = || target.put_part(to.key(), id, number, body.clone());
         if to.to_path().is_some() {
-            return self.again(put).await;
+            return Ok((self.again(put).await?, body));
         }
         let etag = self.race(self.again(put)).await?;
         // The MD5 went along with the bytes, and the server has checked it. An ETag that is another sum is none.
         if to.scheme() == Scheme::S3 && md5_of(&etag) != Some(digest(&body).await) {
             self.note_once("the server's ETags are not MD5 sums: it is not proved by them".to_owned());
         }
-        Ok(etag)
+        Ok((etag, body))
     }
 
     /// Aborts an upload that did not succeed, unless the server is out of reach and the parts are known to who
@@ -246,27 +301,24 @@ impl Work<'_> {
         self.abort(&sending.item.root.target, sending.to.key(), &sending.id).await;
     }
 
-    /// Aborts an upload, and says so where that fails. A part that was on its way can make it fail at first.
+    /// Aborts an upload, and says so where that fails.
     pub(super) async fn abort(&self, handle: &StoreHandle, key: &str, id: &str) {
-        let persist = async {
-            let mut pause = Duration::from_millis(50);
-            loop {
-                match handle.abort_upload(key, id).await {
-                    Err(err) if is_passing(err.kind()) && pause < Duration::from_secs(2) => {
-                        tokio::time::sleep(pause).await;
-                        pause *= 2;
-                    }
-                    other => return other,
-                }
-            }
-        };
-        let why = match tokio::time::timeout(CLEAN_UP, persist).await {
-            Ok(Ok(())) => return self.record.aborted(id),
-            Ok(Err(err)) => err.to_string(),
-            Err(_) => "it took too long".to_owned(),
-        };
-        self.control.note(format!("the unfinished upload {id} could not be removed: {why}"));
+        match handle.discard_upload(key, id).await {
+            Ok(()) => self.record.aborted(id),
+            Err(err) => self.control.note(err.to_string()),
+        }
     }
+}
+
+/// The size that the parts of the source seem to have: of the same parts, the same `ETag` is made.
+fn parts_of_source(item: &Item) -> Option<u64> {
+    if item.from.scheme() != Scheme::S3 {
+        return None;
+    }
+    let (_, parts) = item.etag()?.trim_matches('"').split_once('-')?;
+    let likeliest = *part_sizes(item.size(), parts.parse().ok()?).first()?;
+    let fits = likeliest >= LEAST.max(least_of(item.size())) && likeliest <= MEMORY_MIB as u64 * MIB / 4;
+    fits.then_some(likeliest)
 }
 
 /// The smallest part with which an object of this size has at most 10,000.

@@ -225,7 +225,7 @@ impl Work<'_> {
         match sent {
             Ok(etag) => Ok(Sent { etag, within: true, renamed: false }),
             Err(err) => {
-                self.take_back(copied.load(Relaxed));
+                self.control.take_back(copied.load(Relaxed));
                 self.abort(handle, to.key(), &id).await;
                 Err(err)
             }

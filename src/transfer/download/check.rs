@@ -2,12 +2,12 @@
 
 use super::sink::{CRC32C, Sums};
 use crate::entry::Detail;
+use crate::transfer::digest::md5_of;
+use crate::transfer::etag::USUAL;
 use base64::Engine as _;
 use crc_fast::{CrcAlgorithm, checksum_combine};
 
 const MIB: u64 = 1 << 20;
-/// Sizes of parts that programs send, in MiB, the most usual first.
-const USUAL: [u64; 14] = [8, 5, 16, 50, 64, 10, 15, 32, 100, 128, 25, 6, 256, 512];
 /// Sizes that are tried where several fit.
 const TRIED: usize = 6;
 
@@ -54,25 +54,13 @@ pub(super) enum Proof {
     None,
 }
 
-/// Bytes of 32 hexadecimal digits.
-fn digest(hex: &str) -> Option<[u8; 16]> {
-    let mut out = [0; 16];
-    if hex.len() != 32 || !hex.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in out.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(out)
-}
-
 impl Proof {
     /// What an `ETag` proves, if it is one of MD5s.
     pub(super) fn of_etag(etag: Option<&str>) -> Self {
         let Some(text) = etag.map(|etag| etag.trim_matches('"')) else { return Self::None };
         match text.split_once('-') {
-            None => digest(text).map_or(Self::None, Self::Md5),
-            Some((hex, parts)) => match (digest(hex), parts.parse()) {
+            None => md5_of(text).map_or(Self::None, Self::Md5),
+            Some((hex, parts)) => match (md5_of(hex), parts.parse()) {
                 (Some(digest), Ok(parts @ 1..=10_000)) => Self::Parts(digest, parts),
                 _ => Self::None,
             },
@@ -126,7 +114,7 @@ pub(super) fn combined(algorithm: CrcAlgorithm, ranges: impl IntoIterator<Item =
 }
 
 /// The sizes that the parts of such an object may have, the likeliest first.
-pub(super) fn part_sizes(size: u64, parts: u32) -> Vec<u64> {
+pub(in crate::transfer) fn part_sizes(size: u64, parts: u32) -> Vec<u64> {
     let parts = u64::from(parts);
     if parts <= 1 {
         return vec![size];

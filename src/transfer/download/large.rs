@@ -1,6 +1,6 @@
 //! A large object: ranges of one version at once, each at its place in a hidden file, noted as they are done.
 
-use super::check::Proof;
+use super::check::{Proof, part_sizes};
 use super::hash::Follower;
 use super::plan::Item;
 use super::prove::follow;
@@ -13,13 +13,14 @@ use crate::entry::Stat;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::location::{Location, Scheme};
 use crate::task::Control;
+use crate::transfer::lanes::LANES;
 use crc_fast::CrcAlgorithm;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 const MIB: u64 = 1 << 20;
@@ -30,6 +31,8 @@ const SMALLEST: u64 = 8 * MIB;
 const LARGEST: u64 = 64 * MIB;
 /// Ranges of one file that are under way at once.
 const RANGES: usize = 16;
+/// Bytes after which the disk is told to keep what was written.
+const FLUSH: u64 = 128 * MIB;
 /// How often an object is read from its beginning: it may change, or arrive altered.
 const ATTEMPTS: u32 = 3;
 
@@ -53,6 +56,9 @@ pub(super) struct Attempt<'a> {
     noted: Mutex<Option<SystemTime>>,
     /// Bytes that were told as progress.
     advanced: AtomicU64,
+    /// Bytes written since the disk was last told to keep them, and whether it is at that.
+    unsynced: AtomicU64,
+    syncing: Arc<AtomicBool>,
 }
 
 impl Attempt<'_> {
@@ -77,6 +83,32 @@ impl Attempt<'_> {
         }
         gap(at, self.pin.size);
         missing
+    }
+
+    /// Orders ranges so that as many parts as are summed up side by side come side by side too.
+    fn interleave(&self, missing: &mut [Range<u64>]) {
+        let part = match &self.proof {
+            Proof::Parts(_, parts) => part_sizes(self.pin.size, *parts).first().copied().unwrap_or(0),
+            _ => 0,
+        };
+        if part > 0 {
+            let lanes = LANES as u64;
+            missing.sort_by_key(|r| (r.start / part / lanes, r.start % part / SMALLEST, r.start / part));
+        }
+    }
+
+    /// Has the disk begin with what was written, so that not all of it is left for the end.
+    fn flush(&self, length: u64) {
+        if self.unsynced.fetch_add(length, Relaxed) + length < FLUSH || self.syncing.swap(true, Relaxed) {
+            return;
+        }
+        self.unsynced.store(0, Relaxed);
+        let (file, syncing) = (self.temp.file.clone(), self.syncing.clone());
+        tokio::task::spawn_blocking(move || {
+            // What it says is said again when the file is published.
+            let _ = file.sync_data();
+            syncing.store(false, Relaxed);
+        });
     }
 }
 
@@ -105,7 +137,7 @@ impl Work<'_> {
         let mut attempt = self.prepare(item, location).await?;
         let result = self.run(&mut attempt, replace).await;
         if let Err(err) = &result {
-            self.take_back(attempt.advanced.load(Relaxed));
+            self.control.take_back(attempt.advanced.load(Relaxed));
             // Bytes of another version, or wrong ones, are of no use to who goes on.
             let useless = matches!(err.kind(), Kind::Changed | Kind::Invalid | Kind::NotFound);
             if useless || !self.trail.is_recorded() || self.control.is_cancelled() {
@@ -145,6 +177,8 @@ impl Work<'_> {
             follower,
             noted: Mutex::new(noted),
             advanced: AtomicU64::new(already),
+            unsynced: AtomicU64::new(0),
+            syncing: Arc::default(),
         })
     }
 
@@ -250,7 +284,8 @@ impl Work<'_> {
             // One after the other from one answer: what cannot be told apart must not be mixed.
             (size, at_once) = (attempt.pin.size, 1);
         }
-        let missing = attempt.missing(size);
+        let mut missing = attempt.missing(size);
+        attempt.interleave(&mut missing);
         let mut waiting = missing.iter().cloned();
         let mut running = FuturesUnordered::new();
         let mut left = missing.len();
@@ -322,6 +357,7 @@ impl Work<'_> {
         if let Some(follower) = &attempt.follower {
             follower.written(range);
         }
+        attempt.flush(length);
         Ok(())
     }
 

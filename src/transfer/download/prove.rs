@@ -76,7 +76,7 @@ impl Work<'_> {
         let control = self.control.clone();
         self.blocking(move |_| {
             for part in sizes {
-                if hash::of_parts(&file, &check::parts(size, part), |_| control.check())? == expected {
+                if hash::of_parts(&file, &check::parts(size, part), &hash::Whole(|| control.check()))? == expected {
                     return Ok(true);
                 }
             }
@@ -156,12 +156,12 @@ pub(super) fn follow(proof: &Proof, temp: &Temp, size: u64) -> Option<Follower> 
 
 /// By what a file of the disk is the object of this proof; `None` where it is not, or nothing tells. Blocks.
 pub(super) fn compare(file: &File, size: u64, proof: &Proof, control: &Control) -> Result<Option<Check>> {
-    let go = |_: Range<u64>| control.check();
+    let go = hash::Whole(|| control.check());
     Ok(match proof {
-        Proof::Md5(expected) => (hash::whole(file, size, go)? == *expected).then_some(Check::Md5),
+        Proof::Md5(expected) => (hash::whole(file, size, &go)? == *expected).then_some(Check::Md5),
         Proof::Parts(expected, parts) => {
             for part in check::part_sizes(size, *parts) {
-                if hash::of_parts(file, &check::parts(size, part), go)? == *expected {
+                if hash::of_parts(file, &check::parts(size, part), &go)? == *expected {
                     return Ok(Some(Check::PartsMd5));
                 }
             }

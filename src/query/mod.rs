@@ -1,0 +1,365 @@
+//! SQL over tables anywhere, by `DataFusion`: an [`Engine`] that plans and runs it within a stated memory, and
+//! results that are a table like any other ([`Answer`]).
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `names` | the SQL itself: what it reads, how its columns are spelled |
+//! | `open` | from a location to a table: a file, a folder with partitions in its paths, a pattern |
+//! | `parquet`, `file`, `covering` | Parquet: footers, ranges, statistics, what an area leaves out |
+//! | `plain` | all other formats, through [`crate::table::Rows`] |
+//! | `spatial` | functions over geometry |
+//! | `running`, `answer`, `tally` | rows as they come, kept for looking at; what they cost |
+//! | `words` | functions and keywords for completion |
+//! | `explain` | what would be read |
+//! | `faults` | sentences |
+//!
+//! Work that needs a processor runs on threads of the engine's own, so that keys are answered meanwhile; requests
+//! run where the engine was asked, as all others do.
+
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::location::Location;
+use crate::store::Stores;
+use crate::table::Rows;
+use crate::task::Control;
+use datafusion::catalog::TableProvider;
+use datafusion::execution::TaskContext;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::TableReference;
+use faults::Faults;
+use file::Footers;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use tally::Tally;
+use tokio::runtime::Runtime;
+
+mod answer;
+mod covering;
+mod explain;
+mod faults;
+mod file;
+mod names;
+mod open;
+mod parquet;
+mod plain;
+mod running;
+mod settings;
+mod spatial;
+mod tally;
+mod words;
+
+pub use answer::Answer;
+pub use names::table as table_name;
+pub use running::Running;
+pub use settings::{Settings, parse_bytes};
+pub use tally::Reading;
+pub use words::{Word, WordKind, completions, functions, mentioned};
+
+/// Stack of a thread that plans: SQL may nest.
+const STACK: usize = 32 << 20;
+/// Rows of a batch.
+const BATCH: usize = 8_192;
+
+/// Runs SQL. Clones share memory, threads and what was learned of files.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    stores: Stores,
+    settings: Settings,
+    footers: Footers,
+    pool: Arc<dyn MemoryPool>,
+    /// `None` only while it is dropped.
+    worker: Option<Runtime>,
+    folder: OnceLock<tempfile::TempDir>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Waiting for threads is not allowed where other work runs.
+        if let Some(worker) = self.worker.take() {
+            worker.shutdown_background();
+        }
+    }
+}
+
+/// What SQL may be run over besides locations.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A table somewhere: read as SQL reads it, with all that is left out.
+    At(Location),
+    /// A table that is open already.
+    Open(Arc<dyn Rows>),
+}
+
+/// A column to be sorted by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Its name, as the table spells it.
+    pub column: String,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// The name of the table that [`Engine::filter`] asks.
+const THIS: &str = "this table";
+
+impl Engine {
+    /// An engine with these limits.
+    pub fn new(stores: Stores, settings: Settings) -> Result<Self> {
+        let worker = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(settings.threads.max(1))
+            .max_blocking_threads(64)
+            .thread_name("sql")
+            .thread_stack_size(STACK)
+            .enable_all()
+            .build()
+            .context(|| "starting threads for SQL".into())?;
+        let pool = FairSpillPool::new(usize::try_from(settings.memory).unwrap_or(usize::MAX));
+        let pool = TrackConsumersPool::new(pool, NonZeroUsize::MIN);
+        Ok(Self(Arc::new(Inner {
+            stores,
+            settings,
+            footers: Footers::default(),
+            pool: Arc::new(pool),
+            worker: Some(worker),
+            folder: OnceLock::new(),
+        })))
+    }
+
+    /// Its limits.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Forgets what was learned of files.
+    pub fn forget(&self) {
+        self.0.footers.clear();
+    }
+
+    /// Plans one statement and begins to run it; nothing is read further than the first rows until they are asked
+    /// for. `control` counts, and stops it.
+    pub async fn run(&self, sql: &str, control: &Control) -> Result<Running> {
+        self.run_over(sql, &[], control).await
+    }
+
+    /// Rows of a table that fulfil a condition (all, where it is empty), in an order. Rows that are not sorted come
+    /// as they stand in the table.
+    pub async fn filter(
+        &self,
+        source: &Source,
+        condition: &str,
+        order: &[Order],
+        control: &Control,
+    ) -> Result<Running> {
+        let condition = condition.trim();
+        let mut sql = format!("SELECT * FROM {}", names::quoted(THIS));
+        if !condition.is_empty() {
+            sql.push_str(faults::FILTER);
+            sql.push_str(condition);
+            sql.push_str("\n)");
+        }
+        for (i, order) in order.iter().enumerate() {
+            sql.push_str(if i == 0 { " ORDER BY " } else { ", " });
+            sql.push_str(&names::quoted(&order.column));
+            sql.push_str(if order.descending { " DESC NULLS LAST" } else { " NULLS LAST" });
+        }
+        self.run_over(&sql, &[(THIS, source)], control).await
+    }
+
+    /// What one statement would read at most, and its steps; reads no more than footers and first lines.
+    pub async fn explain(&self, sql: &str, control: &Control) -> Result<Vec<String>> {
+        let planned = self.plan(sql, &[], control).await?;
+        let lines = explain::lines(&planned.logical, planned.physical.as_ref());
+        Ok(lines.into_iter().map(|line| bare(&line, &planned.tables)).collect())
+    }
+
+    /// Columns of a table that SQL names, with their types in words.
+    pub async fn columns(&self, table: &str, control: &Control) -> Result<Vec<(String, String)>> {
+        let opening = self.opening(&Faults::default(), &Tally::default(), control);
+        let schema = opening.table(table).await?.schema();
+        let geo = crate::table::Geo::of_schema(&schema);
+        let kind = |field: &datafusion::arrow::datatypes::Field| match geo.column(field.name()) {
+            Some(shape) => shape.kind().to_owned(),
+            None => crate::table::type_name(field.data_type()),
+        };
+        Ok(schema.fields().iter().map(|field| (field.name().clone(), kind(field))).collect())
+    }
+
+    fn opening(&self, faults: &Faults, tally: &Tally, control: &Control) -> open::Opening {
+        open::Opening {
+            stores: self.0.stores.clone(),
+            control: control.clone(),
+            footers: self.0.footers.clone(),
+            faults: faults.clone(),
+            tally: tally.clone(),
+            folder: self.0.settings.folder.clone(),
+        }
+    }
+
+    async fn run_over(&self, sql: &str, given: &[(&str, &Source)], control: &Control) -> Result<Running> {
+        let planned = self.plan(sql, given, control).await?;
+        let Planned { physical, tasks, faults, tally, tables, .. } = planned;
+        let stream = execute_stream(physical.clone(), tasks).map_err(|err| faults.explain(err, sql))?;
+        Ok(Running::start(self, (sql, &tables), stream, physical, tally, faults, control))
+    }
+
+    async fn plan(&self, sql: &str, given: &[(&str, &Source)], control: &Control) -> Result<Planned> {
+        let mut parsed = names::parse(sql)?;
+        let (faults, tally) = (Faults::default(), Tally::default());
+        let opening = self.opening(&faults, &tally, control);
+        control.step("opening tables");
+        let mut tables: Vec<(String, Arc<dyn TableProvider>)> = Vec::new();
+        for name in &parsed.tables {
+            let table = match given.iter().find(|(given, _)| given == name) {
+                Some((_, Source::Open(rows))) => opening.given(rows.clone()),
+                Some((_, Source::At(location))) => opening.at(location).await?,
+                None => opening.table(name).await?,
+            };
+            tables.push((name.clone(), table));
+        }
+        let columns = tables.iter().flat_map(|(_, table)| columns_of(table.as_ref()));
+        names::respell(&mut parsed.statement, columns.collect::<Vec<_>>().into_iter());
+        let context = self.context()?;
+        for (name, table) in &tables {
+            context
+                .register_table(TableReference::bare(name.as_str()), table.clone())
+                .map_err(|err| faults.explain(err, sql))?;
+        }
+        control.step("planning");
+        let task = {
+            let (statement, faults, sql) = (parsed.statement, faults.clone(), sql.to_owned());
+            self.spawn(async move { plan(&context, statement).await.map_err(|err| faults.explain(err, &sql)) })
+        };
+        let (logical, physical, tasks) = control.race(async { task.await.map_err(lost)? }).await?;
+        control.step("");
+        Ok(Planned { logical, physical, tasks, faults, tally, tables: parsed.tables })
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> tokio_util::task::AbortOnDropHandle<T> {
+        // The runtime is there as long as the engine is.
+        let handle = self.0.worker.as_ref().map_or_else(tokio::runtime::Handle::current, |w| w.handle().clone());
+        tokio_util::task::AbortOnDropHandle::new(handle.spawn(future))
+    }
+
+    /// A folder of its own for what does not fit into memory; gone with the engine.
+    fn folder(&self) -> Result<&Path> {
+        if let Some(folder) = self.0.folder.get() {
+            return Ok(folder.path());
+        }
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("secchi-sql-");
+        let made = match &self.0.settings.temporary {
+            Some(folder) => builder.tempdir_in(folder),
+            None => builder.tempdir(),
+        };
+        let made = made.context(|| "making a temporary folder for SQL".into())?;
+        Ok(self.0.folder.get_or_init(|| made).path())
+    }
+
+    fn context(&self) -> Result<SessionContext> {
+        let settings = &self.0.settings;
+        let mut config = SessionConfig::new()
+            .with_target_partitions(settings.threads.max(1))
+            .with_batch_size(BATCH)
+            .with_information_schema(false);
+        let options = config.options_mut();
+        options.sql_parser.enable_ident_normalization = false;
+        options.sql_parser.collect_spans = true;
+        options.sql_parser.map_string_types_to_utf8view = false;
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.parquet.reorder_filters = true;
+        options.execution.parquet.bloom_filter_on_read = true;
+        // What a sort keeps for merging what it wrote to disk must leave it room to sort.
+        let kept = usize::try_from(settings.memory / 16).unwrap_or(usize::MAX);
+        options.execution.sort_spill_reservation_bytes = kept.min(10 << 20);
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![self.folder()?.to_owned()]))
+            .with_max_temp_directory_size(settings.disk);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(self.0.pool.clone())
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(|err| Faults::default().explain(err, ""))?;
+        let nowhere = url::Url::parse(parquet::NOWHERE).map_err(|err| Error::new(Kind::Failed, err.to_string()))?;
+        runtime.register_object_store(&nowhere, Arc::new(object_store::memory::InMemory::new()));
+        let state =
+            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        let context = SessionContext::new_with_state(state);
+        for function in spatial::functions() {
+            context.register_udf(function);
+        }
+        Ok(context)
+    }
+}
+
+fn lost(err: tokio::task::JoinError) -> Error {
+    Error::new(Kind::Failed, "a worker of the query failed").with_source(err)
+}
+
+/// Columns and their fields, as they are spelled.
+fn columns_of(table: &dyn TableProvider) -> Vec<String> {
+    use datafusion::arrow::datatypes::DataType;
+    let mut names = Vec::new();
+    for field in table.schema().fields() {
+        names.push(field.name().clone());
+        if let DataType::Struct(inner) = field.data_type() {
+            names.extend(inner.iter().map(|f| f.name().clone()));
+        }
+    }
+    names
+}
+
+/// A query that is ready to be run.
+struct Planned {
+    logical: LogicalPlan,
+    physical: Arc<dyn ExecutionPlan>,
+    tasks: Arc<TaskContext>,
+    faults: Faults,
+    tally: Tally,
+    tables: Vec<String>,
+}
+
+/// A name or a step without the addresses of its tables.
+fn bare(text: &str, tables: &[String]) -> String {
+    tables.iter().fold(text.to_owned(), |text, table| text.replace(&format!("{table}."), ""))
+}
+
+type Steps = (LogicalPlan, Arc<dyn ExecutionPlan>, Arc<TaskContext>);
+
+async fn plan(
+    context: &SessionContext,
+    statement: datafusion::sql::parser::Statement,
+) -> datafusion::error::Result<Steps> {
+    let mut state = context.state();
+    let logical = state.statement_to_plan(statement).await?;
+    // Rows come in the order of their files where one after the other is read; what mixes them anyway goes abreast.
+    if !is_mixing(&logical) {
+        state.config_mut().options_mut().execution.target_partitions = 1;
+    }
+    let logical = state.optimize(&logical)?;
+    let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
+    Ok((logical, physical, state.task_ctx()))
+}
+
+/// Whether a plan groups, sorts or joins.
+fn is_mixing(plan: &LogicalPlan) -> bool {
+    let here = matches!(
+        plan,
+        LogicalPlan::Aggregate(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Join(_)
+            | LogicalPlan::Window(_)
+            | LogicalPlan::Distinct(_)
+    );
+    here || plan.inputs().into_iter().any(is_mixing)
+}
