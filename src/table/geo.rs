@@ -84,8 +84,15 @@ impl Geo {
         geo
     }
 
-    /// What a schema alone tells, as Arrow IPC has it: the key `geo`, and extension names.
+    /// What the fields of a schema tell by their extension names: the columns of a result.
     pub(crate) fn of_schema(schema: &Schema) -> Self {
+        let mut geo = Self::default();
+        geo.add_extensions(schema);
+        geo
+    }
+
+    /// What the schema of an Arrow file tells: the key `geo` as in `GeoParquet`, and extension names.
+    pub(crate) fn of_file(schema: &Schema) -> Self {
         let mut geo = schema.metadata().get("geo").and_then(|text| Self::from_text(text)).unwrap_or_default();
         geo.columns.retain(|column| schema.field_with_name(&column.name).is_ok());
         geo.add_extensions(schema);

@@ -420,7 +420,7 @@ mod tests {
 
     #[test]
     fn numbers_have_the_digits_that_count() {
-        assert_eq!(rounded(1843.250_004_9), "1843.25");
+        assert_eq!(rounded(1_843.250_004_9), "1843.25");
         assert_eq!(rounded(-0.000_123_456_78), "-0.0001234568");
         assert_eq!(rounded(7_600_000.0), "7600000");
         assert_eq!(rounded(1.5e300), "1.500000e300");

@@ -116,7 +116,7 @@ mod tests {
     fn ends_are_where_records_end() {
         assert_eq!(counted(b"a,b\n1,2\n", 100), (2, Some(8)));
         assert_eq!(counted(b"a,\"x\ny\"\n1,2", 100), (2, Some(8)));
-        assert_eq!(counted(b"a,5\" pipe\n1,\"he said \"\"no\"\"\n\"\n", 100), (2, Some(31)));
+        assert_eq!(counted(b"a,5\" pipe\n1,\"he said \"\"no\"\"\n\"\n", 100), (2, Some(30)));
         assert_eq!(counted(b"\n\na\r\n\r\nb", 100), (2, Some(4)));
     }
 

@@ -60,7 +60,7 @@ pub(crate) async fn open_ipc(stores: Stores, asked: Open) -> Result<Arc<dyn Rows
                 let limit = text::count(MOST_FIELDS as u64);
                 return Err(Error::new(Kind::Limit, format!("it has {fields} columns; {limit} are looked at")));
             }
-            let geo = Geo::of_schema(&head.schema);
+            let geo = Geo::of_file(&head.schema);
             let about = About {
                 facts: Facts::default(),
                 columns: columns_of(&head.schema, &geo),

@@ -147,6 +147,8 @@ fn geo_of(crs: &str, bbox: Vec<f64>) -> Geo {
         encoding: Encoding::Wkb,
         geography: false,
         crs: crs.to_owned(),
+        definition: (crs != "OGC:CRS84").then(|| crs.to_owned()),
+        covering: None,
         types: Vec::new(),
         bbox,
         definition: None,

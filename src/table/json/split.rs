@@ -160,7 +160,7 @@ mod tests {
         let features = " {\"a\":\"]}\\\"\"}, {\"b\":[{}]}\n], \"more\":[{}]}";
         for step in [1, 2, 7, 1000] {
             assert_eq!(counted(&Ends::Lines { begun: false }, lines, step), (3, 21));
-            assert_eq!(counted(&Ends::Array(Array::default()), features, step), (2, 29));
+            assert_eq!(counted(&Ends::Array(Array::default()), features, step), (2, 25));
             assert_eq!(counted(&Ends::Whole { begun: false }, features, step), (1, 0));
         }
     }
