@@ -242,6 +242,8 @@ mod tests {
             crs: String::new(),
             types: Vec::new(),
             bbox: Vec::new(),
+            definition: None,
+            covering: None,
         };
         let json = json!({"columns": {"geometry": {"covering": {"bbox": {
             "xmin": ["b", "x1"], "ymin": ["b", "y1"], "xmax": ["b", "x2"], "ymax": ["b", "y2"]}}}}});

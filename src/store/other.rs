@@ -185,7 +185,7 @@ mod tests {
             let set = options(&[variable], config);
             assert!(!unsigned(&set, "az://lake@c/"), "{}", variable.0);
             assert!(unsigned(&set, "az://open@c/"), "{}", variable.0);
-            open(&set, &id("az://lake@c/"), &Log::default()).expect(variable.0);
+            open(&set, &id("az://lake@c/"), Waits::default(), &Log::default()).expect(variable.0);
         }
         let set =
             options(&[("GOOGLE_SERVICE_ACCOUNT_KEY", "{}")], "[places.g]\naddress = \"gs://b/\"\nanonymous = true\n");
@@ -194,7 +194,7 @@ mod tests {
         };
         assert!(skips(&options(&[], ""), "gs://b/") && skips(&set, "gs://g@b/") && !skips(&set, "gs://b/"));
         let bad = options(&[("GOOGLE_SERVICE_ACCOUNT_KEY", "not JSON")], "");
-        let err = open(&bad, &id("gs://b/"), &Log::default()).expect_err("no key");
+        let err = open(&bad, &id("gs://b/"), Waits::default(), &Log::default()).expect_err("no key");
         assert!(err.to_string().starts_with("the settings for Google cannot be used"), "{err}");
     }
 }
