@@ -151,8 +151,6 @@ fn geo_of(crs: &str, bbox: Vec<f64>) -> Geo {
         covering: None,
         types: Vec::new(),
         bbox,
-        definition: None,
-        covering: None,
     };
     Geo { standard: "GeoJSON".to_owned(), columns: vec![column] }
 }
