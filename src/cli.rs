@@ -21,6 +21,7 @@ mod out;
 mod places;
 mod presign;
 mod preview;
+mod profile;
 mod progress;
 mod prune;
 mod rows;
@@ -146,6 +147,8 @@ pub enum Verb {
     Put(work::Put),
     /// Download objects and all below prefixes into a folder
     Get(get::Get),
+    /// Statistics of a table's column: range, mean, quantiles, distinct and frequent values
+    Profile(profile::Args),
     /// Copy objects and all below prefixes from any place to another
     Cp(copy::Copy),
     /// Move them: copy, compare, then delete the source
@@ -272,6 +275,7 @@ async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
         Verb::Sql(args) => sql::run(stores, args, global.json).await,
         Verb::Put(args) => work::put(stores, args, global.json).await,
         Verb::Get(args) => get::get(stores, args, global.json).await,
+        Verb::Profile(args) => profile::run(stores, args, global.json).await,
         Verb::Cp(args) => copy::run(stores, args, false, global.json).await,
         Verb::Mv(args) => copy::run(stores, args, true, global.json).await,
         Verb::Rm(args) => prune::rm(stores, args, global.json).await,

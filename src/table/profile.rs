@@ -282,12 +282,12 @@ impl Profiler {
             self.profile.nans += 1;
             return;
         }
+        // Both zeros are one value.
+        let value = value + 0.0;
         let (min, max) = self.floats.get_or_insert((value, value));
         (*min, *max) = (min.min(value), max.max(value));
         self.number(value);
-        // Both zeros are one value.
-        let bits = if value == 0.0 { 0 } else { value.to_bits() };
-        self.counter.add(hash_int(i128::from(bits)), || Sample::Float(value));
+        self.counter.add(hash_int(i128::from(value.to_bits())), || Sample::Float(value));
     }
 
     fn number(&mut self, value: f64) {
