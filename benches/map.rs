@@ -36,11 +36,14 @@ const SEED: u64 = 5;
 fn main() {
     let rows = std::env::var("SECCHI_BENCH_ROWS").ok().and_then(|v| v.parse().ok()).unwrap_or(328_557);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = std::env::var("SECCHI_BENCH_FILE").map(Into::into).unwrap_or_else(|_| {
-        let file = folder.path().join("points.parquet");
-        write(&file, rows);
-        file
-    });
+    let file = std::env::var("SECCHI_BENCH_FILE").map_or_else(
+        |_| {
+            let file = folder.path().join("points.parquet");
+            write(&file, rows);
+            file
+        },
+        Into::into,
+    );
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let began = Instant::now();
     let (plan, batches) = runtime.block_on(read(&file));

@@ -71,7 +71,7 @@ fn spirals(n: usize) -> Vec<u8> {
     let height: ArrayRef = Arc::new(Float64Array::from_iter_values((0..n).map(|i| i as f64 / n as f64 * 300.0)));
     let id: ArrayRef = Arc::new(Int64Array::from_iter_values((0..n).map(|i| i as i64 + 70_000)));
     let kind: ArrayRef =
-        Arc::new(StringArray::from_iter((0..n).map(|i| (i % 10 != 9).then_some(["lake", "sea", "river"][i % 3]))));
+        Arc::new((0..n).map(|i| (i % 10 != 9).then_some(["lake", "sea", "river"][i % 3])).collect::<StringArray>());
     geoparquet(vec![("id", id), ("h_mean", height), ("kind", kind), ("geometry", geometry)], None)
 }
 

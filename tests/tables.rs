@@ -336,7 +336,7 @@ fn noise(start: usize, n: usize) -> impl Iterator<Item = f64> {
     })
 }
 
-/// Columns as SlideRule's ATL06: many distinct values, so that dictionaries grow until they are given up.
+/// Columns as `SlideRule`'s ATL06: many distinct values, so that dictionaries grow until they are given up.
 fn atl06(start: usize, n: usize) -> RecordBatch {
     let mut columns: Vec<(String, ArrayRef)> = Vec::new();
     columns.push(("extent_id".into(), Arc::new(Int64Array::from_iter_values((start..start + n).map(|i| i as i64)))));
@@ -381,13 +381,12 @@ async fn first_rows_of_large_row_groups_keep_to_few_requests_and_bytes() {
         std::fs::write(&path, atl06_file(2, index)).expect("written");
         let server = server::Server::start(&[path], std::time::Duration::ZERO);
         for web in [true, false] {
-            let mut options = Options::default();
-            options.endpoint_url = Some(format!("http://{}", server.address));
-            options.no_sign_request = true;
-            let stores = Stores::new(options);
-            let at = match web {
-                true => format!("http://{}/web/atl06.parquet", server.address),
-                false => "s3://s3/atl06.parquet".to_owned(),
+            let endpoint_url = Some(format!("http://{}", server.address));
+            let stores = Stores::new(Options { endpoint_url, no_sign_request: true, ..Options::default() });
+            let at = if web {
+                format!("http://{}/web/atl06.parquet", server.address)
+            } else {
+                "s3://s3/atl06.parquet".to_owned()
             };
             let (rows, control) = open(&stores, &Location::parse(&at).expect("an address"), 64 << 20).await;
             let batch = rows.window(Window { rows: 50, offset: 0, columns: None }).await.expect("rows");
@@ -497,9 +496,12 @@ async fn a_dictionary_of_long_words_is_read_as_far_as_needed() {
     let early = Int64Array::from_iter_values((0..3_000).map(|i| i % 7));
     let columns: Vec<(&str, ArrayRef)> = vec![("word", Arc::new(words)), ("early", Arc::new(early))];
     let batch = RecordBatch::try_from_iter(columns).expect("a batch");
-    for codec in
-        [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::GZIP(Default::default()), Compression::LZ4_RAW]
-    {
+    for codec in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(parquet::basic::GzipLevel::default()),
+        Compression::LZ4_RAW,
+    ] {
         let properties = zstd().set_compression(codec).set_data_page_row_count_limit(1_000);
         let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build())).expect("a writer");
         writer.write(&batch).expect("rows");

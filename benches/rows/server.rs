@@ -2,6 +2,7 @@
 //! several ranges at once, below `/s3/` a bucket of object storage that does not.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -106,7 +107,7 @@ fn converse(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
             None => ("200 OK", "application/octet-stream", vec![(String::new(), 0..*size)]),
             Some(ranges) if ranges.len() == 1 => {
                 let range = ranges[0].clone();
-                head.push_str(&format!("Content-Range: bytes {}-{}/{size}\r\n", range.start, range.end - 1));
+                let _ = write!(head, "Content-Range: bytes {}-{}/{size}\r\n", range.start, range.end - 1);
                 ("206 Partial Content", "application/octet-stream", vec![(String::new(), range)])
             }
             Some(ranges) => {

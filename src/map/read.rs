@@ -428,7 +428,7 @@ mod tests {
         assert_eq!(world, before);
         let mut chukotka = [[170.0, 60.0], [180.0, 60.0], [-180.0, 60.0], [-170.0, 65.0], [180.0, 66.0], [170.0, 60.0]];
         unfold(&mut chukotka);
-        assert_eq!(chukotka.map(|p| p[0]), [170.0, 180.0, 180.0, 190.0, 180.0, 170.0]);
+        assert_eq!(chukotka.map(|p| p[0] as i32), [170, 180, 180, 190, 180, 170]);
         let mut pacific = [[190.0, 1.0], [200.0, 2.0]];
         unfold(&mut pacific);
         assert_eq!(pacific, [[-170.0, 1.0], [-160.0, 2.0]]);
@@ -455,7 +455,7 @@ mod tests {
             colour: Some("v".into()),
             reference: Reference::degrees(),
         };
-        let mut reader = Reader::new(plan, Some(vec![100..104]));
+        let mut reader = Reader::new(plan, Some(std::iter::once(100..104).collect()));
         reader.add(&batch.expect("a batch")).expect("read");
         let features = reader.finish();
         assert_eq!((features.len(), features.without), (2, 2));

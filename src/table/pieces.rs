@@ -177,7 +177,7 @@ mod tests {
         }
         pieces.take(&(5..6));
         pieces.let_go(25);
-        assert_eq!(pieces.lacking(&(0..40)), [10..30]);
+        assert_eq!(pieces.lacking(&(0..40)), std::slice::from_ref(&(10..30)));
     }
 
     #[test]
@@ -187,6 +187,6 @@ mod tests {
         assert_eq!(joined(&far, false).len(), 40 - 12);
         assert_eq!(joined(&far, true).len(), 40);
         assert_eq!(joined(&[0..10, 500..600, 70_000..70_001], false), [0..600, 70_000..70_001]);
-        assert_eq!(joined(&[0..(20 << 20)], false).len(), 3);
+        assert_eq!(joined(std::slice::from_ref(&(0..20 << 20)), false).len(), 3);
     }
 }

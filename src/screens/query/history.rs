@@ -113,11 +113,11 @@ mod tests {
 
     #[test]
     fn it_is_kept_for_its_owner() {
+        use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().expect("a folder");
         let folders = Folders { config: folder.path().join("c"), state: folder.path().join("s") };
         save(&folders, &["SELECT 'a\nb'".to_owned()]).expect("saved");
         assert_eq!(load(&folders), ["SELECT 'a\nb'"]);
-        use std::os::unix::fs::PermissionsExt as _;
         let mode = std::fs::metadata(file(&folders.state)).expect("there").permissions().mode();
         assert_eq!(mode & 0o77, 0);
     }

@@ -10,7 +10,9 @@ use arrow::array::{
 fn profile(arrays: &[ArrayRef]) -> Profile {
     let kind = arrays[0].data_type().clone();
     let mut profiler = Profiler::new("a", "words", &kind);
-    arrays.iter().for_each(|array| profiler.add(array));
+    for array in arrays {
+        profiler.add(array);
+    }
     profiler.finish()
 }
 
