@@ -349,7 +349,7 @@ mod tests {
             region: String::new(),
             profile: None,
             owner: None,
-            anonymous: true,
+            anonymous: false,
             temporary: false,
         };
         tell_clock(ahead, &site, &Report(sender));
