@@ -55,7 +55,7 @@ async fn text_is_recognised_by_name_or_by_look_in_one_request() {
     let stores = stores();
     let (readme, requests) = text(&stores, "README", "Ruoveden pohjoisosa\nJärvi\n").await;
     assert_eq!((readme.lines.len(), readme.truncated, requests), (2, false, 1));
-    assert_eq!(text(&stores, "a.geojson", r#"{"type":"Feature","id":1}"#).await.0.lines[1], r#"  "type": "Feature","#);
+    assert_eq!(text(&stores, "a.json", r#"{"type":"Feature","id":1}"#).await.0.lines[1], r#"  "type": "Feature","#);
     assert_eq!(text(&stores, "b.json", "{\"cut\":").await.0.lines, ["{\"cut\":"]);
     assert_eq!(text(&stores, "manifest.safe", "<?xml?>").await.0.language, Language::Xml);
     assert_eq!(text(&stores, "noname", "{\"a\": 1,\n\"b\": 2}").await.0.language, Language::Json);

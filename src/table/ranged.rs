@@ -105,10 +105,13 @@ impl Ranged {
             Ok(got) => got,
             // No range fits into an empty object: servers answer 416.
             Err(err) if matches!(err.kind(), Kind::Invalid | Kind::Failed) => {
-                return match control.race(store.head(&path)).await {
-                    Ok(meta) if meta.size == 0 => Err(Error::invalid("it is empty: it has 0 bytes")),
-                    _ => Err(err),
+                let range = match control.race(store.head(&path)).await {
+                    Ok(meta) if meta.size == 0 => return Err(Error::invalid("it is empty: it has 0 bytes")),
+                    // s3s-fs fails on a suffix that is longer than the object.
+                    Ok(meta) if known_size.is_none() => GetRange::Bounded(meta.size.saturating_sub(tail)..meta.size),
+                    _ => return Err(err),
                 };
+                control.race(store.get_opts(&path, GetOptions { range: Some(range), ..Default::default() })).await?
             }
             Err(err) => return Err(err),
         };

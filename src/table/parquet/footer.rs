@@ -19,7 +19,7 @@ const MOST_FOOTER: u64 = 256 << 20;
 
 /// How much of the end the first request asks for.
 pub(super) fn tail(size: Option<u64>) -> u64 {
-    if size.is_some_and(|size| size < LARGE) { TAIL } else { LARGE_TAIL }
+    if size.is_some_and(|size| size >= LARGE) { LARGE_TAIL } else { TAIL }
 }
 
 /// Reads and decodes the footer.
