@@ -1,4 +1,4 @@
-//! What a record of a text means: the contract of CSV and JSON with [`super::Lines`].
+//! What a record of a text means: the contract of CSV and JSON with `Lines`.
 
 use crate::error::{Error, Result};
 use crate::table::{Column, Geo};

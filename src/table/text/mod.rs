@@ -1,7 +1,7 @@
 //! Tables that are text: CSV, newline-delimited JSON, `GeoJSON`. They have no directory: rows are found by
-//! reading. What all of them share is here: the text of an object, unpacked and decoded ([`Packing`],
-//! [`Encoding`]), cut into whole records ([`Split`]), indexed while one scrolls and read on from end to end
-//! ([`Lines`]). What a record means is said by a [`Form`].
+//! reading. What all of them share is here: the text of an object, unpacked and decoded (`Packing`,
+//! `Encoding`), cut into whole records (`Split`), indexed while one scrolls and read on from end to end
+//! (`Lines`). What a record means is said by a `Form`.
 
 mod encoding;
 mod form;
