@@ -191,7 +191,8 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
             let longer = lower.chars().count().max(candidate.chars().count());
             *d * 2 <= longer || candidate.to_lowercase().contains(&lower)
         })
-        .min_by_key(|(d, _)| *d)
+        // Of several as near, the one that is as long; functions come in no order.
+        .min_by_key(|(d, candidate)| (*d, candidate.len().abs_diff(name.len()), *candidate))
         .map(|(_, candidate)| candidate)
 }
 
