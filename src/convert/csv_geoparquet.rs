@@ -6,6 +6,7 @@ pub use super::options::{Infer, Options};
 
 use super::both;
 use super::names::{column, coordinates, free_names};
+use super::parquet::{failed, properties};
 use super::points::{BBOX, GEOMETRY, Points, fields};
 use super::sink::{Parts, Sink, exists};
 use super::source::{Piece, Source};
@@ -19,11 +20,7 @@ use crate::text;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -352,8 +349,12 @@ impl Encoder {
         let columns = Columns::new(&plan, hints.missing.clone());
         let added = fields().map(Arc::new);
         let schema = Arc::new(Schema::new(columns.schema().fields().iter().cloned().chain(added).collect::<Vec<_>>()));
-        let writer =
-            ArrowWriter::try_new(parts, schema.clone(), Some(properties(options)?)).map_err(|e| failed(e, false))?;
+        let writer = ArrowWriter::try_new(
+            parts,
+            schema.clone(),
+            Some(properties(options.rows_per_group, GROUP_BYTES, std::iter::once((GEOMETRY, BBOX)))?),
+        )
+        .map_err(|e| failed(e, false))?;
         let report = Report {
             rows: 0,
             null_geometries: 0,
@@ -440,33 +441,6 @@ impl Rows for Encoder {
             self.flush()?;
         }
         Ok(())
-    }
-}
-
-fn properties(options: &Options) -> Result<WriterProperties> {
-    let level = ZstdLevel::try_new(3).map_err(|e| failed(e, false))?;
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(options.rows_per_group))
-        .set_max_row_group_bytes(Some(GROUP_BYTES))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        // The smallest and largest of binary points tell nothing; a point is seldom there twice.
-        .set_column_statistics_enabled(ColumnPath::from(GEOMETRY), EnabledStatistics::None)
-        .set_column_dictionary_enabled(ColumnPath::from(GEOMETRY), false)
-        .set_created_by(format!("secchi {}", env!("CARGO_PKG_VERSION")));
-    for corner in ["xmin", "ymin", "xmax", "ymax"] {
-        let path = ColumnPath::from(vec![BBOX.to_owned(), corner.to_owned()]);
-        properties = properties.set_column_dictionary_enabled(path, false);
-    }
-    Ok(properties.build())
-}
-
-fn failed(err: ParquetError, closed: bool) -> Error {
-    // Who takes no more says why itself.
-    if closed {
-        Error::cancelled()
-    } else {
-        Error::new(Kind::Failed, "the Parquet file cannot be written").with_source(err)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod csv_geoparquet;
 mod geoparquet;
 mod names;
 mod options;
+mod parquet;
 mod points;
 mod sink;
 mod source;

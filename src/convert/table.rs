@@ -2,6 +2,7 @@
 //! than a row group is in memory; the destination exists whole or not at all.
 
 use super::geoparquet::Shapes;
+use super::parquet::{failed, properties};
 use super::sink::{Parts, Sink, exists};
 use crate::error::{Error, Kind, Result};
 use crate::location::Location;
@@ -13,11 +14,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::stream::{BoxStream, StreamExt as _};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 use std::io::Write as _;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -194,7 +191,7 @@ impl Encoder {
         Ok(match form {
             Form::Parquet => {
                 let shapes = Shapes::new(schema, geo);
-                let properties = properties(&shapes)?;
+                let properties = properties(GROUP_ROWS, GROUP_BYTES, shapes.columns())?;
                 let writer = ArrowWriter::try_new(parts, shapes.schema().clone(), Some(properties));
                 Self::Parquet(Box::new(writer.map_err(|err| failed(err, false))?), shapes)
             }
@@ -250,36 +247,5 @@ impl Encoder {
             Self::Csv(writer, _) => writer.into_inner().finish(),
             Self::Ndjson(mut parts, _) => parts.finish(),
         }
-    }
-}
-
-fn properties(shapes: &Shapes) -> Result<WriterProperties> {
-    let level = ZstdLevel::try_new(3).map_err(|err| failed(err, false))?;
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_max_row_group_bytes(Some(GROUP_BYTES))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_created_by(format!("secchi {}", env!("CARGO_PKG_VERSION")));
-    for (geometry, covering) in shapes.columns() {
-        let path = ColumnPath::from(geometry);
-        // The smallest and largest of binary shapes tell nothing; a shape is seldom there twice.
-        properties = properties
-            .set_column_statistics_enabled(path.clone(), EnabledStatistics::None)
-            .set_column_dictionary_enabled(path, false);
-        for corner in ["xmin", "ymin", "xmax", "ymax"] {
-            let path = ColumnPath::from(vec![covering.to_owned(), corner.to_owned()]);
-            properties = properties.set_column_dictionary_enabled(path, false);
-        }
-    }
-    Ok(properties.build())
-}
-
-fn failed(err: ParquetError, closed: bool) -> Error {
-    // Who takes no more says why itself.
-    if closed {
-        Error::cancelled()
-    } else {
-        Error::new(Kind::Failed, "the Parquet file cannot be written").with_source(err)
     }
 }

@@ -9,6 +9,7 @@
 use super::sheet::Sheet;
 use crate::action::Action;
 use crate::error::Result;
+use crate::screen::popup::moved;
 use crate::screen::{Cx, Target};
 use crate::table::{Chunk, Group, Layout, Page};
 use crate::task::{Pending, Waker, poll_slot};
@@ -98,21 +99,14 @@ impl LayoutView {
     /// Moves or folds; tells whether it was that.
     pub(super) fn update(&mut self, action: Action) -> bool {
         let (page, last) = (self.height.max(2) - 1, self.rows.len().saturating_sub(1));
-        self.at = match action {
-            Action::Up => self.at.saturating_sub(1),
-            Action::Down => self.at + 1,
-            Action::PageUp => self.at.saturating_sub(page),
-            Action::PageDown => self.at + page,
-            Action::HalfUp => self.at.saturating_sub(page / 2),
-            Action::HalfDown => self.at + page / 2,
-            Action::Top => 0,
-            Action::Bottom => last,
+        match action {
             Action::Enter => return self.fold(None),
             Action::Right => return self.fold(Some(true)),
             Action::Left => return self.fold(Some(false)),
-            _ => return false,
+            _ => {}
         }
-        .min(last);
+        let Some(to) = moved(self.at, action, self.rows.len(), page, page / 2) else { return false };
+        self.at = to;
         // Heads are passed over.
         if matches!(self.rows.get(self.at), Some(Row::Chunks | Row::Pages)) {
             let up = matches!(action, Action::Up | Action::PageUp | Action::HalfUp);

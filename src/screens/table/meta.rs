@@ -2,6 +2,7 @@
 
 use super::tree::{Twig, twigs};
 use crate::action::Action;
+use crate::screen::popup::moved;
 use crate::screen::{Cx, Target};
 use crate::table::About;
 use crate::text;
@@ -49,23 +50,16 @@ impl Meta {
     /// Moves or folds; tells whether it was that.
     pub(super) fn update(&mut self, action: Action) -> bool {
         let page = self.height.max(2) - 1;
-        let last = self.lines.as_ref().map_or(0, |(_, lines)| lines.len().saturating_sub(1));
-        self.at = match action {
-            Action::Up => self.at.saturating_sub(1),
-            Action::Down => self.at + 1,
-            Action::PageUp => self.at.saturating_sub(page),
-            Action::PageDown => self.at + page,
-            Action::HalfUp => self.at.saturating_sub(page / 2),
-            Action::HalfDown => self.at + page / 2,
-            Action::Top => 0,
-            Action::Bottom => last,
+        let lines = self.lines.as_ref().map_or(0, |(_, lines)| lines.len());
+        match action {
             Action::Enter => return self.fold(None),
             Action::Right => return self.fold(Some(true)),
             Action::Left => return self.fold(Some(false)),
-            _ => return false,
+            _ => {}
         }
-        .min(last);
-        true
+        let to = moved(self.at, action, lines, page, page / 2);
+        self.at = to.unwrap_or(self.at);
+        to.is_some()
     }
 
     /// The pair that the line under the cursor belongs to, and the line of its heading.

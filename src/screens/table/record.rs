@@ -4,6 +4,7 @@ use super::grid::role_of;
 use super::sheet::Sheet;
 use crate::action::Action;
 use crate::error::{Error, Result};
+use crate::screen::popup::moved;
 use crate::screen::{Cx, Target};
 use crate::table::{Table, Window, format_cell, shown, to_json_rows};
 use crate::task::{Pending, Waker, poll_slot};
@@ -78,19 +79,9 @@ impl Record {
     /// Moves the cursor among so many columns; tells whether it was a movement.
     pub(super) fn movement(&mut self, action: Action, columns: usize) -> bool {
         let page = self.height.max(2) - 1;
-        self.at = match action {
-            Action::Up => self.at.saturating_sub(1),
-            Action::Down => self.at + 1,
-            Action::PageUp => self.at.saturating_sub(page),
-            Action::PageDown => self.at + page,
-            Action::HalfUp => self.at.saturating_sub(page / 2),
-            Action::HalfDown => self.at + page / 2,
-            Action::Top => 0,
-            Action::Bottom => columns,
-            _ => return false,
-        }
-        .min(columns.saturating_sub(1));
-        true
+        let to = moved(self.at, action, columns, page, page / 2);
+        self.at = to.unwrap_or(self.at);
+        to.is_some()
     }
 
     pub(super) fn draw(&mut self, sheet: &Sheet, frame: &mut Frame, area: Rect, cx: &Cx) {

@@ -13,7 +13,8 @@ use std::fmt::Write as _;
 const MARK: &str = "~secchi~blank~";
 
 /// What stays as it is, or the signature does not fit.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+pub(super) const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// `key` as the SDK is to be told it.
 pub(super) fn spelled(key: &str) -> Cow<'_, str> {

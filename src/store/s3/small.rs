@@ -1,6 +1,7 @@
 //! Small objects on their way to a server: signed as `object_store` signs and sent over the connections that it
 //! uses. The SDK takes twice the processor's time for a request, which is most of what a small object costs.
 
+use super::blank::ENCODED;
 use super::control::{headers, tagging};
 use super::lister::signed;
 use super::{Answer, S3};
@@ -11,15 +12,12 @@ use crate::store::{Sums, Taken, UploadMeta};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use object_store::client::{HttpRequest, HttpRequestBody};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 /// Larger bodies go by the SDK, a piece at a time, so that one sees how they go on.
 const SMALL: usize = 256 << 10;
 /// Of a refusal no more is read.
 const MOST_OF_REFUSAL: usize = 64 << 10;
-
-/// What stays as it is, or the signature does not fit.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// Whether an address with this key comes through a parser of URLs as it was.
 fn is_plain(key: &str) -> bool {
@@ -80,7 +78,7 @@ impl S3 {
             keys.get().await?;
         }
         let Some(beside) = beside(meta, sums, if_absent)? else { return Ok(None) };
-        let address = format!("{}{}", self.lister.address, utf8_percent_encode(key, PATH));
+        let address = format!("{}{}", self.lister.address, utf8_percent_encode(key, ENCODED));
         // What parses here parses for those below, who take it for granted.
         if !url::Url::parse(&address).is_ok_and(|url| url.has_host() && url.as_str() == address) {
             return Ok(None);
