@@ -637,6 +637,33 @@ async fn a_folder_that_is_killed_again_and_again_arrives_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_taken_among_many_costs_no_other_file() {
+    let server = support::S3s::start().await;
+    let keys = Environment::fixed([("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")]);
+    let base = Location::parse("s3://taken-among-many/").expect("location");
+    let bench = bench(base, keys, Some(server.endpoint.clone()));
+    let handle = bench.stores.open(&bench.base, bench.stores.meter()).await.expect("opens");
+    handle.create_bucket().await.expect("creates the bucket");
+    let files = 120;
+    for n in 0..files {
+        bench.source(&format!("set/{n:04}.json"), 1_000 + n);
+    }
+    // The first two tell how the server behaves; those after them are read ahead when this one is met.
+    let stands = bench.source("other.json", 77);
+    bench.put(&bench.spec(&stands, "set/0005.json")).await.expect("is free");
+    let mut spec = bench.spec(&bench.dir.path().join("set"), "");
+    spec.if_exists = IfExists::Rename;
+    let done = bench.put(&spec).await.expect("goes through");
+    assert_eq!(done.len(), files);
+    assert_eq!(done[5].location, bench.to("set/0005 (1).json"));
+    for one in &done {
+        assert!(bench.bytes(&one.location).await == std::fs::read(&one.path).expect("reads"), "{}", one.location);
+    }
+    assert_eq!(bench.bytes(&bench.to("set/0005.json")).await.len(), 77, "what stood there is as it was");
+    assert_eq!(support::entries(bench.stores.list_all(&bench.base)).await.len(), files + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_content_of_the_same_size_and_time_is_not_mixed_in() {
     for bench in [Some(memory()), ceph().await].into_iter().flatten() {
         let path = bench.source("spliced.tif", 40 * MIB);

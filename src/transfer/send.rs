@@ -25,6 +25,12 @@ pub(super) fn is_passing(kind: Kind) -> bool {
     matches!(kind, Kind::Unreachable | Kind::Failed | Kind::Limit)
 }
 
+/// What a server said that it took is neither what was sent nor what stands there.
+fn unlike(to: &Location, told: &str) -> Error {
+    let why = format!("the server says that it took other bytes for {to} than were sent (ETag {told}), and has others");
+    Error::invalid(why).with_hint(ALTERED)
+}
+
 impl Transfer {
     /// Reads a piece of a file, which has to be the file that was looked at before and after.
     pub(super) async fn piece(&self, file: &File, offset: u64, len: u64, want: Want) -> Result<(Bytes, Digests)> {
@@ -55,7 +61,11 @@ impl Transfer {
                 let altered = std::mem::take(&mut *last.lock().unwrap_or_else(PoisonError::into_inner));
                 if !altered.is_empty() {
                     // It would stand in its own way.
-                    self.handle.delete_unchanged(to.key(), &altered).await?;
+                    let removed = self.handle.delete_unchanged(to.key(), &altered).await;
+                    removed.map_err(|why| match why.kind() {
+                        Kind::Changed => unlike(to, &altered),
+                        _ => why,
+                    })?;
                 }
                 let taken = self.handle.send_object(to.key(), body.clone(), meta, if_absent, &sums).await?;
                 last.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&taken.etag);

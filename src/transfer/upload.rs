@@ -107,7 +107,7 @@ pub async fn upload(stores: &Stores, spec: &UploadSpec, control: &Control, resum
     transfer.explain();
     transfer.drop_stale(&files).await;
     transfer.drop_strays().await;
-    let outcome = transfer.clone().all(files, limit).await;
+    let outcome = Box::pin(transfer.clone().all(files, limit)).await;
     if let (None, Some(verdict)) = (resume.answer(), transfer.conflicts.settled())
         && spec.if_exists == IfExists::Ask
     {
@@ -264,6 +264,10 @@ impl Transfer {
             return done.swap_remove(at).1.map(|one| vec![one]);
         }
         let done = done.into_iter().map(|(_, result)| result).collect::<Result<Vec<_>>>()?;
+        if done.len() != self.files {
+            let lost = format!("of {} files only {} were sent", self.files, done.len());
+            return Err(Error::new(Kind::Failed, lost).with_hint("retry this job: what is missing is sent"));
+        }
         self.all_there(&done).await?;
         Ok(done)
     }
@@ -305,7 +309,7 @@ impl Transfer {
     }
 
     async fn one_of(&self, index: usize, file: &File) -> (usize, Result<Uploaded>) {
-        let result = self.one(file).await.context(|| format!("uploading {}", file.path.display()));
+        let result = Box::pin(self.one(file)).await.context(|| format!("uploading {}", file.path.display()));
         if result.is_err() {
             self.stop.cancel();
         }
