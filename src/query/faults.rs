@@ -215,8 +215,9 @@ fn distance(a: &str, b: &str) -> usize {
 fn plan(text: &str) -> Error {
     if let Some((_, rest)) = text.split_once("Invalid function '") {
         let name = rest.split('\'').next().unwrap_or_default();
-        let near = rest.split("Did you mean '").nth(1).and_then(|r| r.split('\'').next());
-        let why = match near {
+        // The library's own proposal is another one each time.
+        let known = super::words::functions();
+        let why = match nearest(name, known.keys().map(String::as_str)) {
             Some(near) => format!("there is no function `{name}`; the nearest is `{near}`"),
             None => format!("there is no function `{name}`"),
         };

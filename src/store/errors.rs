@@ -246,6 +246,11 @@ impl Fault {
             || matches!(self.code.as_str(), "SlowDown" | "RequestTimeout" | "InternalError" | "Refused" | "Reset")
     }
 
+    /// Whether the server asks for fewer requests.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self.status, Some(429 | 503)) || self.code == "SlowDown"
+    }
+
     /// Whether it was refused since the clocks differ; to a HEAD that is said by the status alone.
     fn is_of_clocks(&self) -> bool {
         let is_mute = matches!(self.code.as_str(), "" | "Forbidden" | "BadRequest" | "Unauthorized");

@@ -114,7 +114,8 @@ impl Retry {
         }
         let sentence = work.s3.site.sentence(&fault, Doing::List, &query.prefix);
         self.tries += 1;
-        let tries = if begun { TRIES } else { TRIES_FIRST };
+        // A server that says that it is busy is there, and asks for patience.
+        let tries = if begun || fault.is_busy() { TRIES } else { TRIES_FIRST };
         if !is_passing(&fault, begun) || self.tries >= tries {
             // A refusal keeps its own advice: waiting is of no use there.
             return Err(if begun && sentence.kind() != Kind::Denied {
