@@ -34,7 +34,7 @@ use target::{Standing, Target};
 use tokio_util::sync::CancellationToken;
 use trail::Done;
 
-mod check;
+pub(super) mod check;
 mod hash;
 mod large;
 mod names;

@@ -6,6 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::location::{Location, Scheme};
 use crate::store::UploadMeta;
 use crate::transfer::digest::md5_of;
+use crate::transfer::download::check::is_sealed;
 use crate::transfer::pace::Place;
 use crate::transfer::parts::IN_PARTS;
 use bytes::Bytes;
@@ -148,15 +149,14 @@ impl Work<'_> {
         let mut body = self.race(self.again(read)).await?;
         let expected = item.etag().and_then(md5_of);
         if expected.is_some_and(|_| item.from.scheme() == Scheme::S3) && expected != Some(digest(&body).await) {
-            // Altered on its way, or an ETag that is no MD5: then the same arrives once more.
+            // Altered on its way, or an ETag that is no MD5: what the server tells of encryption says which.
             let once_more = self.race(self.again(read)).await?;
-            if once_more != body {
-                body = once_more;
-                if expected != Some(digest(&body).await) {
-                    return Err(Error::invalid(format!("{} arrives altered", item.from))
-                        .with_hint("check the network between here and the server, then try again"));
-                }
+            let is_sealed = is_sealed(&self.know(item).await?.stat.detail);
+            if !(is_sealed && once_more == body || expected == Some(digest(&once_more).await)) {
+                return Err(Error::invalid(format!("{} arrives altered: its sum is not the server's", item.from))
+                    .with_hint("check the network between here and the server, then try again"));
             }
+            body = once_more;
         }
         self.check_unpinned(item).await?;
         let meta = self.meta(item, to).await?;

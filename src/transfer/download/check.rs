@@ -96,7 +96,7 @@ impl Proof {
 }
 
 /// Whether it is encrypted by a key service or with a key of the owner: its `ETag` is no MD5 then.
-pub(super) fn is_sealed(detail: &Detail) -> bool {
+pub(in crate::transfer) fn is_sealed(detail: &Detail) -> bool {
     detail.encryption.as_deref().is_some_and(|how| how != "AES256")
 }
 
