@@ -7,7 +7,7 @@ use crate::preview::{Ask, Loaded, Picture, Preview, Probe};
 use crate::previews;
 use crate::query::{Engine, Settings, Source};
 use crate::store::Stores;
-use crate::table::{Rows, Window, shown};
+use crate::table::{Rows, Window, shown, to_json_rows};
 use crate::task::Control;
 use crate::text;
 use serde_json::{Value, json};
@@ -169,7 +169,10 @@ fn rows(table: &crate::preview::Table) -> Result<Vec<Value>> {
         .build::<_, arrow::json::writer::JsonArray>(&mut buffer);
     let failed =
         |err: arrow::error::ArrowError| Error::unsupported("these rows cannot be written as JSON").with_source(err);
-    writer.write(&table.batch).map_err(failed)?;
+    if writer.write(&table.batch).is_err() {
+        // Times that no calendar holds have no form in Arrow's JSON.
+        return Ok(to_json_rows(table));
+    }
     writer.finish().map_err(failed)?;
     drop(writer);
     if buffer.is_empty() { Ok(Vec::new()) } else { Ok(serde_json::from_slice(&buffer)?) }

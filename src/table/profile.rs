@@ -100,11 +100,16 @@ pub struct Histogram {
 
 /// Reads a column from end to end. Progress in rows; stops and pauses as `control` says.
 pub async fn over(rows: &Arc<dyn Rows>, column: &str, control: &Control) -> Result<Profile> {
+    super::settled(rows, || once(rows, column, control)).await
+}
+
+async fn once(rows: &Arc<dyn Rows>, column: &str, control: &Control) -> Result<Profile> {
     let about = rows.about();
     let field = about.schema.field_with_name(column);
     let field = field.map_err(|_| Error::usage(format!("there is no column `{column}`")))?;
     let kind = about.columns.iter().find(|c| c.name == column).map(|c| c.kind.clone()).unwrap_or_default();
     let mut profiler = Profiler::new(column, &kind, field.data_type());
+    control.set_done(0);
     control.set_total(about.total_rows.unwrap_or(0));
     let mut batches = rows.scan(Scan { columns: Some(vec![column.to_owned()]), rows: None }, control);
     while let Some(batch) = control.race(async { Ok::<_, Error>(batches.next().await) }).await? {
