@@ -603,8 +603,14 @@ fn a_profile_on_the_command_line() {
     assert!((found.deviation.expect("numbers") - 288.674_990).abs() < 1e-5);
     assert!(found.quantiles.contains(&(0.5, "499.5".to_owned())), "{:?}", found.quantiles);
     let plain = program.run(&["profile", &path, "name"]).ok();
-    assert!(plain.text().contains("50,001 rows"), "{}", plain.text());
-    program.run(&["profile", &path, "deepness"]).refused(2, &["there is no column `deepness`"]);
+    for words in ["name  text", "rows       50,001", "nulls      1  0.0 %", "distinct   30", "1,667  lake 0"] {
+        assert!(plain.text().contains(words), "{words} in {}", plain.text());
+    }
+    let plain = program.run(&["profile", &path, "depth"]).ok();
+    for words in ["median     499.5", "deviation  288.675", "from … to  0.5 … 999.5"] {
+        assert!(plain.text().contains(words), "{words} in {}", plain.text());
+    }
+    program.run(&["profile", &path, "deepness"]).refused(2, &["there is no column `deepness`", "id, depth, name"]);
     program.run(&["profile", "nowhere.csv", "depth"]).refused(3, &["nowhere.csv"]);
 }
 

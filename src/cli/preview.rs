@@ -169,12 +169,13 @@ fn rows(table: &crate::preview::Table) -> Result<Vec<Value>> {
         .build::<_, arrow::json::writer::JsonArray>(&mut buffer);
     let failed =
         |err: arrow::error::ArrowError| Error::unsupported("these rows cannot be written as JSON").with_source(err);
-    if writer.write(&table.batch).is_err() {
-        // Times that no calendar holds have no form in Arrow's JSON.
-        return Ok(to_json_rows(table));
-    }
+    writer.write(&table.batch).map_err(failed)?;
     writer.finish().map_err(failed)?;
     drop(writer);
+    // Times that no calendar holds have no form in Arrow's JSON.
+    if memchr::memmem::find(&buffer, b"\"ERROR: ").is_some() {
+        return Ok(to_json_rows(table));
+    }
     if buffer.is_empty() { Ok(Vec::new()) } else { Ok(serde_json::from_slice(&buffer)?) }
 }
 
