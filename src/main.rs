@@ -10,6 +10,7 @@ const BEHIND: i32 = 10;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    secchi::task::hush_decoders();
     let nice = cli.has_screen().then(|| rustix::process::getpriority_process(None).unwrap_or(0).saturating_add(BEHIND));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .on_thread_start(move || {

@@ -1,6 +1,11 @@
 //! Background work and how it reaches the screen: a value-free [`Waker`], a [`Pending`] value that
 //! its owner pulls, and a [`Control`] through which work hears of cancellation and tells progress.
 
+mod decode;
+
+pub use decode::hush_decoders;
+pub(crate) use decode::{SQL, caught, is_caught, senseless};
+
 use crate::error::{Error, Kind, Result};
 use crate::meter::Meter;
 use futures::{Stream, StreamExt as _};

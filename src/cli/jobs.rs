@@ -10,7 +10,7 @@ use crate::store::Stores;
 use crate::task::Waker;
 use crate::text;
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Letters of an id on a terminal: its time and some of its chance.
 const SHORT: usize = 14;
@@ -71,6 +71,15 @@ pub(super) async fn run(stores: Stores, job: Box<dyn Job>, json: bool) -> Result
     let jobs = answering(Jobs::fresh(stores, Folders::find()?.state, waker.clone()));
     let id = jobs.start(job)?;
     follow(&jobs, &[id], &waker, json).await
+}
+
+/// The same; gives what the job found out.
+pub(super) async fn found(stores: Stores, job: Box<dyn Job>, json: bool) -> Result<Value> {
+    let waker = Waker::new();
+    let jobs = answering(Jobs::fresh(stores, Folders::find()?.state, waker.clone()));
+    let id = jobs.start(job)?;
+    follow(&jobs, std::slice::from_ref(&id), &waker, json).await?;
+    Ok(jobs.view(&id).and_then(|view| view.outcome).map(|outcome| outcome.data).unwrap_or_default())
 }
 
 /// Lists, shows, resumes, cancels, pauses. `limit`: jobs at once.

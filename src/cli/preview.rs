@@ -7,7 +7,7 @@ use crate::preview::{Ask, Loaded, Picture, Preview, Probe};
 use crate::previews;
 use crate::query::{Engine, Settings, Source};
 use crate::store::Stores;
-use crate::table::{Rows, Window, shown};
+use crate::table::{Rows, Window, shown, to_json_rows};
 use crate::task::Control;
 use crate::text;
 use serde_json::{Value, json};
@@ -172,6 +172,10 @@ fn rows(table: &crate::preview::Table) -> Result<Vec<Value>> {
     writer.write(&table.batch).map_err(failed)?;
     writer.finish().map_err(failed)?;
     drop(writer);
+    // Times that no calendar holds have no form in Arrow's JSON.
+    if memchr::memmem::find(&buffer, b"\"ERROR: ").is_some() {
+        return Ok(to_json_rows(table));
+    }
     if buffer.is_empty() { Ok(Vec::new()) } else { Ok(serde_json::from_slice(&buffer)?) }
 }
 

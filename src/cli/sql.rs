@@ -1,7 +1,7 @@
 //! `sql`: asks tables anywhere, prints the rows or writes them.
 
 use super::out;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Kind, Result};
 use crate::job::JobSpec;
 use crate::jobs;
 use crate::location::Location;
@@ -12,6 +12,7 @@ use crate::task::Control;
 use crate::text;
 use arrow::array::RecordBatch;
 use serde_json::json;
+use std::cell::Cell;
 use std::io::Read as _;
 
 /// Rows of a table that is printed, where nobody said a number.
@@ -58,14 +59,19 @@ pub(super) async fn run(stores: Stores, args: Args, json: bool) -> Result<()> {
     }
     let engine = Engine::new(stores.clone(), Settings::here().with_memory(memory))?;
     let control = Control::new(stores.meter().child());
-    let mut running = engine.run(&sql, &control).await?;
+    let asked = engine.ask(&sql, &control).await?;
     let limit = match args.limit {
         Some(0) => usize::MAX,
         Some(limit) => limit,
         None if json => usize::MAX,
         None => ROWS,
     };
-    if json { print_json(&mut running, limit).await } else { print(&mut running, limit).await }
+    if !json {
+        return asked.settled(|running| print(running, limit)).await;
+    }
+    // Rows that were printed are not printed again where columns turn out to be wider.
+    let printed = Cell::new(0);
+    asked.settled(|running| print_json(running, limit, &printed)).await
 }
 
 fn from_stdin() -> Result<String> {
@@ -74,14 +80,20 @@ fn from_stdin() -> Result<String> {
     Ok(sql)
 }
 
-async fn print_json(running: &mut Running, limit: usize) -> Result<()> {
+async fn print_json(mut running: Running, limit: usize, printed: &Cell<usize>) -> Result<()> {
+    if printed.get() > 0 && !running.is_ordered() {
+        return Err(Error::new(Kind::Changed, "a column turned out to be wider when rows had been printed already")
+            .with_hint("write the result to a file: --out result.ndjson"));
+    }
     let geo = running.geo();
-    let mut left = limit;
-    while left > 0
+    let mut seen = 0;
+    while printed.get() < limit
         && let Some(batch) = running.next().await?
     {
-        let batch = batch.slice(0, batch.num_rows().min(left));
-        left -= batch.num_rows();
+        let skip = printed.get().saturating_sub(seen).min(batch.num_rows());
+        seen += batch.num_rows();
+        let batch = batch.slice(skip, (batch.num_rows() - skip).min(limit - printed.get()));
+        printed.set(printed.get() + batch.num_rows());
         let mut lines = String::new();
         for row in json_rows(&with_wkt(&batch, &geo)) {
             lines.push_str(&out::harmless(&row.to_string()));
@@ -89,11 +101,11 @@ async fn print_json(running: &mut Running, limit: usize) -> Result<()> {
         }
         out::bytes(lines.as_bytes())?;
     }
-    out::say_json(&json!({ "rows": limit - left, "cost": running.reading() }));
+    out::say_json(&json!({ "rows": printed.get(), "cost": running.reading() }));
     Ok(())
 }
 
-async fn print(running: &mut Running, limit: usize) -> Result<()> {
+async fn print(mut running: Running, limit: usize) -> Result<()> {
     let geo = running.geo();
     let (mut batches, mut rows) = (Vec::new(), 0);
     let mut more = false;
@@ -110,7 +122,7 @@ async fn print(running: &mut Running, limit: usize) -> Result<()> {
             break;
         }
     }
-    table(running, &geo, &batches)?;
+    table(&running, &geo, &batches)?;
     let what = if more { "more than " } else { "" };
     let s = if rows == 1 { "" } else { "s" };
     let hint = if more { "; --limit 0 shows all, --out writes them" } else { "" };

@@ -2,6 +2,8 @@
 //! <https://geoparquet.org/releases/v1.1.0/>
 
 use crate::error::{Error, Result};
+use crate::store::gdal::quietly;
+use crate::table::geo::is_crs_code;
 use crate::table::{Encoding, Geo, GeoColumn, shape};
 use arrow::array::{
     Array as _, ArrayRef, AsArray as _, BinaryArray, BinaryBuilder, Float64Builder, NullBufferBuilder, RecordBatch,
@@ -9,6 +11,7 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use gdal::spatial_ref::SpatialRef;
 use geo::{BoundingRect as _, Geometry};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -29,7 +32,7 @@ struct Shape {
     covering: String,
     crs: Value,
     bounds: Option<Area>,
-    types: BTreeSet<&'static str>,
+    types: BTreeSet<String>,
 }
 
 fn corners() -> Fields {
@@ -134,7 +137,7 @@ impl Shape {
             let area = shape.as_ref().and_then(Geometry::bounding_rect);
             let area = area.map(|b| [b.min().x, b.min().y, b.max().x, b.max().y]);
             if let (Some(shape), Some(area)) = (&shape, area) {
-                self.types.insert(name_of(shape));
+                self.types.insert(type_of(shape, bytes.is_some_and(shape::has_z)));
                 let [w, s, e, n] = self.bounds.unwrap_or(area);
                 self.bounds = Some([w.min(area[0]), s.min(area[1]), e.max(area[2]), n.max(area[3])]);
             }
@@ -172,15 +175,28 @@ impl Shape {
 }
 
 /// The reference system of a column: PROJJSON, `OGC:CRS84` (which the standard leaves unsaid), or null where it is
-/// not known or only known by a name, for which the standard has no place.
+/// not known, or known by a name that PROJ does not know.
 fn crs(field: &Field) -> Value {
     let told =
         field.metadata().get("ARROW:extension:metadata").and_then(|text| serde_json::from_str::<Value>(text).ok());
     match told.as_ref().and_then(|about| about.get("crs")) {
         Some(crs @ Value::Object(_)) => crs.clone(),
         Some(Value::String(name)) if name == "OGC:CRS84" || name == "EPSG:4326" => json!("OGC:CRS84"),
+        Some(Value::String(name)) => projjson(name).unwrap_or_default(),
         _ => Value::Null,
     }
+}
+
+/// A reference system known by its code (`EPSG:3067`, also with its name in brackets behind) or as WKT, as PROJJSON.
+/// Never an address or a file, which PROJ would go and read. Blocks: PROJ reads its database.
+fn projjson(definition: &str) -> Option<Value> {
+    let code = definition.split(" (").next().unwrap_or_default().trim();
+    let definition = if is_crs_code(code) { code } else { definition };
+    if !is_crs_code(definition) && !definition.contains('[') {
+        return None;
+    }
+    let (text, _) = quietly(|| SpatialRef::from_definition(definition)?.to_projjson());
+    serde_json::from_str(&text.ok()?).ok().filter(Value::is_object)
 }
 
 fn shapes(all: impl Iterator<Item = Option<Geometry>>) -> BinaryArray {
@@ -189,8 +205,9 @@ fn shapes(all: impl Iterator<Item = Option<Geometry>>) -> BinaryArray {
     built.finish()
 }
 
-fn name_of(shape: &Geometry) -> &'static str {
-    match shape {
+/// `Point`, `Polygon Z`.
+fn type_of(shape: &Geometry, z: bool) -> String {
+    let name = match shape {
         Geometry::Point(_) => "Point",
         Geometry::Line(_) | Geometry::LineString(_) => "LineString",
         Geometry::Polygon(_) | Geometry::Rect(_) | Geometry::Triangle(_) => "Polygon",
@@ -198,5 +215,6 @@ fn name_of(shape: &Geometry) -> &'static str {
         Geometry::MultiLineString(_) => "MultiLineString",
         Geometry::MultiPolygon(_) => "MultiPolygon",
         Geometry::GeometryCollection(_) => "GeometryCollection",
-    }
+    };
+    if z { format!("{name} Z") } else { name.to_owned() }
 }

@@ -4,7 +4,7 @@ use crate::convert::table::{self, Form, Input, Report};
 use crate::error::{Context as _, Error, Result};
 use crate::job::{Job, JobCx, JobSpec, Outcome};
 use crate::location::Location;
-use crate::query::{Engine, Settings};
+use crate::query::{Engine, Reading, Running, Settings};
 use crate::text;
 use crate::transfer::{IfExists, room};
 use futures::StreamExt as _;
@@ -99,27 +99,39 @@ impl Job for Query {
             };
             let settings = Settings { folder: self.folder.clone(), ..Settings::here().with_memory(self.memory) };
             let engine = Engine::new(cx.stores.clone(), settings)?;
-            let running = engine.run(&self.sql, &cx.control).await?;
-            let (schema, geo) = (running.schema().clone(), running.geo());
-            let (told, reading) = tokio::sync::oneshot::channel();
-            let rows = futures::stream::unfold((running, Some(told)), |(mut running, told)| async move {
-                let next = running.next().await.transpose();
-                let Some(batch) = next else {
-                    // The last that is known of it; nobody may wait for it.
-                    let _ = told.map(|told| told.send(running.reading()));
-                    return None;
-                };
-                Some((batch, (running, told)))
-            });
-            let input = Input { schema, geo, rows: rows.boxed() };
-            let report = table::write(&cx.stores, input, &destination, form, overwrite, &cx.control).await?;
-            let reading = reading.await.map_err(|_| Error::cancelled())?;
+            let asked = engine.ask(&self.sql, &cx.control).await?;
+            let (report, reading) =
+                asked.settled(|running| written(running, cx, &destination, form, overwrite)).await?;
             cx.control.note(format!("read: {reading}"));
             let mut data = serde_json::to_value(&report)?;
             data["cost"] = serde_json::to_value(reading)?;
             Ok(Outcome { summary: sentence(&report), written: vec![destination], data })
         })
     }
+}
+
+/// Writes the rows of a query that was begun; gives what it read, too.
+async fn written(
+    running: Running,
+    cx: &JobCx,
+    destination: &Location,
+    form: Form,
+    overwrite: bool,
+) -> Result<(Report, Reading)> {
+    let (schema, geo) = (running.schema().clone(), running.geo());
+    let (told, reading) = tokio::sync::oneshot::channel();
+    let rows = futures::stream::unfold((running, Some(told)), |(mut running, told)| async move {
+        let next = running.next().await.transpose();
+        let Some(batch) = next else {
+            // The last that is known of it; nobody may wait for it.
+            let _ = told.map(|told| told.send(running.reading()));
+            return None;
+        };
+        Some((batch, (running, told)))
+    });
+    let input = Input { schema, geo, rows: rows.boxed() };
+    let report = table::write(&cx.stores, input, destination, form, overwrite, &cx.control).await?;
+    Ok((report, reading.await.map_err(|_| Error::cancelled())?))
 }
 
 #[cfg(test)]

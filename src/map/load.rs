@@ -5,7 +5,7 @@ use super::features::Features;
 use super::read::{Plan, Reader};
 use super::sample::{self, Want};
 use crate::error::Result;
-use crate::table::{Rows, Scan};
+use crate::table::{Rows, Scan, settled};
 use crate::task::Control;
 use futures::StreamExt as _;
 use std::ops::Range;
@@ -74,6 +74,10 @@ impl Ask {
 
 /// Reads it. `control` counts, stops, and is told how many rows are done of how many.
 pub async fn load(ask: Ask, control: Control) -> Result<Loaded> {
+    settled(&ask.rows, || once(ask.clone(), control.clone())).await
+}
+
+async fn once(ask: Ask, control: Control) -> Result<Loaded> {
     let total = ask.rows.about().total_rows;
     let ranges = ask.ranges(total);
     let expected = ranges.as_ref().map_or(total, |ranges| Some(ranges.iter().map(|r| r.end - r.start).sum()));

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::store::gdal::quietly;
+use crate::table::geo::is_crs_code;
 use crate::table::{About, GeoColumn};
 use gdal::spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef};
 use serde_json::Value;
@@ -44,7 +45,7 @@ impl Reference {
         let code = words.split(" (").next().unwrap_or_default().trim().to_owned();
         let how = if DEGREES.iter().any(|known| code.eq_ignore_ascii_case(known)) {
             How::Degrees
-        } else if is_code(&code) {
+        } else if is_crs_code(&code) {
             How::Projected(code)
         } else {
             definition(about, &column.name).map_or(How::Unknown, How::Projected)
@@ -91,14 +92,6 @@ impl Reference {
     }
 }
 
-/// `EPSG:3067`, and nothing that could be an address.
-fn is_code(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(authority, code)| {
-        let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        !authority.is_empty() && authority.chars().all(name) && !code.is_empty() && code.chars().all(name)
-    })
-}
-
 /// PROJJSON or WKT of a column, from the file's `geo` key or from the column's extension.
 fn definition(about: &About, column: &str) -> Option<String> {
     let from_key = || {
@@ -133,9 +126,9 @@ mod tests {
 
     #[test]
     fn addresses_are_no_codes() {
-        assert!(is_code("EPSG:3067") && is_code("ESRI:102001") && is_code("IAU_2015:30100"));
+        assert!(is_crs_code("EPSG:3067") && is_crs_code("ESRI:102001") && is_crs_code("IAU_2015:30100"));
         for bad in ["http://example.org/crs", "/etc/passwd", "EPSG:", "file:x.prj", "unknown", "a:b c"] {
-            assert!(!is_code(bad), "{bad}");
+            assert!(!is_crs_code(bad), "{bad}");
         }
     }
 }

@@ -6,12 +6,13 @@ use super::plane::wrap;
 use super::project::Reference;
 use crate::error::{Error, Result};
 use crate::table::wkt::{Native, Stop, Visit as _, visit_wkb};
-use crate::table::{About, Coordinates, Encoding, coordinates};
+use crate::table::{About, Coordinates, Encoding, coordinates, shape};
 use arrow::array::{Array as _, ArrayRef, AsArray as _, BinaryArray, Float64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, TimeUnit};
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Words that are held apart; others are one.
 const MOST_WORDS: usize = 4_096;
@@ -22,6 +23,7 @@ const POINT: usize = 21;
 #[derive(Clone, Debug, PartialEq)]
 enum Source {
     Wkb(String),
+    Wkt(String),
     Native(String, String),
     Pair(String, String),
 }
@@ -49,7 +51,7 @@ impl Plan {
             let names: Vec<&str> = about.columns.iter().take(12).map(|c| c.name.as_str()).collect();
             let why = format!("it has no geometry, nor columns of longitude and latitude, among {}", names.join(", "));
             return Err(Error::unsupported(why).with_hint(
-                "GeoParquet, GeoArrow and columns called lon and lat, longitude and latitude, x and y are shown",
+                "GeoParquet, GeoArrow, columns of WKT, and columns called lon and lat, longitude and latitude, x and y are shown",
             ));
         };
         let mut plan = Self { source, colour: None, reference };
@@ -68,7 +70,7 @@ impl Plan {
     /// The columns that hold the geometry.
     pub fn geometry(&self) -> Vec<String> {
         match &self.source {
-            Source::Wkb(name) | Source::Native(name, _) => vec![name.clone()],
+            Source::Wkb(name) | Source::Wkt(name) | Source::Native(name, _) => vec![name.clone()],
             Source::Pair(lon, lat) => vec![lon.clone(), lat.clone()],
         }
     }
@@ -89,7 +91,8 @@ fn source(about: &About) -> Option<(Source, Reference)> {
             Encoding::Native(kind) if Native::of(field.data_type(), kind).is_some() => {
                 Source::Native(column.name.clone(), kind.clone())
             }
-            Encoding::Native(_) | Encoding::Wkt => continue,
+            Encoding::Wkt => Source::Wkt(column.name.clone()),
+            Encoding::Native(_) => continue,
         };
         return Some((source, Reference::of(about, column)));
     }
@@ -192,6 +195,7 @@ impl Reader {
         // Which of the batch's rows each feature is.
         let mut local = match &self.plan.source {
             Source::Wkb(name) => add_wkb(&mut chunk, column(batch, name)?, &rows)?,
+            Source::Wkt(name) => add_wkt(&mut chunk, column(batch, name)?, &rows)?,
             Source::Native(name, kind) => add_native(&mut chunk, column(batch, name)?, kind, &rows)?,
             Source::Pair(x, y) => add_pair(&mut chunk, column(batch, x)?, column(batch, y)?, &rows)?,
         };
@@ -309,6 +313,17 @@ fn add_wkb(chunk: &mut Features, array: &ArrayRef, rows: &[u64]) -> Result<Vec<u
         local.push(at as u32);
     }
     Ok(local)
+}
+
+/// Rows whose text is no geometry have none.
+fn add_wkt(chunk: &mut Features, array: &ArrayRef, rows: &[u64]) -> Result<Vec<u32>> {
+    let not = |err| Error::invalid("the geometry column holds no text").with_source(err);
+    let text = cast(array, &DataType::Utf8).map_err(not)?;
+    let text: &StringArray = text.as_string();
+    let shapes: BinaryArray =
+        text.iter().map(|text| text.and_then(|text| shape::from_wkt(text).ok()).map(|s| shape::to_wkb(&s))).collect();
+    let shapes: ArrayRef = Arc::new(shapes);
+    add_wkb(chunk, &shapes, rows)
 }
 
 /// The most common form: a little-endian point without z.

@@ -5,12 +5,12 @@ use super::running::Running;
 use super::tally::Reading;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::facts::Facts;
-use crate::table::{About, Column, Geo, Rows, Scan, Window, type_name};
+use crate::table::{About, Column, Geo, MOST_TRIES, Rows, Scan, Window, type_name};
 use crate::task::Control;
 use crate::text;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use futures::future::BoxFuture;
@@ -22,14 +22,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Answer(Arc<Inner>);
 
 struct Inner {
-    schema: SchemaRef,
-    geo: Geo,
-    columns: Vec<Column>,
+    /// Its columns may become wider as those of its tables do.
     about: Mutex<Arc<About>>,
     reading: Mutex<Reading>,
     state: tokio::sync::Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
     running: Option<Running>,
     kept: Vec<Kept>,
@@ -37,6 +36,8 @@ struct State {
     memory: usize,
     file: Option<Arc<Mutex<std::fs::File>>>,
     written: u64,
+    /// Times that it was run again.
+    tries: usize,
     failed: Option<Error>,
 }
 
@@ -57,45 +58,16 @@ enum Place {
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer").field("schema", &self.0.schema).finish_non_exhaustive()
+        f.debug_struct("Answer").field("schema", &self.about().schema).finish_non_exhaustive()
     }
 }
 
 impl Answer {
     pub(super) fn new(running: Running) -> Self {
-        let (schema, geo) = (running.schema().clone(), running.geo());
-        let columns: Vec<Column> = schema
-            .fields()
-            .iter()
-            .map(|field| {
-                let shape = geo.column(field.name());
-                Column {
-                    name: field.name().clone(),
-                    kind: shape.map_or_else(|| type_name(field.data_type()), |g| g.kind().to_owned()),
-                    numeric: field.data_type().is_numeric(),
-                    ..Column::default()
-                }
-            })
-            .collect();
         let reading = Mutex::new(running.reading());
-        let about = about(&schema, &columns, &geo, 0, false);
-        let state = State {
-            running: Some(running),
-            kept: Vec::new(),
-            rows: 0,
-            memory: 0,
-            file: None,
-            written: 0,
-            failed: None,
-        };
-        Self(Arc::new(Inner {
-            schema,
-            geo,
-            columns,
-            about: Mutex::new(Arc::new(about)),
-            reading,
-            state: tokio::sync::Mutex::new(state),
-        }))
+        let about = Mutex::new(Arc::new(about_of(running.schema(), 0, false)));
+        let state = tokio::sync::Mutex::new(State { running: Some(running), ..State::default() });
+        Self(Arc::new(Inner { about, reading, state }))
     }
 
     /// What was read for it so far.
@@ -104,7 +76,18 @@ impl Answer {
     }
 }
 
-fn about(schema: &SchemaRef, columns: &[Column], geo: &Geo, rows: u64, done: bool) -> About {
+fn about_of(schema: &SchemaRef, rows: u64, done: bool) -> About {
+    let geo = Geo::of_schema(schema);
+    let column = |field: &FieldRef| {
+        let shape = geo.column(field.name());
+        Column {
+            name: field.name().clone(),
+            kind: shape.map_or_else(|| type_name(field.data_type()), |g| g.kind().to_owned()),
+            numeric: field.data_type().is_numeric(),
+            ..Column::default()
+        }
+    };
+    let columns: Vec<Column> = schema.fields().iter().map(column).collect();
     let counted = if done { text::count(rows) } else { format!("{}+", text::count(rows)) };
     let title = format!("result · {counted} rows × {} columns", columns.len());
     let mut facts = Facts { title, rows: Vec::new() };
@@ -114,8 +97,8 @@ fn about(schema: &SchemaRef, columns: &[Column], geo: &Geo, rows: u64, done: boo
     About {
         facts,
         schema: schema.clone(),
-        columns: columns.to_vec(),
-        geo: geo.clone(),
+        columns,
+        geo,
         total_rows: done.then_some(rows),
         seen_rows: rows,
         pairs: Vec::new(),
@@ -136,6 +119,11 @@ impl Inner {
                 Ok(Some(batch)) if batch.num_rows() == 0 => {}
                 Ok(Some(batch)) => state.keep(batch).await?,
                 Ok(None) => state.running = None,
+                Err(err) if state.tries < MOST_TRIES && running.again(&err).await? => {
+                    // What was kept is of the narrower types, and may be in use: it is not written over.
+                    let (running, tries) = (state.running.take(), state.tries + 1);
+                    *state = State { running, tries, ..State::default() };
+                }
                 Err(err) => {
                     // Told to stop, it can be asked again; anything else stays as it is.
                     if err.kind() != Kind::Cancelled {
@@ -145,9 +133,9 @@ impl Inner {
                     return Err(err);
                 }
             }
-            let done = state.running.is_none();
-            let now = about(&self.schema, &self.columns, &self.geo, state.rows, done);
-            *self.about.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(now);
+            let mut about = self.about.lock().unwrap_or_else(PoisonError::into_inner);
+            let schema = state.running.as_ref().map_or_else(|| about.schema.clone(), |r| r.schema().clone());
+            *about = Arc::new(about_of(&schema, state.rows, state.running.is_none()));
         }
         Ok(())
     }
@@ -157,8 +145,8 @@ impl Inner {
         let mut state = self.state.lock().await;
         self.pull(&mut state, end).await?;
         let (pieces, file) = (state.between(window.offset, end), state.file.clone());
+        let schema = self.about.lock().unwrap_or_else(PoisonError::into_inner).schema.clone();
         drop(state);
-        let schema = self.schema.clone();
         let task = tokio::task::spawn_blocking(move || {
             let mut batches = Vec::with_capacity(pieces.len());
             for piece in &pieces {

@@ -119,7 +119,7 @@ fn column_and_shape<'a>(args: impl IntoIterator<Item = &'a Expr>) -> Option<(&'a
     else {
         return None;
     };
-    let shape = super::spatial::shape_of(literal)?;
+    let shape = super::shapes::shape_of(literal)?;
     let bounds = shape.bounding_rect()?;
     Some((&column.name, [bounds.min().x, bounds.min().y, bounds.max().x, bounds.max().y]))
 }

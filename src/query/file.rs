@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::location::Location;
 use crate::probe::Probe;
 use crate::store::{StoreHandle, Stores};
-use crate::task::Control;
+use crate::task::{Control, caught};
 use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::{ParquetFileMetrics, ParquetFileReaderFactory};
@@ -18,8 +18,11 @@ use object_store::{GetOptions, GetRange, ObjectStoreExt as _, coalesce_ranges};
 use parquet::DecodeResult;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    FileMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder, ParquetMetaDataReader,
+};
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,6 +54,25 @@ pub(super) struct Footer {
     /// With it, once it was asked for.
     indexed: tokio::sync::OnceCell<Arc<ParquetMetaData>>,
     read: Instant,
+}
+
+/// Where the schema that Arrow's writers add beside Parquet's is broken, its decoder fails or panics each time that the
+/// file is opened: then it is left out.
+fn without_broken_schema(metadata: ParquetMetaData) -> ParquetMetaData {
+    const KEY: &str = "ARROW:schema";
+    let file = metadata.file_metadata();
+    let Some(pairs) = file.key_value_metadata().filter(|pairs| pairs.iter().any(|kv| kv.key == KEY)) else {
+        return metadata;
+    };
+    let decode = || parquet_to_arrow_schema(file.schema_descr(), Some(pairs)).map_err(|err| not_parquet(&err));
+    if caught(decode).is_ok() {
+        return metadata;
+    }
+    let others = pairs.iter().filter(|kv| kv.key != KEY).cloned().collect();
+    let created_by = file.created_by().map(str::to_owned);
+    let (schema, orders) = (file.schema_descr_ptr(), file.column_orders().cloned());
+    let file = FileMetaData::new(file.version(), file.num_rows(), created_by, Some(others), schema, orders);
+    ParquetMetaData::new(file, metadata.row_groups().to_vec())
 }
 
 /// Footers of this session, by their location.
@@ -187,7 +209,7 @@ impl File {
                 DecodeResult::Finished => return Err(Error::invalid("it has no footer")),
             }
         };
-        let metadata = Arc::new(metadata);
+        let metadata = Arc::new(without_broken_schema(metadata));
         let indexed = tokio::sync::OnceCell::new();
         Ok(Footer { size, etag, start, tail, metadata, indexed, read: Instant::now() })
     }

@@ -7,7 +7,8 @@
 //! | `open` | from a location to a table: a file, a folder with partitions in its paths, a pattern |
 //! | `parquet`, `file`, `covering` | Parquet: footers, ranges, statistics, what an area leaves out |
 //! | `plain` | all other formats, through [`crate::table::Rows`] |
-//! | `spatial` | functions over geometry |
+//! | `spatial`, `shapes` | functions over geometry; what they are given |
+//! | `asked` | a statement with its tables, planned again where their columns turn out wider |
 //! | `running`, `answer`, `tally` | rows as they come, kept for looking at; what they cost |
 //! | `words` | functions and keywords for completion |
 //! | `explain` | what would be read |
@@ -20,7 +21,8 @@ use crate::error::{Context as _, Error, Kind, Result};
 use crate::location::Location;
 use crate::store::Stores;
 use crate::table::Rows;
-use crate::task::Control;
+use crate::task::{Control, SQL};
+use asked::Question;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -28,11 +30,11 @@ use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsume
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion::sql::TableReference;
 use faults::Faults;
 use file::Footers;
+use plain::Texts;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -40,6 +42,7 @@ use tally::Tally;
 use tokio::runtime::Runtime;
 
 mod answer;
+mod asked;
 mod covering;
 mod explain;
 mod faults;
@@ -50,11 +53,13 @@ mod parquet;
 mod plain;
 mod running;
 mod settings;
+mod shapes;
 mod spatial;
 mod tally;
 mod words;
 
 pub use answer::Answer;
+pub use asked::Asked;
 pub use names::table as table_name;
 pub use running::Running;
 pub use settings::{Settings, parse_bytes};
@@ -116,7 +121,7 @@ impl Engine {
         let worker = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(settings.threads.max(1))
             .max_blocking_threads(64)
-            .thread_name("sql")
+            .thread_name(SQL)
             .thread_stack_size(STACK)
             .enable_all()
             .build()
@@ -146,7 +151,7 @@ impl Engine {
     /// Plans one statement and begins to run it; nothing is read further than the first rows until they are asked
     /// for. `control` counts, and stops it.
     pub async fn run(&self, sql: &str, control: &Control) -> Result<Running> {
-        self.run_over(sql, &[], control).await
+        self.ask(sql, control).await?.run().await
     }
 
     /// Rows of a table that fulfil a condition (all, where it is empty), in an order. Rows that are not sorted come
@@ -170,20 +175,22 @@ impl Engine {
             sql.push_str(&names::quoted(&order.column));
             sql.push_str(if order.descending { " DESC NULLS LAST" } else { " NULLS LAST" });
         }
-        self.run_over(&sql, &[(THIS, source)], control).await
+        self.ask_over(&sql, &[(THIS, source)], control).await?.run().await
     }
 
     /// What one statement would read at most, and its steps; reads no more than footers and first lines.
     pub async fn explain(&self, sql: &str, control: &Control) -> Result<Vec<String>> {
-        let planned = self.plan(sql, &[], control).await?;
-        let lines = explain::lines(&planned.logical, planned.physical.as_ref());
-        Ok(lines.into_iter().map(|line| bare(&line, &planned.tables)).collect())
+        let asked = self.ask(sql, control).await?;
+        let (logical, physical, _) = asked.plan().await?;
+        let lines = explain::lines(&logical, physical.as_ref());
+        Ok(lines.into_iter().map(|line| bare(&line, &asked.question.names())).collect())
     }
 
     /// Columns of a table that SQL names, with their types in words.
     pub async fn columns(&self, table: &str, control: &Control) -> Result<Vec<(String, String)>> {
-        let opening = self.opening(&Faults::default(), &Tally::default(), control);
-        let schema = opening.table(table).await?.schema();
+        let asked = self.ask(&format!("SELECT * FROM {}", names::quoted(table)), control).await?;
+        let Some((_, table)) = asked.question.tables.first() else { return Ok(Vec::new()) };
+        let schema = table.schema();
         let geo = crate::table::Geo::of_schema(&schema);
         let kind = |field: &datafusion::arrow::datatypes::Field| match geo.column(field.name()) {
             Some(shape) => shape.kind().to_owned(),
@@ -192,33 +199,28 @@ impl Engine {
         Ok(schema.fields().iter().map(|field| (field.name().clone(), kind(field))).collect())
     }
 
-    fn opening(&self, faults: &Faults, tally: &Tally, control: &Control) -> open::Opening {
-        open::Opening {
+    /// Opens what one statement reads, to be run once or several times.
+    pub async fn ask(&self, sql: &str, control: &Control) -> Result<Asked> {
+        self.ask_over(sql, &[], control).await
+    }
+
+    async fn ask_over(&self, sql: &str, given: &[(&str, &Source)], control: &Control) -> Result<Asked> {
+        let mut parsed = names::parse(sql)?;
+        let (faults, tally, texts) = (Faults::default(), Tally::default(), Texts::default());
+        let opening = open::Opening {
             stores: self.0.stores.clone(),
             control: control.clone(),
             footers: self.0.footers.clone(),
             faults: faults.clone(),
             tally: tally.clone(),
+            texts: texts.clone(),
             folder: self.0.settings.folder.clone(),
-        }
-    }
-
-    async fn run_over(&self, sql: &str, given: &[(&str, &Source)], control: &Control) -> Result<Running> {
-        let planned = self.plan(sql, given, control).await?;
-        let Planned { physical, tasks, faults, tally, tables, .. } = planned;
-        let stream = execute_stream(physical.clone(), tasks).map_err(|err| faults.explain(err, sql))?;
-        Ok(Running::start(self, (sql, &tables), stream, physical, tally, faults, control))
-    }
-
-    async fn plan(&self, sql: &str, given: &[(&str, &Source)], control: &Control) -> Result<Planned> {
-        let mut parsed = names::parse(sql)?;
-        let (faults, tally) = (Faults::default(), Tally::default());
-        let opening = self.opening(&faults, &tally, control);
+        };
         control.step("opening tables");
         let mut tables: Vec<(String, Arc<dyn TableProvider>)> = Vec::new();
         for name in &parsed.tables {
             let table = match given.iter().find(|(given, _)| given == name) {
-                Some((_, Source::Open(rows))) => opening.given(rows.clone()),
+                Some((_, Source::Open(rows))) => opening.given(rows.clone())?,
                 Some((_, Source::At(location))) => opening.at(location).await?,
                 None => opening.table(name).await?,
             };
@@ -226,20 +228,8 @@ impl Engine {
         }
         let columns = tables.iter().flat_map(|(_, table)| columns_of(table.as_ref()));
         names::respell(&mut parsed.statement, columns.collect::<Vec<_>>().into_iter());
-        let context = self.context()?;
-        for (name, table) in &tables {
-            context
-                .register_table(TableReference::bare(name.as_str()), table.clone())
-                .map_err(|err| faults.explain(err, sql))?;
-        }
-        control.step("planning");
-        let task = {
-            let (statement, faults, sql) = (parsed.statement, faults.clone(), sql.to_owned());
-            self.spawn(async move { plan(&context, statement).await.map_err(|err| faults.explain(err, &sql)) })
-        };
-        let (logical, physical, tasks) = control.race(async { task.await.map_err(lost)? }).await?;
-        control.step("");
-        Ok(Planned { logical, physical, tasks, faults, tally, tables: parsed.tables })
+        let question = Question { sql: sql.to_owned(), statement: parsed.statement, tables, texts, faults, tally };
+        Ok(Asked { engine: self.clone(), question: Arc::new(question), control: control.clone() })
     }
 
     fn spawn<T: Send + 'static>(
@@ -317,16 +307,6 @@ fn columns_of(table: &dyn TableProvider) -> Vec<String> {
         }
     }
     names
-}
-
-/// A query that is ready to be run.
-struct Planned {
-    logical: LogicalPlan,
-    physical: Arc<dyn ExecutionPlan>,
-    tasks: Arc<TaskContext>,
-    faults: Faults,
-    tally: Tally,
-    tables: Vec<String>,
 }
 
 /// A name or a step without the addresses of its tables.

@@ -4,13 +4,14 @@ use super::covering;
 use super::faults::Faults;
 use super::file::{File, Footers};
 use super::parquet::{AsRows, ParquetTable, merged, read_footers};
-use super::plain::{Held, RowsTable};
+use super::plain::{RowsTable, Texts};
 use super::tally::Tally;
 use crate::entry::EntryKind;
 use crate::error::{Error, Kind, Result};
 use crate::location::{Location, Scheme};
 use crate::probe::Probe;
 use crate::store::Stores;
+use crate::table::parquet::with_micros;
 use crate::table::{Encoding, Geo, Open, Rows};
 use crate::tables;
 use crate::task::Control;
@@ -42,6 +43,7 @@ pub(super) struct Opening {
     pub(super) footers: Footers,
     pub(super) faults: Faults,
     pub(super) tally: Tally,
+    pub(super) texts: Texts,
     /// Where relative paths begin.
     pub(super) folder: Option<PathBuf>,
 }
@@ -91,15 +93,14 @@ impl Opening {
     }
 
     /// An open table, to be asked by a name.
-    pub(super) fn given(&self, rows: Arc<dyn Rows>) -> Arc<dyn TableProvider> {
-        let about = rows.about();
-        let schema = with_geometry(&about.schema, &about.geo, None);
-        Arc::new(RowsTable {
-            tables: vec![rows],
-            schema,
-            control: Held(self.control.clone()),
-            tally: self.tally.clone(),
-        })
+    pub(super) fn given(&self, rows: Arc<dyn Rows>) -> Result<Arc<dyn TableProvider>> {
+        self.plain(vec![rows])
+    }
+
+    fn plain(&self, tables: Vec<Arc<dyn Rows>>) -> Result<Arc<dyn TableProvider>> {
+        let table = Arc::new(RowsTable::new(tables, &self.control, &self.tally)?);
+        self.texts.add(&table);
+        Ok(table)
     }
 
     async fn files(&self, location: &Location, probes: Vec<Probe>) -> Result<Arc<dyn TableProvider>> {
@@ -158,9 +159,7 @@ impl Opening {
         for probe in probes {
             tables.push(self.open_rows(probe).await?);
         }
-        let about = tables.first().map(|t| t.about()).ok_or_else(|| Error::invalid("there is no file"))?;
-        let schema = with_geometry(&about.schema, &about.geo, None);
-        Ok(Arc::new(RowsTable { tables, schema, control: Held(self.control.clone()), tally: self.tally.clone() }))
+        self.plain(tables)
     }
 
     async fn open_rows(&self, probe: Probe) -> Result<Arc<dyn Rows>> {
@@ -184,7 +183,8 @@ impl Opening {
             schemas.push(schema);
         }
         let first = &files[0].footer().await?.metadata;
-        let (_, geo, json) = described(first)?;
+        let (plain, geo, json) = described(first)?;
+        let in_micros = with_micros(&plain, first.file_metadata()).is_some();
         let schema = with_geometry(&merged(&schemas, &files)?, &geo, json.as_ref());
         let paths: Vec<&str> = probes.iter().map(|p| base.map_or("", |base| relative(base, &p.location))).collect();
         let (partitions, values) = partitions(&paths, &schema);
@@ -198,6 +198,7 @@ impl Opening {
             partitions,
             coverings,
             as_rows,
+            in_micros,
             tally: self.tally.clone(),
         }))
     }
@@ -245,6 +246,7 @@ fn described(metadata: &ParquetMetaData) -> Result<(SchemaRef, Geo, Option<Value
     let schema = parquet_to_arrow_schema(file.schema_descr(), pairs)
         .or_else(|_| parquet_to_arrow_schema(file.schema_descr(), None))
         .map_err(|err| Error::invalid(format!("its columns are of a form that is not known: {err}")))?;
+    let schema = with_micros(&schema, file).unwrap_or(schema);
     let geo = Geo::read(file, &schema);
     let json = pairs.and_then(|pairs| pairs.iter().find(|kv| kv.key == "geo")?.value.as_deref());
     let json = json.and_then(|text| serde_json::from_str(text).ok());
@@ -253,7 +255,7 @@ fn described(metadata: &ParquetMetaData) -> Result<(SchemaRef, Geo, Option<Value
 
 /// The columns with what is known of their geometry in the fields' metadata, as `GeoArrow` names it: so it goes
 /// through every query, into its result.
-fn with_geometry(schema: &SchemaRef, geo: &Geo, json: Option<&Value>) -> SchemaRef {
+pub(super) fn with_geometry(schema: &SchemaRef, geo: &Geo, json: Option<&Value>) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
         let Some(column) = geo.column(field.name()) else { return field.clone() };
         let kind = match &column.encoding {
@@ -266,7 +268,10 @@ fn with_geometry(schema: &SchemaRef, geo: &Geo, json: Option<&Value>) -> SchemaR
         let crs = match told {
             Some(told) => told.get("crs").cloned().unwrap_or_else(|| json!("OGC:CRS84")),
             None if column.crs == "unknown" => Value::Null,
-            None => kept_crs(field).unwrap_or_else(|| json!(column.crs)),
+            None => kept_crs(field).unwrap_or_else(|| match &column.definition {
+                Some(text) => serde_json::from_str(text).ok().filter(Value::is_object).unwrap_or_else(|| json!(text)),
+                None => json!(column.crs),
+            }),
         };
         if !crs.is_null() {
             about.insert("crs".into(), crs);

@@ -6,10 +6,10 @@ use super::file::{File, Opener};
 use super::plain::limited;
 use super::tally::Tally;
 use crate::error::{Error, Result};
-use crate::table::Rows;
+use crate::table::{Rows, wider};
 use async_trait::async_trait;
 use datafusion::arrow::array::{BooleanArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, ScalarValue, Statistics};
@@ -54,6 +54,8 @@ pub(super) struct ParquetTable {
     pub(super) coverings: Vec<Covering>,
     /// For the first rows of a file without a page index.
     pub(super) as_rows: Option<AsRows>,
+    /// Times of 96 bits are read as microseconds.
+    pub(super) in_micros: bool,
     pub(super) tally: Tally,
 }
 
@@ -225,8 +227,11 @@ impl ParquetTable {
         if files.is_empty() {
             statistics.num_rows = Precision::Exact(0);
         }
-        let options =
+        let mut options =
             TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
+        if self.in_micros {
+            options.global.coerce_int96 = Some("us".to_owned());
+        }
         let schema = TableSchema::new(self.schema.clone(), self.partitions.clone());
         let source = ParquetSource::new(schema)
             .with_table_parquet_options(options)
@@ -317,16 +322,4 @@ pub(super) fn merged(schemas: &[SchemaRef], files: &[Arc<File>]) -> Result<Schem
         }
     }
     Ok(Arc::new(Schema::new(fields)))
-}
-
-fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType::{Float64, Int64, LargeUtf8, Null, Utf8};
-    let whole = |t: &DataType| t.is_integer() && *t != DataType::UInt64;
-    match (a, b) {
-        (Null, other) | (other, Null) => Some(other.clone()),
-        _ if whole(a) && whole(b) => Some(Int64),
-        _ if a.is_numeric() && b.is_numeric() => Some(Float64),
-        (Utf8 | LargeUtf8, Utf8 | LargeUtf8) => Some(LargeUtf8),
-        _ => None,
-    }
 }

@@ -1,14 +1,14 @@
 //! Tables of formats that know no pushdown of their own: read from end to end through [`Rows::scan`], only the
 //! columns that are needed.
 
+use super::open::with_geometry;
 use super::tally::Tally;
 use crate::error::{Error, Result};
-use crate::table::{Rows, Scan};
+use crate::table::{About, Rows, Scan, type_name, widened, wider};
 use crate::task::Control;
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::{DataFusionError, Result as Outcome};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -17,15 +17,77 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use futures::StreamExt as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Open tables one after the other, as one: each has the columns of the first.
+/// Open tables one after the other, as one: with the columns of all.
 #[derive(Debug)]
 pub(super) struct RowsTable {
-    pub(super) tables: Vec<Arc<dyn Rows>>,
-    pub(super) schema: SchemaRef,
-    pub(super) control: Held,
-    pub(super) tally: Tally,
+    tables: Vec<Arc<dyn Rows>>,
+    /// The columns as a plan was made with them; the tables may know better by now.
+    schema: Mutex<SchemaRef>,
+    control: Held,
+    tally: Tally,
+}
+
+impl RowsTable {
+    pub(super) fn new(tables: Vec<Arc<dyn Rows>>, control: &Control, tally: &Tally) -> Result<Self> {
+        let schema = Mutex::new(schema_of(&tables)?);
+        Ok(Self { tables, schema, control: Held(control.clone()), tally: tally.clone() })
+    }
+
+    /// Takes over what the tables have learnt of their columns; whether that is anything.
+    fn settle(&self) -> Result<bool> {
+        let new = schema_of(&self.tables)?;
+        let mut known = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = *known != new;
+        *known = new;
+        Ok(news)
+    }
+
+    fn known(&self) -> SchemaRef {
+        self.schema.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The tables of a query whose columns may become wider while they are read. Clones share.
+#[derive(Clone, Default)]
+pub(super) struct Texts(Arc<Mutex<Vec<Arc<RowsTable>>>>);
+
+impl Texts {
+    pub(super) fn add(&self, table: &Arc<RowsTable>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(table.clone());
+    }
+
+    /// Whether columns are wider than they were when the query was planned. Once it was asked, the next plan is
+    /// made with what they are now.
+    pub(super) fn settle(&self) -> Result<bool> {
+        let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        tables.iter().try_fold(false, |news, table| Ok(table.settle()? || news))
+    }
+}
+
+/// The columns of all tables, each of a type that holds its values in every one of them.
+fn schema_of(tables: &[Arc<dyn Rows>]) -> Result<SchemaRef> {
+    let abouts: Vec<Arc<About>> = tables.iter().map(|table| table.about()).collect();
+    let Some((first, rest)) = abouts.split_first() else { return Err(Error::invalid("there is no file")) };
+    let mut fields: Vec<FieldRef> = first.schema.fields().iter().cloned().collect();
+    for field in rest.iter().flat_map(|about| about.schema.fields()) {
+        match fields.iter_mut().find(|known| known.name() == field.name()) {
+            None => fields.push(Arc::new(Field::clone(field).with_nullable(true))),
+            Some(known) if known.data_type() == field.data_type() => {}
+            Some(known) => {
+                let (a, b) = (known.data_type(), field.data_type());
+                let text = (!a.is_nested() && !b.is_nested()).then_some(DataType::Utf8);
+                let wide = wider(a, b).or(text).ok_or_else(|| {
+                    let (a, b) = (type_name(a), type_name(b));
+                    Error::invalid(format!("the column `{}` is {a} in one file and {b} in another", field.name()))
+                        .with_hint("name the files that belong together, with * for a part of their names")
+                })?;
+                *known = Arc::new(Field::clone(known).with_data_type(wide));
+            }
+        }
+    }
+    Ok(with_geometry(&Arc::new(Schema::new(fields)), &first.geo, None))
 }
 
 /// A [`Control`] that can stand in a table.
@@ -41,7 +103,7 @@ impl std::fmt::Debug for Held {
 #[async_trait]
 impl TableProvider for RowsTable {
     fn schema(&self) -> SchemaRef {
-        self.schema.clone()
+        self.known()
     }
 
     fn table_type(&self) -> TableType {
@@ -55,7 +117,7 @@ impl TableProvider for RowsTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Outcome<Arc<dyn ExecutionPlan>> {
-        exec(&self.tables, &self.schema, projection, (limit, None), &self.control, &self.tally)
+        exec(&self.tables, &self.known(), projection, (limit, None), &self.control, &self.tally)
     }
 }
 
@@ -126,8 +188,7 @@ pub(super) fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBa
     };
     let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
         None => Ok(new_null_array(field.data_type(), rows)),
-        Some(array) if array.data_type() == field.data_type() => Ok(array.clone()),
-        Some(array) => cast(array, field.data_type()).map_err(|err| misfit(field.name(), err)),
+        Some(array) => widened(array, field.data_type()).map_err(|err| misfit(field.name(), err)),
     });
     let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));

@@ -1,18 +1,18 @@
 //! A query that runs: its rows as they come.
 
 use super::answer::Answer;
-use super::faults::Faults;
-use super::tally::{Reading, Tally};
-use super::{Engine, Settings};
+use super::tally::Reading;
+use super::{Asked, Settings};
 use crate::error::{Error, Result};
 use crate::table::Geo;
-use crate::task::Control;
+use crate::task::senseless;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::{ExecutionPlan, displayable};
-use futures::StreamExt as _;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use futures::{FutureExt as _, StreamExt as _};
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -24,11 +24,10 @@ const AHEAD: usize = 2;
 pub struct Running {
     schema: SchemaRef,
     rows: mpsc::Receiver<Result<RecordBatch>>,
-    control: Control,
     plan: Arc<dyn ExecutionPlan>,
-    tally: Tally,
+    ordered: bool,
     /// Keeps the threads and the temporary folder.
-    engine: Engine,
+    asked: Asked,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -40,27 +39,46 @@ impl std::fmt::Debug for Running {
 
 impl Running {
     pub(super) fn start(
-        engine: &Engine,
-        (sql, tables): (&str, &[String]),
-        mut stream: SendableRecordBatchStream,
+        asked: Asked,
         plan: Arc<dyn ExecutionPlan>,
-        tally: Tally,
-        faults: Faults,
-        control: &Control,
-    ) -> Self {
-        let schema = distinct(&stream.schema(), tables);
+        tasks: Arc<TaskContext>,
+        ordered: bool,
+    ) -> Result<Self> {
+        let question = asked.question.clone();
+        let explain = move |err| question.faults.explain(err, &question.sql);
+        let mut stream = execute_stream(plan.clone(), tasks).map_err(&explain)?;
+        let schema = distinct(&stream.schema(), &asked.question.names());
         let (to, rows) = mpsc::channel(AHEAD);
-        let (sql, named) = (sql.to_owned(), schema.clone());
-        let task = engine.spawn(async move {
-            while let Some(batch) = stream.next().await {
-                let batch = batch.map_err(|err| faults.explain(err, &sql)).and_then(|batch| renamed(&batch, &named));
+        let named = schema.clone();
+        let task = asked.engine.spawn(async move {
+            loop {
+                // A decoder that panics would only end the rows.
+                let batch = match AssertUnwindSafe(stream.next()).catch_unwind().await {
+                    Ok(None) => return,
+                    Ok(Some(batch)) => batch.map_err(&explain).and_then(|batch| renamed(&batch, &named)),
+                    Err(_) => Err(senseless()),
+                };
                 let failed = batch.is_err();
                 if to.send(batch).await.is_err() || failed {
                     return;
                 }
             }
         });
-        Self { schema, rows, control: control.clone(), plan, tally, engine: engine.clone(), _task: task }
+        Ok(Self { schema, rows, plan, ordered, asked, _task: task })
+    }
+
+    /// Whether its rows come in the same order whenever it is run.
+    pub fn is_ordered(&self) -> bool {
+        self.ordered
+    }
+
+    /// Begins from the first row again, where it failed because columns turned out to be wider; else `false`.
+    pub(super) async fn again(&mut self, err: &Error) -> Result<bool> {
+        let wider = self.asked.is_wider(err)?;
+        if wider {
+            *self = self.asked.run().await?;
+        }
+        Ok(wider)
     }
 
     /// Columns of the result; geometry named in the fields' metadata.
@@ -76,12 +94,12 @@ impl Running {
     /// The next rows; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
         let rows = &mut self.rows;
-        self.control.race(async { rows.recv().await.transpose() }).await
+        self.asked.control.race(async { rows.recv().await.transpose() }).await
     }
 
     /// What was read so far.
     pub fn reading(&self) -> Reading {
-        self.tally.reading(self.plan.as_ref(), self.control.meter.cost())
+        self.asked.question.tally.reading(self.plan.as_ref(), self.asked.control.meter.cost())
     }
 
     /// How it is done, a line for each step.
@@ -95,11 +113,11 @@ impl Running {
     }
 
     pub(super) fn settings(&self) -> &Settings {
-        self.engine.settings()
+        self.asked.engine.settings()
     }
 
     pub(super) fn folder(&self) -> Result<&std::path::Path> {
-        self.engine.folder()
+        self.asked.engine.folder()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Spatial functions: over WKB, native encodings and text, in the plane of the column's coordinates. Predicates are
 //! those of OGC Simple Features (DE-9IM), as in `PostGIS`, `DuckDB` and shapely. What is null, or no geometry, is null.
 
-use crate::table::{shape, wkt};
+use super::shapes::{Numbers, Shapes};
+use crate::table::shape;
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray as _, BinaryBuilder, BooleanBuilder, Float64Array, Float64Builder, StringBuilder,
+    ArrayRef, BinaryArray, BinaryBuilder, BooleanBuilder, Float64Array, Float64Builder, StringBuilder,
 };
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{ScalarValue, exec_err, plan_err};
 use datafusion::error::Result as Outcome;
 use datafusion::logical_expr::{
@@ -103,20 +103,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 /// Name, call and purpose of each, for completion and help.
 pub(super) fn described() -> impl Iterator<Item = (&'static str, String, &'static str)> {
     FUNCTIONS.iter().map(|(_, name, args, _, about)| (*name, format!("{name}({})", args.join(", ")), *about))
-}
-
-/// A literal as a shape: WKB or WKT.
-pub(super) fn shape_of(literal: &ScalarValue) -> Option<Geometry> {
-    match literal {
-        ScalarValue::Binary(Some(bytes))
-        | ScalarValue::LargeBinary(Some(bytes))
-        | ScalarValue::BinaryView(Some(bytes))
-        | ScalarValue::FixedSizeBinary(_, Some(bytes)) => shape::from_wkb(bytes),
-        ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
-            shape::from_wkt(text).ok()
-        }
-        _ => None,
-    }
 }
 
 impl Spatial {
@@ -245,23 +231,22 @@ impl Spatial {
                 }
                 Ok(Arc::new(out.finish()))
             }
-            Kind::GeomFromText | Kind::GeomFromWkb | Kind::SetCrs | Kind::Centroid => {
+            Kind::GeomFromText | Kind::GeomFromWkb | Kind::SetCrs => {
                 let shapes = shapes(0)?;
-                let centre = |g: &Geometry| g.centroid().map(Geometry::Point);
-                let made = (0..rows).map(|i| {
-                    shapes.with(i, |g| if self.kind == Kind::Centroid { centre(g) } else { Some(g.clone()) }).flatten()
-                });
-                Ok(geometries(made))
+                let made: BinaryArray = (0..rows).map(|i| shapes.wkb(i)).collect();
+                Ok(Arc::new(made))
+            }
+            Kind::Centroid => {
+                let shapes = shapes(0)?;
+                // Of nothing it is an empty point, which has NaN for coordinates.
+                let centre = |g: &Geometry| Geometry::Point(g.centroid().unwrap_or(Point::new(f64::NAN, f64::NAN)));
+                Ok(geometries((0..rows).map(|i| shapes.with(i, centre))))
             }
             Kind::AsText | Kind::GeometryType => {
                 let shapes = shapes(0)?;
                 let mut out = StringBuilder::new();
                 for i in 0..rows {
-                    let text = if self.kind == Kind::AsText {
-                        shapes.wkt(i)
-                    } else {
-                        shapes.with(i, |g| name_of(g).to_owned())
-                    };
+                    let text = if self.kind == Kind::AsText { shapes.wkt(i) } else { shapes.name(i) };
                     out.append_option(text);
                 }
                 Ok(Arc::new(out.finish()))
@@ -288,10 +273,12 @@ fn meets(bounds: [f64; 4], sides: &[Numbers; 4], i: usize) -> Option<bool> {
 }
 
 fn predicate(kind: Kind, a: &Geometry, b: &Geometry, far: Option<f64>) -> Option<bool> {
-    if let Kind::DWithin = kind {
-        return Some(Euclidean.distance(a, b) <= far?);
-    }
+    let far = if kind == Kind::DWithin { Some(far?) } else { None };
+    // What is empty is nowhere.
     let (Some(left), Some(right)) = (a.bounding_rect(), b.bounding_rect()) else { return Some(false) };
+    if let Some(far) = far {
+        return Some(Euclidean.distance(a, b) <= far);
+    }
     if !left.intersects(&right) {
         return Some(false);
     }
@@ -354,137 +341,8 @@ fn length(shape: &Geometry) -> f64 {
     }
 }
 
-fn name_of(shape: &Geometry) -> &'static str {
-    match shape {
-        Geometry::Point(_) => "POINT",
-        Geometry::Line(_) | Geometry::LineString(_) => "LINESTRING",
-        Geometry::Polygon(_) | Geometry::Rect(_) | Geometry::Triangle(_) => "POLYGON",
-        Geometry::MultiPoint(_) => "MULTIPOINT",
-        Geometry::MultiLineString(_) => "MULTILINESTRING",
-        Geometry::MultiPolygon(_) => "MULTIPOLYGON",
-        Geometry::GeometryCollection(_) => "GEOMETRYCOLLECTION",
-    }
-}
-
 fn geometries(shapes: impl Iterator<Item = Option<Geometry>>) -> ArrayRef {
     let mut out = BinaryBuilder::new();
     shapes.for_each(|shape| out.append_option(shape.as_ref().map(shape::to_wkb)));
     Arc::new(out.finish())
-}
-
-/// Numbers of any type.
-enum Numbers {
-    One(Option<f64>),
-    Each(Float64Array),
-}
-
-impl Numbers {
-    fn of(value: &ColumnarValue, rows: usize) -> Outcome<Self> {
-        Ok(match value {
-            ColumnarValue::Scalar(value) => match value.cast_to(&DataType::Float64)? {
-                ScalarValue::Float64(value) => Self::One(value),
-                _ => Self::One(None),
-            },
-            ColumnarValue::Array(array) => {
-                debug_assert_eq!(array.len(), rows);
-                Self::Each(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
-            }
-        })
-    }
-
-    fn at(&self, i: usize) -> Option<f64> {
-        match self {
-            Self::One(value) => *value,
-            Self::Each(values) => values.is_valid(i).then(|| values.value(i)),
-        }
-    }
-}
-
-/// Geometry of any encoding, read as it is asked for; a literal is read once.
-enum Shapes {
-    One(Option<Geometry>),
-    Wkb(ArrayRef),
-    Wkt(ArrayRef),
-    Native(ArrayRef, String),
-}
-
-impl Shapes {
-    fn of(value: &ColumnarValue, field: &FieldRef) -> Outcome<Self> {
-        let array = match value {
-            ColumnarValue::Scalar(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text))) => {
-                return match shape::from_wkt(text) {
-                    Ok(shape) => Ok(Self::One(Some(shape))),
-                    Err(why) => exec_err!("{why}"),
-                };
-            }
-            ColumnarValue::Scalar(value) if value.is_null() => return Ok(Self::One(None)),
-            ColumnarValue::Scalar(value) => {
-                if let Some(shape) = shape_of(value) {
-                    return Ok(Self::One(Some(shape)));
-                }
-                let one = Self::of(&ColumnarValue::Array(value.to_array()?), field)?;
-                return Ok(Self::One(one.with(0, Clone::clone)));
-            }
-            ColumnarValue::Array(array) => array,
-        };
-        Ok(match array.data_type() {
-            DataType::Null => Self::One(None),
-            DataType::Binary => Self::Wkb(array.clone()),
-            DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-                Self::Wkb(cast(array, &DataType::Binary)?)
-            }
-            DataType::Utf8 => Self::Wkt(array.clone()),
-            DataType::LargeUtf8 | DataType::Utf8View => Self::Wkt(cast(array, &DataType::Utf8)?),
-            other => {
-                let told = field.metadata().get("ARROW:extension:name").and_then(|n| n.strip_prefix("geoarrow."));
-                let kind = told.unwrap_or_else(|| encoding(other)).to_owned();
-                Self::Native(array.clone(), kind)
-            }
-        })
-    }
-
-    fn with<T>(&self, i: usize, f: impl FnOnce(&Geometry) -> T) -> Option<T> {
-        match self {
-            Self::One(shape) => shape.as_ref().map(f),
-            Self::Wkb(array) if array.is_valid(i) => shape::from_wkb(array.as_binary::<i32>().value(i)).as_ref().map(f),
-            Self::Wkt(array) if array.is_valid(i) => {
-                shape::from_wkt(array.as_string::<i32>().value(i)).ok().as_ref().map(f)
-            }
-            Self::Native(array, kind) => shape::from_native(array, i, kind).as_ref().map(f),
-            _ => None,
-        }
-    }
-
-    /// Bounds of what is there; `Some(None)` of an empty geometry.
-    #[allow(clippy::option_option)] // null and empty differ
-    fn bounds(&self, i: usize) -> Option<Option<[f64; 4]>> {
-        self.with(i, |g| g.bounding_rect().map(|b| [b.min().x, b.min().y, b.max().x, b.max().y]))
-    }
-
-    /// The whole text, with z and m where they are.
-    fn wkt(&self, i: usize) -> Option<String> {
-        match self {
-            Self::Wkb(array) if array.is_valid(i) => wkt::from_wkb(array.as_binary::<i32>().value(i), usize::MAX),
-            Self::Wkt(array) if array.is_valid(i) => Some(array.as_string::<i32>().value(i).to_owned()),
-            Self::Native(array, kind) => wkt::native_column(&array.slice(i, 1), kind, usize::MAX)
-                .filter(|text| text.is_valid(0))
-                .map(|text| text.value(0).to_owned()),
-            Self::One(_) => self.with(i, |g| wkt::from_wkb(&shape::to_wkb(g), usize::MAX)).flatten(),
-            _ => None,
-        }
-    }
-}
-
-/// The native encoding that a type is most likely meant as.
-fn encoding(kind: &DataType) -> &'static str {
-    let inner = |kind: &DataType| match kind {
-        DataType::List(field) | DataType::LargeList(field) => Some(field.data_type().clone()),
-        _ => None,
-    };
-    let mut levels = 0;
-    let mut at = kind.clone();
-    while let Some(next) = inner(&at) {
-        (levels, at) = (levels + 1, next);
-    }
-    ["point", "linestring", "polygon", "multipolygon"].get(levels).copied().unwrap_or("point")
 }

@@ -91,6 +91,13 @@ impl Geo {
         geo
     }
 
+    /// Columns that were found to be geometry though nothing tells so.
+    pub(crate) fn of_text(standard: &str, mut columns: Vec<GeoColumn>) -> Self {
+        super::written::sort(&mut columns);
+        let standard = if columns.is_empty() { String::new() } else { standard.to_owned() };
+        Self { standard, columns }
+    }
+
     /// What the schema of an Arrow file tells: the key `geo` as in `GeoParquet`, and extension names.
     pub(crate) fn of_file(schema: &Schema) -> Self {
         let mut geo = schema.metadata().get("geo").and_then(|text| Self::from_text(text)).unwrap_or_default();
@@ -206,6 +213,15 @@ fn definition(crs: &Value) -> Option<String> {
         Value::String(text) => (!text.is_empty()).then(|| text.clone()),
         other => Some(other.to_string()),
     }
+}
+
+/// Whether this is the code of a reference system, `EPSG:3067`, and nothing that could be an address or a file,
+/// which PROJ would go and read.
+pub(crate) fn is_crs_code(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(authority, code)| {
+        let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        !authority.is_empty() && authority.chars().all(name) && !code.is_empty() && code.chars().all(name)
+    })
 }
 
 /// `{"bbox": {"xmin": ["bbox", "xmin"], …}}`.

@@ -13,17 +13,22 @@ pub(crate) mod parquet;
 mod pieces;
 pub mod profile;
 pub(crate) mod ranged;
+mod settle;
 pub(crate) mod shape;
 mod show;
 pub(crate) mod text;
+mod widen;
 pub(crate) mod wkt;
+mod written;
 
 pub(crate) use coordinates::{Coordinates, coordinates};
 pub(crate) use display::cell_json;
 pub use display::{format_cell, json_rows, to_json_rows, type_name};
 pub use geo::{Covering, Encoding, Geo, GeoColumn};
+pub(crate) use settle::{MOST_TRIES, settled};
 pub use show::with_wkt;
 pub(crate) use show::{shown, with_full_wkt};
+pub(crate) use widen::{widened, wider};
 
 use crate::error::Result;
 use crate::facts::Facts;
@@ -73,7 +78,9 @@ pub trait Rows: Send + Sync + std::fmt::Debug {
     fn window(&self, window: Window) -> BoxFuture<'_, Result<RecordBatch>>;
 
     /// Rows from end to end in batches, or only some ranges of them: for profiles, maps, SQL and
-    /// conversions. Reads ahead; keeps nothing. Stops when `control` says so; its meter counts.
+    /// conversions. Reads ahead; keeps nothing. Stops when `control` says so; its meter counts. Fails with
+    /// [`crate::error::Kind::Changed`] where a value is wider than its column was taken for: [`Rows::about`] knows
+    /// it then, and the scan is to be begun again ([`settled`]).
     fn scan(&self, scan: Scan, control: &Control) -> BoxStream<'static, Result<RecordBatch>>;
 
     /// How it is stored: row groups, column chunks, pages. `None` where the format has no such thing.

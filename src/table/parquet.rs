@@ -8,11 +8,13 @@
 //! | `plan` | which bytes hold some rows of some columns, fetched in as few rounds as can be |
 //! | `prefix`, `reader` | pages for the decoder; beginnings of dictionaries |
 //! | `scan` | rows from end to end, ahead of who takes them |
+//! | `int96` | times of 96 bits, beyond the year 2262 |
 //! | `about`, `layout` | what is shown of a file; how it is stored; statistics as text |
 
 mod about;
 mod footer;
 mod header;
+mod int96;
 mod layout;
 mod plan;
 mod prefix;
@@ -21,13 +23,15 @@ mod scan;
 mod text;
 mod thrift;
 
+pub(crate) use int96::with_micros;
+
 use super::geo::Geo;
 use super::ranged::Ranged;
 use super::{About, Layout, Scan, Window};
 use crate::error::{Error, Kind, Result};
 use crate::probe::Probe;
 use crate::store::Stores;
-use crate::task::Control;
+use crate::task::{Control, caught};
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, RowSelection, RowSelector};
 use ::parquet::arrow::parquet_to_arrow_field_levels;
@@ -41,7 +45,6 @@ use plan::{Part, rows_of};
 use reader::Source;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Columns shown when none were asked for.
@@ -75,13 +78,6 @@ struct Learned {
     chunks: HashMap<(usize, usize), Arc<Pages>>,
     /// Pages of all of them.
     known: usize,
-}
-
-/// Bytes that are not Parquet give a sentence, also where they make the decoder panic.
-fn caught<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
-        Err(Error::invalid("its bytes make no sense to the decoder: corrupt, or of a form that it does not know"))
-    })
 }
 
 impl File {

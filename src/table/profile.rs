@@ -10,6 +10,9 @@
 
 mod count;
 mod sketch;
+mod words;
+
+pub(crate) use words::rounded;
 
 use super::{About, Layout, Rows, Scan, format_cell};
 use crate::error::{Error, Result};
@@ -100,11 +103,21 @@ pub struct Histogram {
 
 /// Reads a column from end to end. Progress in rows; stops and pauses as `control` says.
 pub async fn over(rows: &Arc<dyn Rows>, column: &str, control: &Control) -> Result<Profile> {
+    super::settled(rows, || once(rows, column, control)).await
+}
+
+async fn once(rows: &Arc<dyn Rows>, column: &str, control: &Control) -> Result<Profile> {
     let about = rows.about();
     let field = about.schema.field_with_name(column);
-    let field = field.map_err(|_| Error::usage(format!("there is no column `{column}`")))?;
+    let field = field.map_err(|_| {
+        let some: Vec<&str> = about.columns.iter().take(20).map(|c| c.name.as_str()).collect();
+        let more = if about.columns.len() > some.len() { ", …" } else { "" };
+        let hint = format!("it has {}{more}", some.join(", "));
+        Error::usage(format!("there is no column `{column}`")).with_hint(hint)
+    })?;
     let kind = about.columns.iter().find(|c| c.name == column).map(|c| c.kind.clone()).unwrap_or_default();
     let mut profiler = Profiler::new(column, &kind, field.data_type());
+    control.set_done(0);
     control.set_total(about.total_rows.unwrap_or(0));
     let mut batches = rows.scan(Scan { columns: Some(vec![column.to_owned()]), rows: None }, control);
     while let Some(batch) = control.race(async { Ok::<_, Error>(batches.next().await) }).await? {

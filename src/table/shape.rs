@@ -11,6 +11,11 @@ pub(crate) fn from_wkb(bytes: &[u8]) -> Option<Geometry> {
     geometry(&mut Reader::new(bytes), 0).ok()
 }
 
+/// Whether the positions of WKB have a z.
+pub(crate) fn has_z(bytes: &[u8]) -> bool {
+    header(&mut Reader::new(bytes)).is_ok_and(|(_, z, _)| z)
+}
+
 fn geometry(r: &mut Reader<'_>, depth: usize) -> Result<Geometry, Stop> {
     let (kind, z, m) = header(r)?;
     body(r, kind, 2 + usize::from(z) + usize::from(m), depth)

@@ -1,8 +1,8 @@
 //! A folder of Parquet files as one table: the rows of its files one after the other, in the order of their
 //! names, with the columns that stand in the names of folders (`year=2024/month=1/`) after their own.
 //!
-//! A column that a file lacks is null there; one that is of another type is cast to the type that it had
-//! first. Footers are read as they are needed: those of the first files when it is opened, which is all of a
+//! A column that a file lacks is null there; one that is of several types has the type that holds the values
+//! of all, where there is one, and else the type that it had first. Footers are read as they are needed: those of the first files when it is opened, which is all of a
 //! small folder, the rest when a window lies beyond, [`AT_ONCE`] at a time.
 
 use crate::error::{Context as _, Error, Kind, Result};
@@ -11,11 +11,11 @@ use crate::location::Location;
 use crate::probe::Probe;
 use crate::store::Stores;
 use crate::table::parquet::File;
-use crate::table::{About, Column, Group, Layout, Open, Rows, Scan, Window, keys, type_name};
+use crate::table::{About, Column, Group, Layout, Open, Rows, Scan, Window, keys, type_name, widened, wider};
 use crate::task::Control;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Field, FieldRef, Schema};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
@@ -227,8 +227,11 @@ impl Folder {
         state.rows[part] = told.total_rows;
         for field in told.schema.fields() {
             match state.fields.iter_mut().find(|f| f.name() == field.name()) {
-                Some(known) if known.data_type() == &DataType::Null => *known = field.clone(),
-                Some(_) => {}
+                Some(known) => {
+                    if let Some(wide) = wider(known.data_type(), field.data_type()) {
+                        *known = Arc::new(Field::clone(known).with_data_type(wide));
+                    }
+                }
                 None => state.fields.push(Arc::new(field.as_ref().clone().with_nullable(true))),
             }
         }
@@ -247,7 +250,13 @@ impl Folder {
         let inner = &self.0;
         let keys: Vec<FieldRef> = inner.keys.iter().filter(|k| !has(&state.fields, k.name())).cloned().collect();
         let fields: Vec<FieldRef> = state.fields.iter().chain(&keys).cloned().collect();
-        let known = |name: &str| state.about.columns.iter().chain(&told.columns).find(|c| c.name == name);
+        let known = |field: &FieldRef| {
+            let abouts = [&*state.about, told].into_iter();
+            let same = |about: &&About| {
+                about.schema.field_with_name(field.name()).is_ok_and(|f| f.data_type() == field.data_type())
+            };
+            abouts.filter(same).flat_map(|about| &about.columns).find(|c| c.name == *field.name())
+        };
         let columns = fields.iter().map(|field| {
             let plain = || Column {
                 name: field.name().clone(),
@@ -256,7 +265,7 @@ impl Folder {
                 ..Column::default()
             };
             // Nulls are told of single files only.
-            known(field.name()).map_or_else(plain, |column| Column { nulls: None, ..column.clone() })
+            known(field).map_or_else(plain, |column| Column { nulls: None, ..column.clone() })
         });
         let total: Option<u64> = state.rows.iter().try_fold(0_u64, |sum, rows| Some(sum.saturating_add((*rows)?)));
         let seen = state.rows.iter().map_while(|rows| *rows).fold(0, u64::saturating_add);
@@ -360,7 +369,7 @@ impl Folder {
             let kind = field.data_type();
             columns.push(match batch.column_by_name(field.name()) {
                 Some(array) if array.data_type() == kind => array.clone(),
-                Some(array) => cast(array, kind).map_err(|err| {
+                Some(array) => widened(array, kind).map_err(|err| {
                     let (here, there) = (type_name(array.data_type()), type_name(kind));
                     let place = &self.0.parts[part].probe.location;
                     Error::invalid(format!("column `{}` is {here} in {place}, {there} elsewhere", field.name()))

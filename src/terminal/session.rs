@@ -139,6 +139,9 @@ impl Session {
         let shared = Arc::clone(&self.shared);
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
+            if crate::task::is_caught() {
+                return;
+            }
             if std::thread::current().id() == shared.owner {
                 shared.leave();
             } else if shared.active.load(SeqCst) {

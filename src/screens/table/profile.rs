@@ -14,7 +14,7 @@ use crate::job::{JobId, State as JobState};
 use crate::jobs::profile::Profile as ProfileJob;
 use crate::location::Location;
 use crate::screen::Cx;
-use crate::table::profile::{self, Distinct, Histogram, Profile};
+use crate::table::profile::{self, Distinct, Histogram, Profile, rounded};
 use crate::task::{Control, Pending};
 use crate::text;
 use crate::theme::Role;
@@ -259,7 +259,7 @@ fn row(area: Rect, y: u16) -> Rect {
 
 /// Names and values in two columns, the histogram, frequent values.
 fn draw_profile(profile: &Profile, frame: &mut Frame, area: Rect, cx: &Cx) {
-    let facts = facts(profile);
+    let facts = profile.facts();
     let columns = if area.width >= 64 { 2 } else { 1 };
     let lines = facts.len().div_ceil(columns) as u16;
     let half = area.width / columns as u16;
@@ -287,57 +287,6 @@ fn draw_profile(profile: &Profile, frame: &mut Frame, area: Rect, cx: &Cx) {
         }
     }
     draw_top(profile, frame, rest, cx);
-}
-
-fn facts(profile: &Profile) -> Vec<(&'static str, String)> {
-    let share = |n: u64| {
-        let share = if profile.rows == 0 { 0.0 } else { n as f64 / profile.rows as f64 * 100.0 };
-        let part = if n > 0 { format!("  {share:.1} %") } else { String::new() };
-        format!("{}{part}", text::count(n))
-    };
-    let mut out = vec![("rows", text::count(profile.rows))];
-    out.extend(profile.nulls.map(|n| ("nulls", share(n))));
-    if profile.nans > 0 {
-        out.push(("NaN", share(profile.nans)));
-    }
-    out.extend(profile.distinct.map(|distinct| match distinct {
-        Distinct::Exact(n) => ("distinct", text::count(n)),
-        Distinct::About(n) => ("distinct", format!("about {}", text::count(n))),
-    }));
-    out.extend(profile.min.clone().map(|v| ("min", v)));
-    out.extend(profile.max.clone().map(|v| ("max", v)));
-    out.extend(profile.mean.map(|v| ("mean", rounded(v))));
-    out.extend(profile.deviation.map(|v| ("deviation", rounded(v))));
-    out.extend(profile.lengths.map(|(a, b)| ("length", format!("{} to {}", text::count(a), text::count(b)))));
-    for (q, value) in &profile.quantiles {
-        let name = match (q * 100.0).round() as u32 {
-            1 => "1 %",
-            5 => "5 %",
-            25 => "25 %",
-            50 => "median",
-            75 => "75 %",
-            95 => "95 %",
-            _ => "99 %",
-        };
-        out.push((name, value.parse::<f64>().map_or_else(|_| value.clone(), rounded)));
-    }
-    out
-}
-
-/// With seven digits that count.
-fn rounded(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return value.to_string();
-    }
-    let digits = 6 - value.abs().log10().floor() as i32;
-    if (0..=12).contains(&digits) {
-        let text = format!("{value:.*}", digits as usize);
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-    } else if (-9..0).contains(&digits) {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.6e}")
-    }
 }
 
 /// Bars of eighths, each bin as wide as there is room for; its range below.
@@ -411,19 +360,5 @@ fn draw_top(profile: &Profile, frame: &mut Frame, area: Rect, cx: &Cx) {
             Span::styled(full, theme.style(Role::Accent)),
         ];
         frame.render_widget(Paragraph::new(Line::from(spans)), row(area, y));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::rounded;
-
-    #[test]
-    fn numbers_have_the_digits_that_count() {
-        assert_eq!(rounded(1_843.250_004_9), "1843.25");
-        assert_eq!(rounded(-0.000_123_456_78), "-0.0001234568");
-        assert_eq!(rounded(7_600_000.0), "7600000");
-        assert_eq!(rounded(1.5e300), "1.500000e300");
-        assert_eq!(rounded(0.0), "0");
     }
 }

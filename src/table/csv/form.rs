@@ -6,7 +6,8 @@ use super::{Columns, Ends, Hints, Kind, Layout, Missing, Record, Records, delimi
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::store::Stores;
 use crate::table::text::{Encoding, Fail, Form, Split as _, open};
-use crate::table::{Column, Open, Rows};
+use crate::table::written::{LOOKED_AT, written};
+use crate::table::{Column, Geo, Open, Rows};
 use crate::text;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -20,6 +21,7 @@ const MOST_COLUMNS: usize = 50_000;
 pub(crate) struct Csv {
     delimiter: u8,
     encoding: Encoding,
+    geo: Geo,
     types: Mutex<Arc<Types>>,
 }
 
@@ -42,13 +44,20 @@ impl Types {
 pub(crate) async fn open_csv(stores: Stores, asked: Open) -> Result<Arc<dyn Rows>> {
     let text = open(stores, asked, is_named, has_a_row).await?;
     let (sample, complete, encoding) = (text.sample.clone(), text.complete, text.encoding);
-    let layout = text.blocking(move || look(&sample, complete, encoding)).await?;
-    let facts = facts(&layout, text.complete, text.size, text.facts());
+    let (layout, geo) = text
+        .blocking(move || {
+            let layout = look(&sample, complete, encoding)?;
+            let geo = geometry(&sample, &layout, complete);
+            Ok((layout, geo))
+        })
+        .await?;
+    let mut facts = facts(&layout, text.complete, text.size, text.facts());
+    facts.extend(geo.columns.iter().map(|column| (column.name.clone(), format!("geometry as text · {}", column.crs))));
     let delimiter = layout.dialect.delimiter;
     let title = if delimiter == b'\t' { "TSV" } else { "CSV" }.to_owned();
     let start = header_end(&text.sample, &layout) as u64;
     let kinds = layout.kinds();
-    let form = Csv { delimiter, encoding: text.encoding, types: Mutex::new(Types::new(layout.names, kinds)) };
+    let form = Csv { delimiter, encoding: text.encoding, geo, types: Mutex::new(Types::new(layout.names, kinds)) };
     text.lines(form, Ends::new(delimiter), start, title, facts).await
 }
 
@@ -73,6 +82,16 @@ fn look(sample: &[u8], complete: bool, encoding: Encoding) -> Result<Layout> {
         layout.rename(&super::sniff::header_names(sample, &layout, &super::windows_1252));
     }
     Ok(layout)
+}
+
+/// The columns whose first values are Well-Known Text.
+fn geometry(sample: &[u8], layout: &Layout, complete: bool) -> Geo {
+    let rows = super::sniff::first_rows(sample, layout, complete, LOOKED_AT);
+    let column = |(at, (name, kind)): (usize, (&String, Kind))| {
+        let values = rows.iter().filter_map(|row| row.get(at)).map(|field| std::str::from_utf8(field).unwrap_or("?"));
+        (kind == Kind::Text).then(|| written(name, values)).flatten()
+    };
+    Geo::of_text("CSV with WKT", layout.names.iter().zip(layout.kinds()).enumerate().filter_map(column).collect())
 }
 
 /// Where the first row starts.
@@ -164,11 +183,15 @@ impl Form for Csv {
         let types = self.types();
         let column = |(name, kind): (&String, &Kind)| Column {
             name: name.clone(),
-            kind: kind.label().to_owned(),
+            kind: self.geo.column(name).map_or_else(|| kind.label().to_owned(), |g| g.kind().to_owned()),
             numeric: kind.is_numeric(),
             ..Column::default()
         };
         types.names.iter().zip(&types.kinds).map(column).collect()
+    }
+
+    fn geo(&self) -> Geo {
+        self.geo.clone()
     }
 
     fn parse(

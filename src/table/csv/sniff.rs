@@ -143,6 +143,15 @@ pub(super) fn header_names(sample: &[u8], layout: &Layout, decoded: &dyn Fn(&[u8
     first.iter().map(|field| decoded(field).into_bytes()).collect()
 }
 
+/// The first records below the header.
+pub(super) fn first_rows(sample: &[u8], layout: &Layout, complete: bool, most: usize) -> Vec<Vec<Vec<u8>>> {
+    let body = sample.get(layout.dialect.skip..).unwrap_or_default();
+    let header = usize::from(layout.dialect.header);
+    let mut records = first_records(body, layout.dialect.delimiter, complete, most + header);
+    records.drain(..header.min(records.len()));
+    records
+}
+
 fn first_records(body: &[u8], delimiter: u8, complete: bool, most: usize) -> Vec<Vec<Vec<u8>>> {
     let mut out: Vec<Vec<Vec<u8>>> = Vec::new();
     // An endless field ends the look; what was found before it counts.

@@ -13,7 +13,7 @@ use crate::facts::Facts;
 use crate::store::Stores;
 use crate::table::text::{Object, Stop, blocking, projected};
 use crate::table::{About, Column, Geo, Group, Layout, Open, Rows, Scan, Window, type_name};
-use crate::task::Control;
+use crate::task::{Control, caught};
 use crate::text;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
@@ -22,7 +22,6 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Columns shown where none are named.
@@ -35,13 +34,6 @@ const KEPT: usize = 64 << 20;
 const ALL: std::ops::Range<u64> = 0..u64::MAX;
 /// Batches that a scan decodes at once.
 const AHEAD: usize = 2;
-
-/// Bytes that are not Arrow give a sentence, also where they make the decoder panic.
-fn caught<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
-        Err(Error::invalid("its bytes make no sense to the decoder: corrupt, or of a form that it does not know"))
-    })
-}
 
 /// What a decoder said.
 fn corrupt(err: &arrow::error::ArrowError) -> Error {
@@ -218,7 +210,8 @@ impl Walk {
         }
         let mut state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
         while state.found.list.len() <= number && !state.found.ended {
-            caught(|| state.found.go_on(&self.object, &self.stop))?;
+            let found = &mut state.found;
+            caught(|| found.go_on(&self.object, &self.stop))?;
         }
         self.inner.learn(&state);
         let last = self.ranges.last().map_or(0, |r| r.end);

@@ -6,6 +6,7 @@ use super::split::{Array, Ends, array_of};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::store::Stores;
 use crate::table::text::{Fail, Form, Split as _, base_name, open};
+use crate::table::written::{LOOKED_AT, written};
 use crate::table::{Column, Encoding, Geo, GeoColumn, Open, Rows, type_name};
 use crate::text;
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -127,13 +128,17 @@ fn look(sample: &[u8], complete: bool, document: bool) -> Result<(Json, Ends, u6
     let collection = matches!(ends, Ends::Array(_));
     let features = collection || first.and_then(|raw| members(raw).ok()).is_some_and(|m| is_feature(&m));
     let geo = if features { geo } else { Geo::default() };
-    let form = Json { features, geo, types: Mutex::default(), met: AtomicBool::new(false) };
+    let mut form = Json { features, geo, types: Mutex::default(), met: AtomicBool::new(false) };
     if features {
         let mut types = Types::default();
         types.add(Place::Top(GEOMETRY.to_owned()), Kind::Geometry)?;
         form.set(types);
     }
-    form.observe(&[Bytes::copy_from_slice(records)], 0)?;
+    let records = [Bytes::copy_from_slice(records)];
+    form.observe(&records, 0)?;
+    if !features {
+        form.geo = form.geometry(&records)?;
+    }
     Ok((form, ends, start as u64, rows))
 }
 
@@ -278,6 +283,27 @@ impl Json {
         Ok(())
     }
 
+    /// The columns whose first values are Well-Known Text.
+    fn geometry(&self, pieces: &[Bytes]) -> Result<Geo> {
+        let types = self.types();
+        let mut seen: Vec<Vec<String>> = vec![Vec::new(); types.names.len()];
+        Self::records(pieces, 0, |record, row| {
+            self.values(record, row, &mut |place, raw| {
+                let column = types.places.get(&place).filter(|column| types.kinds[**column] == Kind::Text);
+                if let Some(column) = column
+                    && raw != b"null"
+                {
+                    seen[*column].push(super::scan::string(raw));
+                }
+                Ok(())
+            })?;
+            Ok(row < LOOKED_AT as u64)
+        })?;
+        let found =
+            types.names.iter().zip(&seen).filter_map(|(name, values)| written(name, values.iter().map(String::as_str)));
+        Ok(Geo::of_text("NDJSON with WKT", found.collect()))
+    }
+
     /// After [`Json::observe`] nested values may still not fit: then they are shown as they are written.
     fn give_up(&self, column: usize) {
         let mut types = (*self.types()).clone();
@@ -313,9 +339,9 @@ impl Form for Json {
         let types = self.types();
         let column = |(name, kind): (&String, &Kind)| Column {
             name: name.clone(),
-            kind: match kind {
-                Kind::Geometry => "geometry".to_owned(),
-                other => type_name(&other.data_type()),
+            kind: match self.geo.column(name) {
+                Some(column) => column.kind().to_owned(),
+                None => type_name(&kind.data_type()),
             },
             numeric: matches!(kind, Kind::Int | Kind::Float),
             ..Column::default()

@@ -107,6 +107,9 @@ fn facts(metadata: &ParquetMetaData, schema: &Schema, geo: &Geo) -> Facts {
     ));
     let indexed = chunks().next().is_some() && chunks().all(|c| c.offset_index_offset().is_some());
     out.push(("page index".to_owned(), if indexed { "yes" } else { "no" }.to_owned()));
+    if super::with_micros(schema, file).is_some() {
+        out.push(("times".to_owned(), "INT96, read to the microsecond".to_owned()));
+    }
     if let Some(by) = file.created_by() {
         out.push(("created by".to_owned(), by.to_owned()));
     }

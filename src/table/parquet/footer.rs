@@ -1,8 +1,9 @@
 //! The footer: found by the last eight bytes, looked through before it is decoded.
 
-use super::{caught, thrift};
+use super::{int96, thrift};
 use crate::error::{Context as _, Error, Result};
 use crate::table::ranged::View;
+use crate::task::caught;
 use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use ::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -70,8 +71,15 @@ fn decode(bytes: &[u8]) -> Result<(Arc<ParquetMetaData>, ArrowReaderMetadata)> {
 }
 
 /// The schema as Arrow's. Some writers add Arrow's own beside Parquet's: where that is broken (its
-/// decoder may panic then), the file is read without it.
+/// decoder may panic then), the file is read without it. Times of 96 bits are read as microseconds.
 fn arrow_metadata(metadata: &Arc<ParquetMetaData>) -> ::parquet::errors::Result<ArrowReaderMetadata> {
+    let reader = told_metadata(metadata)?;
+    let Some(schema) = int96::with_micros(reader.schema(), metadata.file_metadata()) else { return Ok(reader) };
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+    Ok(ArrowReaderMetadata::try_new(metadata.clone(), options).unwrap_or(reader))
+}
+
+fn told_metadata(metadata: &Arc<ParquetMetaData>) -> ::parquet::errors::Result<ArrowReaderMetadata> {
     let load = |skip| {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(skip);
         ArrowReaderMetadata::try_new(metadata.clone(), options)

@@ -2,11 +2,11 @@
 
 use super::plan::{Part, rows_of};
 use super::reader::{Source, extent};
-use super::{File, caught, choose, counted, in_order};
+use super::{File, choose, counted, in_order};
 use crate::error::{Error, Result};
 use crate::table::Scan;
 use crate::table::ranged::View;
-use crate::task::Control;
+use crate::task::{Control, caught};
 use arrow::array::RecordBatch;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;

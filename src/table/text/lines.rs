@@ -12,7 +12,7 @@ use super::packing::{Packing, read_up_to};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::facts::Facts;
 use crate::store::Stores;
-use crate::table::{About, Rows, Scan, Window};
+use crate::table::{About, MOST_TRIES, Rows, Scan, Window};
 use crate::task::Control;
 use crate::text;
 use arrow::array::{Array as _, RecordBatch, RecordBatchOptions};
@@ -30,8 +30,6 @@ const MOST_WINDOW: u64 = 256 << 20;
 const MOST_UNPACKED: u64 = 64;
 /// Columns shown where none are named; the table tells how many there are.
 const MOST_COLUMNS: usize = 500;
-/// Times that columns may become wider while the same rows are read.
-const MOST_TRIES: usize = 64;
 
 impl Opened {
     /// The open table: records start at byte `start` of the text, and are cut by `split`.

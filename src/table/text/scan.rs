@@ -6,7 +6,7 @@ use super::lines::{MOST_RECORD, Shared, only_count};
 use super::object::{Gate, Object, Pace, Stop};
 use super::packing::read_up_to;
 use crate::error::{Error, Kind, Result};
-use crate::table::Scan;
+use crate::table::{MOST_TRIES, Scan};
 use crate::task::Control;
 use crate::text;
 use arrow::array::RecordBatch;
@@ -102,16 +102,23 @@ impl<F: Form> Plan<F> {
             return only_count(take);
         }
         let columns = (!self.all).then_some(&self.columns[..]);
-        match self.shared.form.parse(std::slice::from_ref(&piece.text), piece.first, skip, take, columns) {
-            Ok(batch) if self.is_as_begun(&batch) => Ok(batch),
-            Ok(_) => Err(Error::new(Kind::Changed, "a column became wider while the table was read")
-                .with_hint("try again: it is known now")),
-            Err(Fail::Widened(err)) => {
-                self.shared.tell();
-                Err(err)
+        let mut wider = None;
+        // All columns that became wider here are known before it is begun again.
+        for _ in 0..MOST_TRIES {
+            let text = std::slice::from_ref(&piece.text);
+            match self.shared.form.parse(text, piece.first, skip, take, columns) {
+                Ok(batch) if wider.is_none() && self.is_as_begun(&batch) => return Ok(batch),
+                Ok(_) => break,
+                Err(Fail::Widened(err)) => wider = wider.or(Some(err)),
+                Err(Fail::Bad(err)) => return Err(err),
             }
-            Err(Fail::Bad(err)) => Err(err),
+            control.check()?;
         }
+        self.shared.tell();
+        Err(wider.unwrap_or_else(|| {
+            Error::new(Kind::Changed, "a column became wider while the table was read")
+                .with_hint("try again: it is known now")
+        }))
     }
 
     /// Whether a batch has the types that the first had.
