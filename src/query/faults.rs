@@ -159,6 +159,9 @@ fn syntax(err: &ParserError, sql: &str) -> Error {
     };
     let what = match what.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: ")) {
         Some((expected, found)) => {
+            // The bracket around the condition of a filter line is not the user's.
+            let is_end = expected == ")" && sql.contains(FILTER);
+            let expected = if is_end { "the end, AND or OR" } else { expected };
             let found = if found == "EOF" { "the end".to_owned() } else { format!("`{found}`") };
             format!("{expected} was expected, not {found}")
         }

@@ -4,6 +4,7 @@ use super::cell::Cell;
 use super::record::Record;
 use super::{Grid, Over, View};
 use crate::action::Action;
+use crate::location::Scheme;
 use crate::screen::{Cx, Flow, Open};
 use crate::screens::popup;
 
@@ -193,6 +194,8 @@ impl Grid {
     pub(super) fn form(&self, action: Action) -> Flow {
         let Some(location) = self.probe.as_ref().map(|probe| probe.location.clone()) else { return Flow::Done };
         Flow::Open(match action {
+            // Of a folder that is a table as of any other.
+            Action::Facts if location.is_container() && location.scheme() == Scheme::S3 => Open::BucketFacts(location),
             Action::Facts => Open::Facts(location),
             Action::Convert => Open::ConvertForm { source: location },
             Action::Query => Open::Query { table: Some(location) },

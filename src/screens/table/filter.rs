@@ -5,6 +5,7 @@ use super::data::BLOCK;
 use super::{Grid, Layer, Over, View};
 use crate::action::Action;
 use crate::error::{Error, Kind, Result};
+use crate::location::Scheme;
 use crate::query::{Answer, Engine, Order, Settings, Source, table_name};
 use crate::screen::{Cx, Flow};
 use crate::screens::sql::{CONDITIONS, Editor, History};
@@ -16,10 +17,10 @@ use crate::widgets::input::Edit;
 use futures::TryStreamExt as _;
 use std::sync::Arc;
 
-/// Rows of a whole table that takes no more bytes are counted to the end without being looked at.
+/// What is left of a table that takes no more bytes is counted to the end without being looked at.
 const CHEAP_BYTES: u64 = 32 << 20;
-/// The same of a table whose size is not known.
-const CHEAP_ROWS: u64 = 200_000;
+/// The same of a table whose size is not known: on this computer, and elsewhere.
+const CHEAP_ROWS: (u64, u64) = (5_000_000, 200_000);
 
 /// What is asked of a table: which of its rows, in which order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -351,6 +352,14 @@ impl Grid {
         }
     }
 
+    /// Whether a table of so many rows is read to its end without asking.
+    fn is_cheap(&self, rows: Option<u64>) -> bool {
+        let probe = self.probe.as_ref();
+        let near = probe.is_some_and(|p| matches!(p.location.scheme(), Scheme::File | Scheme::Memory));
+        let most = if near { CHEAP_ROWS.0 } else { CHEAP_ROWS.1 };
+        rows.is_some_and(|rows| rows <= most) || probe.and_then(|p| p.size).is_some_and(|size| size <= CHEAP_BYTES)
+    }
+
     /// Shows the rows that were found.
     fn show(&mut self, work: Work, answer: Arc<Answer>, cx: &mut Cx) {
         if let Some(probe) = &self.probe {
@@ -360,9 +369,7 @@ impl Grid {
         let rows: Arc<dyn Rows> = answer.clone();
         // A table that is only sorted has as many rows as before.
         let total = whole.filter(|_| work.asked.condition.is_empty());
-        let size = self.probe.as_ref().and_then(|probe| probe.size);
-        let is_cheap = size.map_or_else(|| whole.is_some_and(|n| n <= CHEAP_ROWS), |size| size <= CHEAP_BYTES);
-        let counting = (is_cheap && total.is_none()).then(|| count(&rows, &work.control.0, cx));
+        let counting = (self.is_cheap(whole) && total.is_none()).then(|| count(&rows, &work.control.0, cx));
         let outcome = Outcome { asked: work.asked, answer, control: work.control, counting };
         self.set_rows(rows, outcome, total);
     }

@@ -25,6 +25,8 @@ const TYPED: usize = 3;
 const WRONG: usize = 4;
 /// Below this width cost has no place.
 const ROOMY: u16 = 64;
+/// Below this width less is told of work.
+const WIDE: u16 = 100;
 /// Cells before a condition: ` / `.
 const MARK: usize = 3;
 /// Cells that a condition keeps whatever else is to be said.
@@ -51,7 +53,7 @@ impl Grid {
         let first = (at + 1).saturating_sub(TYPED);
         let mut out = Vec::new();
         for (i, line) in lines.into_iter().enumerate().skip(first).take(TYPED) {
-            let mark = if i == 0 { Span::styled(self.mark(cx), theme.style(Role::Key)) } else { Span::raw("   ") };
+            let mark = if i == 0 { Span::styled(mark(cx), theme.style(Role::Key)) } else { Span::raw("   ") };
             out.push(Line::from([vec![mark], line.spans].concat()));
         }
         let room = width.saturating_sub(MARK as u16 + 1);
@@ -99,12 +101,6 @@ impl Grid {
         Line::from(spans)
     }
 
-    /// The key that opens the line, as it stands before a condition.
-    fn mark(&self, cx: &Cx) -> String {
-        let key = cx.keymap.label(&["table"], Action::FilterRows);
-        if text::width(&key) == 1 { format!(" {key} ") } else { " / ".to_owned() }
-    }
-
     /// ` / depth > 3   filtering  Esc stops  3 requests, 1.2 MiB · spills to disk above 2.0 GiB`.
     fn working<'a>(&self, work: &Work, width: u16, cx: &Cx) -> Line<'a> {
         let theme = &cx.theme;
@@ -112,7 +108,7 @@ impl Grid {
         let condition = text::clean(&work.asked.condition).into_owned();
         if !condition.is_empty() && !matches!(self.over, Some(Over::Condition(_))) {
             let room = (usize::from(width) / 3).max(LEAST);
-            spans = vec![Span::styled(self.mark(cx), theme.style(Role::Key))];
+            spans = vec![Span::styled(mark(cx), theme.style(Role::Key))];
             spans.push(Span::styled(format!("{}   ", text::fit(&condition, room)), theme.style(Role::Dim)));
         }
         let sorted = text::clean(&order(&work.asked, cx)).into_owned();
@@ -129,25 +125,27 @@ impl Grid {
             spans.push(Span::styled(" stops  ", theme.style(Role::Dim)));
         }
         let used: usize = spans.iter().map(Span::width).sum();
-        let words = text::fit(&self.progress(work, cx), usize::from(width).saturating_sub(used)).into_owned();
+        let room = usize::from(width).saturating_sub(used);
+        let words = text::fit(&self.progress(work, width < WIDE, cx), room).into_owned();
         spans.push(Span::styled(words, theme.style(Role::Dim)));
         Line::from(spans)
     }
 
-    fn progress(&self, work: &Work, cx: &Cx) -> String {
-        let mut said: Vec<String> = Vec::new();
-        let step = work.control.0.current_step();
-        if !step.is_empty() {
-            said.push(text::clean(&step).into_owned());
+    /// What there is room for, the more important first.
+    fn progress(&self, work: &Work, narrow: bool, cx: &Cx) -> String {
+        let counts = work.control.0.meter.counts();
+        let step = text::clean(&work.control.0.current_step()).into_owned();
+        let mut said: Vec<String> = Some(step).filter(|step| !step.is_empty()).into_iter().collect();
+        let memory = self.memory().filter(|_| !work.asked.order.is_empty());
+        said.extend(memory.map(|memory| format!("spills to disk above {}", text::bytes(memory))));
+        if narrow && memory.is_some() {
+            said.push(text::bytes(counts.bytes_in));
+        } else {
+            said.push(cost(counts.requests, counts.bytes_in));
         }
         if work.scanned() > 0 {
             said.push(format!("{} rows looked at", text::count(work.scanned())));
         }
-        if let Some(memory) = self.memory().filter(|_| !work.asked.order.is_empty()) {
-            said.push(format!("spills to disk above {}", text::bytes(memory)));
-        }
-        let counts = work.control.0.meter.counts();
-        said.push(cost(counts.requests, counts.bytes_in));
         said.join(dot(cx))
     }
 
@@ -159,14 +157,14 @@ impl Grid {
         let right = text::width(&facts) + 1;
         let room = usize::from(width).saturating_sub(right + MARK + 2).max(LEAST);
         let mut spans = Vec::new();
-        if !outcome.asked.condition.is_empty() {
+        if outcome.asked.condition.is_empty() {
+            spans.push(Span::styled(" sorted by ", theme.style(Role::Dim)));
+        } else {
             let gap = if sorted.is_empty() { 0 } else { text::width(&sorted).min(room / 2) + 2 };
             let condition = text::clean(&outcome.asked.condition).into_owned();
             let condition = text::fit(&condition, room.saturating_sub(gap)).into_owned();
-            spans.push(Span::styled(self.mark(cx), theme.style(Role::Key)));
+            spans.push(Span::styled(mark(cx), theme.style(Role::Key)));
             spans.push(Span::styled(format!("{condition}  "), theme.style(Role::Accent)));
-        } else {
-            spans.push(Span::styled(" sorted by ", theme.style(Role::Dim)));
         }
         let used: usize = spans.iter().map(Span::width).sum();
         let sorted = text::fit(&text::clean(&sorted), (room + MARK + 1).saturating_sub(used)).into_owned();
@@ -200,8 +198,18 @@ impl Grid {
         if spilled > 0 {
             said.push(format!("{} on disk", text::bytes(spilled)));
         }
+        if data.total().is_none() && !outcome.is_counting() && width >= WIDE {
+            let key = cx.keymap.label(&["table", "list"], Action::Bottom);
+            said.push(format!("{key} finds all"));
+        }
         said.join(dot(cx))
     }
+}
+
+/// The key that opens the line, as it stands before a condition.
+fn mark(cx: &Cx) -> String {
+    let key = cx.keymap.label(&["table"], Action::FilterRows);
+    if text::width(&key) == 1 { format!(" {key} ") } else { " / ".to_owned() }
 }
 
 fn dot(cx: &Cx) -> &'static str {
