@@ -133,6 +133,7 @@ actions! {
     ZoomIn, "zoom-in", "Closer";
     ZoomOut, "zoom-out", "Farther";
     ZoomAll, "zoom-all", "All of it";
+    OpenTable, "open-table", "Open a folder of Parquet files as one table";
     Map, "map", "Map of the table's geometry";
     PanLeft, "pan-left", "Move the map's window to the west";
     PanRight, "pan-right", "Move the map's window to the east";
@@ -149,6 +150,9 @@ actions! {
     Freeze, "freeze", "Hold the picture still, or let it run";
 
     GoToRow, "go-to-row", "Go to a row by its number";
+    FilterRows, "filter-rows", "Show only rows for which a condition in SQL holds";
+    SortRows, "sort-rows", "Sort by the column: ascending, descending, not at all";
+    SortMore, "sort-more", "Sort also by the column, behind those sorted by already";
     FindColumn, "find-column", "Go to a column by its name; hidden ones are shown again";
     FirstColumn, "first-column", "To the first column";
     LastColumn, "last-column", "To the last column";

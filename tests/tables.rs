@@ -577,10 +577,14 @@ async fn a_folder_of_files_is_one_table() {
     }
     let ignored = base.child("year=2024/_SUCCESS");
     handle.object_store().put(&handle.path(ignored.key()), Bytes::new().into()).await.expect("written");
+    let shown = load(&stores, ask(&stores, &base, 3)).await.expect("the folder as it is previewed").0;
+    assert_eq!((shown.batch.num_rows(), shown.total_rows), (3, Some(400)));
     let open = Open { probe: Probe::new(base), control: Control::default(), max_bytes: 64 << 20 };
-    let table = tables::open_folder(stores, open).await.expect("a table");
+    let table = tables::open(stores, open).await.expect("a table");
     let about = table.about();
     assert_eq!(about.total_rows, Some(400));
+    let keys: Vec<&str> = about.columns.iter().filter(|c| c.partition).map(|c| c.name.as_str()).collect();
+    assert_eq!(keys, ["year", "month"]);
     let names: Vec<&str> = about.columns.iter().map(|c| c.name.as_str()).collect();
     assert_eq!(names, ["id", "h", "name", "time", "list", "both", "geometry", "year", "month"]);
     assert_eq!(about.geo.columns.len(), 1);

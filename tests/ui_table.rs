@@ -1,192 +1,22 @@
 //! The table screen driven by keys on the real loop: a file with all that cells can hold, a billion rows
-//! that are made up as they are looked at, rows that do not come.
+//! that are made up as they are looked at, rows that do not come; filters, sorting, a table in many files.
 
 #[path = "support/cx.rs"]
 mod cx;
 #[path = "support/drive.rs"]
 mod drive;
+#[path = "support/rows.rs"]
+mod rows;
 
-use arrow::array::{
-    ArrayRef, BinaryArray, Float32Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
-    StructArray, TimestampMillisecondArray,
-};
-use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use drive::Drive;
-use futures::future::BoxFuture;
-use futures::stream::{BoxStream, StreamExt as _};
-use parquet::arrow::ArrowWriter;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
-use secchi::error::Result;
-use secchi::facts::Facts;
+use rows::{Numbers, buoys, lake};
 use secchi::location::Location;
 use secchi::probe::Probe;
 use secchi::screen::Open;
-use secchi::table::{About, Chunk, Column, Geo, Group, Layout, Page, Rows, Scan, Window};
-use secchi::task::Control;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
-use tokio::sync::Semaphore;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use tokio::task::LocalSet;
-
-/// A point as Well-Known Binary.
-fn point(x: f64, y: f64) -> Vec<u8> {
-    let mut wkb = vec![1, 1, 0, 0, 0];
-    wkb.extend(x.to_le_bytes());
-    wkb.extend(y.to_le_bytes());
-    wkb
-}
-
-/// Three hundred measurements with cells of every kind.
-fn buoys(folder: &Path) -> PathBuf {
-    let n = 300_i32;
-    let points: Vec<Vec<u8>> = (0..n).map(|i| point(25.0 + f64::from(i) / 64.0, 61.5)).collect();
-    let quality: ArrayRef = Arc::new(Int32Array::from_iter_values((0..n).map(|i| i % 3)));
-    let by: ArrayRef =
-        Arc::new(StringArray::from_iter_values((0..n).map(|i| if i % 2 == 0 { "boat" } else { "buoy" })));
-    let flags = StructArray::from(vec![
-        (Arc::new(Field::new("quality", DataType::Int32, true)), quality),
-        (Arc::new(Field::new("by", DataType::Utf8, true)), by),
-    ]);
-    let profile = (0..n).map(|i| Some((0..i % 5).map(move |k| Some(f64::from(i - k) / 4.0)).collect::<Vec<_>>()));
-    let depth = (0..n).map(|i| (i % 50 != 7).then(|| f64::from(i % 40) * 0.125 - 1.0));
-    let columns: Vec<(&str, ArrayRef)> = vec![
-        ("id", Arc::new(Int64Array::from_iter_values((0..n).map(|i| i64::from(i) + 612_000)))),
-        ("lake", Arc::new(StringArray::from_iter_values((0..n).map(|i| format!("Lake {}", i % 7))))),
-        (
-            "time",
-            Arc::new(
-                TimestampMillisecondArray::from_iter_values(
-                    (0..n).map(|i| 1_577_836_800_000 + i64::from(i) * 3_600_500),
-                )
-                .with_timezone("UTC"),
-            ),
-        ),
-        ("depth", Arc::new(depth.collect::<Float64Array>())),
-        ("secchi", Arc::new(Float32Array::from_iter_values((0..n).map(|i| (i % 11) as f32 * 0.1)))),
-        ("geometry", Arc::new(BinaryArray::from_iter_values(points))),
-        ("profile", Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(profile))),
-        ("flags", Arc::new(flags)),
-        (
-            "note",
-            Arc::new(StringArray::from_iter_values((0..n).map(|i| format!("first line {i}\nsecond \u{1b}[31mline")))),
-        ),
-    ];
-    let fields = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let arrays = columns.into_iter().map(|(_, array)| array).collect();
-    let batch = RecordBatch::try_new(schema.clone(), arrays).expect("a batch");
-    let geo = r#"{"version": "1.1.0", "primary_column": "geometry",
-        "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Point"]}}}"#;
-    let pairs = vec![
-        KeyValue::new("geo".to_owned(), geo.to_owned()),
-        KeyValue::new("sliderule".to_owned(), r#"{"server": {"version": "v4.3.2"}}"#.to_owned()),
-    ];
-    let properties = WriterProperties::builder().set_key_value_metadata(Some(pairs)).build();
-    let path = folder.join("buoys.parquet");
-    let file = std::fs::File::create(&path).expect("a file");
-    let mut writer = ArrowWriter::try_new(file, schema, Some(properties)).expect("a writer");
-    writer.write(&batch).expect("written");
-    writer.close().expect("closed");
-    path
-}
-
-/// Rows that are made up as they are looked at, once they are let through.
-#[derive(Debug)]
-struct Numbers {
-    about: Arc<About>,
-    gate: Arc<Semaphore>,
-    asked: Mutex<Vec<Window>>,
-    /// Reads that were given up.
-    given_up: Arc<AtomicUsize>,
-}
-
-impl Numbers {
-    fn new(rows: u64, columns: usize, open: bool) -> Arc<Self> {
-        let names = (0..columns).map(|i| format!("c{i}"));
-        let fields: Vec<Field> = names.clone().map(|name| Field::new(name, DataType::Int64, true)).collect();
-        let column = |name| Column { name, kind: "i64".into(), numeric: true, ..Column::default() };
-        let about = About {
-            facts: Facts { title: "numbers".into(), rows: vec![("rows".into(), rows.to_string())] },
-            schema: Arc::new(Schema::new(fields)),
-            columns: names.map(column).collect(),
-            geo: Geo::default(),
-            total_rows: Some(rows),
-            seen_rows: rows,
-            pairs: Vec::new(),
-        };
-        let gate = Arc::new(Semaphore::new(if open { Semaphore::MAX_PERMITS } else { 0 }));
-        Arc::new(Self { about: Arc::new(about), gate, asked: Mutex::default(), given_up: Arc::default() })
-    }
-
-    fn batch(window: &Window, total: u64) -> RecordBatch {
-        let end = (window.offset + window.rows as u64).min(total);
-        let names = window.columns.clone().expect("columns are named");
-        let columns = names.into_iter().map(|name| {
-            let id: i64 = name[1..].parse().expect("a number");
-            let rows = window.offset.min(end)..end;
-            let values = rows.map(|row| row as i64 * 10 + id % 10);
-            (name, Arc::new(Int64Array::from_iter_values(values)) as ArrayRef)
-        });
-        RecordBatch::try_from_iter(columns).expect("a batch")
-    }
-}
-
-/// Counts a read that was dropped before it had an answer.
-struct Waits(Arc<AtomicUsize>, bool);
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        if self.1 {
-            self.0.fetch_add(1, Relaxed);
-        }
-    }
-}
-
-impl Rows for Numbers {
-    fn about(&self) -> Arc<About> {
-        self.about.clone()
-    }
-
-    fn window(&self, window: Window) -> BoxFuture<'_, Result<RecordBatch>> {
-        self.asked.lock().expect("asked").push(window.clone());
-        let waits = Waits(self.given_up.clone(), true);
-        Box::pin(async move {
-            let mut waits = waits;
-            let pass = self.gate.acquire().await;
-            waits.1 = pass.is_err();
-            Ok(Self::batch(&window, self.about.seen_rows))
-        })
-    }
-
-    fn scan(&self, scan: Scan, _control: &Control) -> BoxStream<'static, Result<RecordBatch>> {
-        let total = self.about.seen_rows;
-        let starts = futures::stream::iter((0..total).step_by(1000));
-        let window = move |offset| Window { rows: 1000, offset, columns: scan.columns.clone() };
-        starts.map(move |offset| Ok(Self::batch(&window(offset), total))).boxed()
-    }
-
-    fn layout(&self) -> BoxFuture<'_, Result<Option<Layout>>> {
-        let page =
-            |n: u64| Page { first_row: n * 50, offset: 4 + n * 512, stored: 512, nulls: Some(0), ..Page::default() };
-        let chunk = |name: &Column| Chunk {
-            column: name.name.clone(),
-            kind: "INT64".into(),
-            encodings: "PLAIN, RLE".into(),
-            codec: "zstd".into(),
-            stored: 1024,
-            plain: 4096,
-            nulls: Some(3),
-            min: Some("0".into()),
-            max: Some("999".into()),
-            pages: vec![page(0), page(1)],
-            ..Chunk::default()
-        };
-        let group = Group { rows: 100, stored: 4096, chunks: self.about.columns.iter().map(chunk).collect() };
-        Box::pin(async move { Ok(Some(Layout { groups: vec![group.clone(), group] })) })
-    }
-}
 
 fn probe(path: &Path) -> Probe {
     Probe::new(Location::parse(&path.to_string_lossy()).expect("a path"))
@@ -441,4 +271,207 @@ async fn what_is_no_table_says_so_and_shows_what_it_can() {
         drive.gone("shows what else can be seen of it").await;
     })
     .await;
+}
+
+/// Opens the line for conditions and types there.
+async fn filter(drive: &mut Drive, condition: &str) {
+    drive.keys("/").await;
+    drive.see("Esc closes").await;
+    drive.text(condition).await;
+    drive.keys("<Enter>").await;
+}
+
+/// Whether all is told of what was filtered, and no cell is missing: the strip has dots of its own.
+fn is_filtered(screen: &str) -> bool {
+    let mut lines: Vec<&str> = screen.lines().collect();
+    lines.remove(1);
+    !screen.contains('+') && is_whole(&lines.join("\n"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_condition_leaves_the_rows_for_which_it_holds() {
+    for (size, name) in [((80, 24), "80x24"), ((200, 60), "200x60"), ((40, 12), "40x12")] {
+        with(file, size, async |drive| {
+            drive.see("612000").await;
+            drive.keys("/").await;
+            let screen = drive.settle("the line", |s| s.contains("a condition in SQL") && is_filtered(s)).await;
+            insta::assert_snapshot!(format!("filter_line_{name}"), steady(&screen));
+            drive.text("dep").await;
+            drive.see("depth f64").await;
+            drive.keys("<Tab>").await;
+            drive.see("/ depth").await;
+            drive.text(" > 3.5").await;
+            drive.keys("<Enter>").await;
+            let screen = drive.settle("all of it", |s| s.contains("20 of 300 rows") && is_filtered(s)).await;
+            insta::assert_snapshot!(format!("filtered_{name}"), steady(&screen));
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_looked_at_of_a_filter_is_what_is_left() {
+    with(file, (100, 30), async |drive| {
+        drive.see("612000").await;
+        filter(drive, "lake = 'Lake 3' and depth < 0").await;
+        drive.see("of 300 rows").await;
+        let left = drive.settle("counted", |s| s.contains("row 1 of 9 ")).await;
+        assert!(left.contains("9 of 300 rows") && left.contains("612003"), "{left}");
+        drive.keys("Gr").await;
+        drive.settle("the last of them", |s| s.contains("612283") && s.contains("row 9 of 9")).await;
+        drive.keys("<Esc>0p").await;
+        drive.see("exact, 9 rows").await;
+        drive.keys("<Esc>v").await;
+        let screen = drive.see("this view is of the whole table").await;
+        assert!(screen.contains("300 rows"), "{screen}");
+        drive.keys("v").await;
+        drive.see("sliderule").await;
+        drive.keys("<Esc>m").await;
+        drive.see("9 of 9 rows").await;
+        drive.keys("<Esc>").await;
+        drive.see("9 of 300 rows").await;
+        // All rows again: by Esc, and by an empty line.
+        drive.keys("<Esc>").await;
+        drive.see("row 1 of 300").await;
+        filter(drive, "id < 612002").await;
+        drive.see("2 of 300 rows").await;
+        drive.keys("/<C-u>").await;
+        drive.see("Enter shows all").await;
+        drive.keys("<Enter>").await;
+        drive.see("row 1 of 300").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_condition_stays_open_with_its_sentence() {
+    with(file, (80, 24), async |drive| {
+        drive.see("612000").await;
+        filter(drive, "dpth > 3").await;
+        drive.see("the nearest is `depth`").await;
+        let screen = drive.settle("all cells", is_whole).await;
+        insta::assert_snapshot!("filter_wrong", steady(&screen));
+        // What is typed goes on where it was.
+        drive.keys("<Home>").await;
+        drive.keys("<C-u>").await;
+        drive.text("not ").await;
+        let screen = drive.see("/ not dpth > 3").await;
+        assert!(!screen.contains("nearest"), "{screen}");
+        drive.keys("<End><C-u>").await;
+        drive.text("depth >").await;
+        drive.keys("<Enter>").await;
+        drive.see("for example: depth > 100").await;
+        drive.keys("<C-u>").await;
+        drive.text("lake = 'Lake 0' or cast(note as int) > 3").await;
+        drive.keys("<Enter>").await;
+        // Found only as rows are read.
+        drive.see("a value does not fit").await;
+        drive.see("cast(note as int)").await;
+        drive.keys("<C-u>").await;
+        drive.text("id = 612007").await;
+        drive.keys("<Enter>").await;
+        drive.see("1 of 300 rows").await;
+        // Earlier ones.
+        drive.keys("/<Up>").await;
+        drive.see("/ lake = 'Lake 0'").await;
+        drive.keys("<Up><Up>").await;
+        drive.see("/ dpth > 3").await;
+        drive.keys("<Down><Down><Down>").await;
+        drive.see("/ id = 612007").await;
+        drive.keys("<Esc>").await;
+        drive.see("Enter cell").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_sorted_up_down_and_not_at_all() {
+    with(file, (80, 24), async |drive| {
+        drive.see("612000").await;
+        drive.keys("3ls").await;
+        let up = drive.settle("ascending", |s| s.contains("sorted by ↑ depth") && s.contains("612080")).await;
+        assert!(up.contains("depth ↑") && up.contains("row 1 of 300"), "{up}");
+        let screen = drive.settle("all cells", is_filtered).await;
+        insta::assert_snapshot!("sorted_80x24", steady(&screen));
+        drive.keys("s").await;
+        drive.settle("descending", |s| s.contains("sorted by ↓ depth") && s.contains("612039")).await;
+        // Where it is null stands last; another column behind it; with a filter.
+        drive.keys("G").await;
+        drive.see("612257").await;
+        drive.keys("ggllS").await;
+        drive.see("has no order to sort by").await;
+        drive.keys("0lS").await;
+        drive.see("sorted by ↓ depth, ↑ lake").await;
+        drive.see("lake ↑2").await;
+        filter(drive, "id < 612100").await;
+        drive.settle("both", |s| s.contains("100 of 300 rows") && s.contains("↓ depth, ↑ lake")).await;
+        drive.settle("sorted", |s| s.lines().any(|l| l.starts_with("   1  612079"))).await;
+        drive.keys("ll<Esc>").await;
+        drive.settle("as in the file", |s| s.contains("row 1 of 300") && !s.contains('↓')).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_at_work_is_stopped_and_keys_are_answered_meanwhile() {
+    let rows = Numbers::held(1_000_000, 3);
+    let open = numbers(&rows);
+    with(
+        |_| open,
+        (120, 24),
+        async |drive| {
+            drive.see("row 1 of 1,000,000").await;
+            filter(drive, "c0 > 50").await;
+            drive.see("/ c0 > 50   filtering  Esc stops").await;
+            drive.keys("G").await;
+            drive.see("row 1,000,000 of 1,000,000").await;
+            drive.keys("<Esc>").await;
+            drive.gone("filtering").await;
+            drive.see("the filter was stopped").await;
+            drive.keys("s").await;
+            let screen = drive.see("sorting by ↑ c0  Esc stops").await;
+            assert!(screen.contains("spills to disk above"), "{screen}");
+            // A cell that is looked at stays; the newest wish goes before.
+            drive.keys("<Enter>").await;
+            drive.keys("<Esc>s").await;
+            drive.see("sorting by ↓ c0").await;
+            rows.scans.add_permits(1000);
+            let screen = drive.see("sorted by ↓ c0").await;
+            assert!(!screen.contains("sorting"), "{screen}");
+            drive.see("9999990").await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_of_files_is_one_table() {
+    let browse = |folder: &Path| {
+        let lake = lake(folder);
+        std::fs::create_dir(lake.with_file_name("other")).expect("a folder");
+        Open::Browse(Location::parse(&format!("{}/", folder.display())).expect("a path"))
+    };
+    with(browse, (120, 24), async |drive| {
+        drive.see("lake/").await;
+        drive.see("O opens lake/ as one table").await;
+        // Entering it is what it was.
+        drive.keys("<Enter>").await;
+        drive.see("year=2024/").await;
+        drive.see("O opens lake/ as one table").await;
+        drive.keys("O").await;
+        drive.see("4 files · 400 rows × 4 columns · by year, month").await;
+        let screen = drive.settle("all cells", is_whole_of_many).await;
+        insta::assert_snapshot!("folder", steady(&screen));
+        filter(drive, "year = 2024 and id % 50 = 1").await;
+        let screen = drive.settle("counted", |s| s.contains("4 of 400 rows") && is_filtered(s)).await;
+        insta::assert_snapshot!("folder_filtered", steady(&screen));
+        drive.keys("<Esc><Esc>").await;
+        drive.see("year=2023/").await;
+    })
+    .await;
+}
+
+/// As [`is_whole`], where the bar tells of many files.
+fn is_whole_of_many(screen: &str) -> bool {
+    is_whole(screen) && screen.contains("partition")
 }

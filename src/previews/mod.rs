@@ -47,15 +47,24 @@ pub async fn load(stores: Stores, mut ask: Ask) -> Result<Loaded> {
     {
         let handle = stores.open(&ask.probe.location, &ask.control.meter).await?;
         let head = match ask.control.race(handle.read_head(&ask.probe.location, HEAD)).await {
-            Err(err) if folder && err.kind() == Kind::NotFound => return Err(nothing()),
-            head => head?,
+            Err(err) if folder && err.kind() == Kind::NotFound => None,
+            // Left by programs that show prefixes as folders.
+            Ok(head) if folder && head.size == 0 => None,
+            head => Some(head?),
         };
-        ask.probe.size = Some(head.size);
-        ask.probe.etag = head.etag;
-        ask.probe.head = Some(head.bytes);
-        chosen = PREVIEWERS.iter().find(|p| (p.matches)(&ask.probe));
+        if let Some(head) = head {
+            ask.probe.size = Some(head.size);
+            ask.probe.etag = head.etag;
+            ask.probe.head = Some(head.bytes);
+            chosen = PREVIEWERS.iter().find(|p| (p.matches)(&ask.probe));
+        }
     }
-    let chosen = chosen.ok_or_else(nothing)?;
+    let chosen = match chosen {
+        Some(chosen) => chosen,
+        // Files of one table may lie in it.
+        None if folder => &table::PREVIEWER,
+        None => return Err(nothing()),
+    };
     // Tables of every format have one previewer: the format is what a person calls it.
     let format = if chosen.name == table::PREVIEWER.name { tables::format_name(&ask.probe) } else { None };
     let format = format.unwrap_or(chosen.name);

@@ -79,12 +79,30 @@ fn sentence(err: DataFusionError, sql: &str) -> Error {
             Error::invalid(format!("a value does not fit: {}", tidy(why)))
         }
         DataFusionError::ParquetError(err) => {
-            Error::invalid(format!("a Parquet file cannot be read: {}", tidy(&err.to_string())))
+            let text = err.to_string();
+            match of_a_value(&text) {
+                Some(why) => Error::invalid(format!("a value does not fit: {}", tidy(why))),
+                None => Error::invalid(format!("a Parquet file cannot be read: {}", tidy(&text))),
+            }
         }
         DataFusionError::Execution(text) => Error::invalid(tidy(&text)),
         DataFusionError::IoError(err) => Error::from(err),
         other => Error::new(Kind::Failed, tidy(&other.to_string())),
     }
+}
+
+/// What is wrong with a value that a condition met while a Parquet file was read: the library tells it in the form
+/// that is for programmers, `…: Error evaluating filter predicate: ArrowError(CastError("Cannot cast …"), …)`.
+fn of_a_value(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("Error evaluating filter predicate: ")?;
+    let (_, quoted) = rest.split_once('"')?;
+    let mut escaped = false;
+    let end = quoted.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    })?;
+    Some(&quoted[..end])
 }
 
 /// The first line of what a library says, without its prefixes.
@@ -141,14 +159,21 @@ fn syntax(err: &ParserError, sql: &str) -> Error {
     };
     let what = match what.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: ")) {
         Some((expected, found)) => {
+            // The bracket around the condition of a filter line is not the user's.
+            let is_end = expected == ")" && sql.contains(FILTER);
+            let expected = if is_end { "the end, AND or OR" } else { expected };
             let found = if found == "EOF" { "the end".to_owned() } else { format!("`{found}`") };
             format!("{expected} was expected, not {found}")
         }
         None => what.to_owned(),
     };
     let at = at.map(|(line, column)| format!(" {}", place(sql, line, column))).unwrap_or_default();
-    Error::usage(format!("the SQL is not understood{at}: {what}"))
-        .with_hint("for example: SELECT * FROM 's3://bucket/file.parquet' WHERE depth > 100 LIMIT 20")
+    let example = if sql.contains(FILTER) {
+        "for example: depth > 100 AND name LIKE 'A%'"
+    } else {
+        "for example: SELECT * FROM 's3://bucket/file.parquet' WHERE depth > 100 LIMIT 20"
+    };
+    Error::usage(format!("the SQL is not understood{at}: {what}")).with_hint(example)
 }
 
 fn schema(err: &SchemaError) -> Error {
@@ -258,6 +283,14 @@ mod tests {
         let err = no_column("geom", known.into_iter());
         assert_eq!(err.to_string(), "there is no column `geom`; the nearest is `geometry`");
         assert_eq!(err.hint(), Some("there are h_mean, h_sigma, time, geometry"));
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_named_without_the_library_around_it() {
+        let text = "external: Compute error: Error evaluating filter predicate: \
+            ArrowError(CastError(\"Cannot cast string 'a\\\"b' to value of Int32 type\"), Some(\"\"))";
+        assert_eq!(of_a_value(text), Some("Cannot cast string 'a\\\"b' to value of Int32 type"));
+        assert_eq!(of_a_value("EOF: eof"), None);
     }
 
     #[test]

@@ -12,10 +12,10 @@ use crate::location::{Location, Scheme};
 use crate::probe::Probe;
 use crate::store::Stores;
 use crate::table::parquet::with_micros;
-use crate::table::{Encoding, Geo, Open, Rows};
+use crate::table::{Encoding, Geo, Open, Rows, keys};
 use crate::tables;
 use crate::task::Control;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::scalar::ScalarValue;
 use futures::{FutureExt as _, StreamExt as _};
@@ -150,7 +150,8 @@ impl Opening {
                     .with_hint("name a folder below it, or a part of the names: 's3://bucket/prefix/*.parquet'"));
             }
         }
-        found.sort_by(|a, b| a.location.cmp(&b.location));
+        // As the table screen has them: `month=9` before `month=10`.
+        found.sort_by(|a, b| keys::natural(a.location.key(), b.location.key()));
         Ok(found)
     }
 
@@ -295,7 +296,7 @@ fn kept_crs(field: &Field) -> Option<Value> {
 /// Columns that stand in paths (`year=2024/month=05/x.parquet`), with their values for each path. A name is one
 /// only where every path has it and no file does.
 fn partitions(paths: &[&str], schema: &SchemaRef) -> (Vec<FieldRef>, Vec<Vec<ScalarValue>>) {
-    let pairs: Vec<Vec<(String, String)>> = paths.iter().map(|path| pairs(path)).collect();
+    let pairs: Vec<Vec<Pair>> = paths.iter().map(|path| keys::keys(path)).collect();
     let Some((first, rest)) = pairs.split_first() else { return (Vec::new(), Vec::new()) };
     let names: Vec<&String> = first
         .iter()
@@ -303,39 +304,29 @@ fn partitions(paths: &[&str], schema: &SchemaRef) -> (Vec<FieldRef>, Vec<Vec<Sca
         .filter(|name| schema.column_with_name(name).is_none())
         .filter(|name| rest.iter().all(|pairs| pairs.iter().any(|(n, _)| n == *name)))
         .collect();
-    let texts = |name: &str| -> Vec<Option<&str>> {
-        let text = |pairs: &Vec<(String, String)>| -> Option<usize> { pairs.iter().position(|(n, _)| n == name) };
-        let found = pairs.iter().map(|p| text(p).map(|at| p[at].1.as_str()));
-        found.map(|text| text.filter(|t| *t != "__HIVE_DEFAULT_PARTITION__")).collect()
-    };
     let mut fields = Vec::new();
     let mut values: Vec<Vec<ScalarValue>> = vec![Vec::new(); paths.len()];
     for name in names {
-        let texts = texts(name);
-        let is_number = |t: &&str| t.parse::<i64>().is_ok();
-        let whole = texts.iter().flatten().all(is_number) && texts.iter().any(Option::is_some);
-        let kind = if whole { DataType::Int64 } else { DataType::Utf8 };
-        fields.push(Arc::new(Field::new(name, kind, true)));
+        let text = |pairs: &Vec<Pair>| pairs.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.clone());
+        let texts: Vec<Option<String>> = pairs.iter().map(text).collect();
+        let kind = keys::kind(texts.iter().flatten().map(String::as_str));
         for (values, text) in values.iter_mut().zip(&texts) {
-            values.push(if whole {
-                ScalarValue::Int64(text.and_then(|t| t.parse().ok()))
-            } else {
-                ScalarValue::Utf8(text.map(str::to_owned))
-            });
+            let one = keys::column(text.as_deref(), &kind, 1);
+            // One row of a type that was chosen for it.
+            values.push(ScalarValue::try_from_array(&one, 0).unwrap_or(ScalarValue::Null));
         }
+        fields.push(Arc::new(Field::new(name, kind, true)));
     }
     (fields, values)
 }
 
-fn pairs(path: &str) -> Vec<(String, String)> {
-    let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders);
-    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-    folders.split('/').filter_map(|part| part.split_once('=')).map(|(k, v)| (decode(k), decode(v))).collect()
-}
+/// A name in a path and its value there.
+type Pair = (String, Option<String>);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::arrow::datatypes::DataType;
 
     #[test]
     fn paths_have_columns() {

@@ -20,6 +20,7 @@ mod places;
 mod popup;
 mod preview;
 mod query;
+mod sql;
 mod table;
 mod uploads;
 

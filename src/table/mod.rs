@@ -226,4 +226,7 @@ pub struct Column {
     /// Unit, where the metadata tell: `m`, `degC`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// Whether its values stand in the names of folders and not in files.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partition: bool,
 }

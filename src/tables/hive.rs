@@ -24,6 +24,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Files of one table.
 const MOST_FILES: usize = 100_000;
+/// Names below a folder that are looked at for them: it may be the wrong folder, of a bucket of millions.
+const MOST_NAMES: usize = 500_000;
 /// Footers that are read when it is opened.
 const FIRST: usize = 32;
 /// Footers that are read at once.
@@ -153,6 +155,7 @@ async fn list(stores: &Stores, base: &Location, control: &Control) -> Result<Vec
     let handle = stores.open(base, &control.meter).await?;
     let mut pages = handle.list_all(base);
     let mut found: Vec<(String, Option<u64>)> = Vec::new();
+    let mut names = 0;
     while let Some(page) = control.race(pages.next().map(Ok::<_, Error>)).await? {
         let block = page?.into_block();
         for row in (0..block.len()).map(|i| block.row(i)) {
@@ -160,8 +163,9 @@ async fn list(stores: &Stores, base: &Location, control: &Control) -> Result<Vec
                 found.push((row.name().to_owned(), row.size()));
             }
         }
-        if found.len() > MOST_FILES {
-            let most = crate::text::count(MOST_FILES as u64);
+        names += block.len();
+        if found.len() > MOST_FILES || names > MOST_NAMES {
+            let most = crate::text::count(if names > MOST_NAMES { MOST_NAMES } else { MOST_FILES } as u64);
             return Err(Error::new(Kind::Limit, format!("it has more than {most} files"))
                 .with_hint("open a folder further down"));
         }
@@ -264,8 +268,9 @@ impl Folder {
                 numeric: field.data_type().is_numeric(),
                 ..Column::default()
             };
+            let partition = keys.iter().any(|key| Arc::ptr_eq(key, field));
             // Nulls are told of single files only.
-            known(field).map_or_else(plain, |column| Column { nulls: None, ..column.clone() })
+            Column { nulls: None, partition, ..known(field).cloned().unwrap_or_else(plain) }
         });
         let total: Option<u64> = state.rows.iter().try_fold(0_u64, |sum, rows| Some(sum.saturating_add((*rows)?)));
         let seen = state.rows.iter().map_while(|rows| *rows).fold(0, u64::saturating_add);
@@ -279,15 +284,16 @@ impl Folder {
             ("rows".to_owned(), rows.clone()),
             ("columns".to_owned(), crate::text::count(fields.len() as u64)),
         ];
-        if !inner.keys.is_empty() {
-            let names: Vec<&str> = inner.keys.iter().map(|k| k.name().as_str()).collect();
-            facts.push(("partitioned by".to_owned(), names.join(", ")));
+        let mut by = inner.keys.iter().map(|k| k.name().as_str()).collect::<Vec<_>>().join(", ");
+        if !by.is_empty() {
+            facts.push(("partitioned by".to_owned(), by.clone()));
+            by.insert_str(0, " · by ");
         }
         let same = ["compression", "created by", "encoding", "CRS"];
         facts.extend(state.about.facts.rows.iter().filter(|(name, _)| same.contains(&name.as_str())).cloned());
         About {
             facts: Facts {
-                title: format!("{standard} · {files} files · {rows} rows × {} columns", fields.len()),
+                title: format!("{standard} · {files} files · {rows} rows × {} columns{by}", fields.len()),
                 rows: facts,
             },
             columns: columns.collect(),

@@ -27,8 +27,12 @@ pub fn format_name(probe: &Probe) -> Option<&'static str> {
     FORMATS.iter().find(|format| (format.matches)(probe)).map(|format| format.name)
 }
 
-/// Opens a table. Only where `open.control` is cancelled or the table dropped its reading ends.
+/// Opens a table; of a container all its Parquet files as one. Only where `open.control` is cancelled or the table
+/// dropped its reading ends.
 pub async fn open(stores: Stores, open: Open) -> Result<Arc<dyn Rows>> {
+    if open.probe.location.is_container() {
+        return open_folder(stores, open).await;
+    }
     let format = FORMATS.iter().find(|format| (format.matches)(&open.probe));
     let format = format.ok_or_else(|| Error::unsupported("it is not a table of a form that is known"))?;
     let location = open.probe.location.clone();

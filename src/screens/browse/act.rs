@@ -1,16 +1,21 @@
 //! What is done with entries: selecting and measuring them, forms that begin with them.
 
 use super::Browse;
+use super::pane::Pane;
 use crate::action::Action;
 use crate::basket::{self, Change};
 use crate::entry::{EntryKind, More};
 use crate::location::{Location, Scheme};
+use crate::probe::Probe;
 use crate::screen::{Cx, Doom, Flow, Open, Screen as _};
+use crate::tables::is_folder_of_tables;
 use crate::text;
 use crate::transfer::Target;
 
 /// Prefixes that are measured by one key.
 const MEASURED: usize = 2_000;
+/// Names that tell whether a folder is a table in many files.
+const TELLING: usize = 64;
 /// Selected things that a form or a menu is given; it could not show more.
 const GIVEN: usize = 10_000;
 
@@ -202,6 +207,29 @@ impl Browse {
             return Flow::Done;
         }
         Flow::Open(Open::CopyForm { sources, here: self.pane.location.clone(), other: None, moves })
+    }
+
+    /// The folder whose files look like parts of one table: this one, or that under the cursor.
+    pub(super) fn folder_of_tables(&self) -> Option<Location> {
+        let looks = |pane: &Pane| {
+            let names = (0..pane.listing.len().min(TELLING)).map(|i| pane.listing.row(i).name());
+            !pane.location.is_account() && is_folder_of_tables(names)
+        };
+        let panes = std::iter::once(&self.pane).chain(&self.peek);
+        panes.filter(|pane| looks(pane)).map(|pane| pane.location.clone()).next()
+    }
+
+    /// Opens a folder of files as one table: what looks like one, else what is under the cursor.
+    pub(super) fn open_table(&self, cx: &mut Cx) -> Flow {
+        let under = || {
+            let row = self.pane.row().filter(|row| row.kind() == EntryKind::Prefix)?;
+            Some(basket::location(&self.pane.location, &row))
+        };
+        let Some(folder) = self.folder_of_tables().or_else(under) else {
+            cx.toast("put the cursor on a folder of Parquet files: all of them are opened as one table");
+            return Flow::Done;
+        };
+        Flow::Open(Open::Table { probe: Probe::new(folder) })
     }
 
     pub(super) fn form(&self, action: Action, cx: &mut Cx) -> Flow {

@@ -79,7 +79,26 @@ fn below<'a>(browse: &Browse, width: u16, cx: &Cx) -> Vec<Line<'a>> {
     out.extend(search_line(browse, width, cx));
     out.extend(selection_line(browse, width, cx));
     out.extend(count_line(browse, width, cx));
+    if out.is_empty() {
+        out.extend(table_line(browse, width, cx));
+    }
     out
+}
+
+/// That the folder can be opened as one table.
+fn table_line<'a>(browse: &Browse, width: u16, cx: &Cx) -> Option<Line<'a>> {
+    let folder = browse.folder_of_tables()?;
+    let key = cx.keymap.label(&["browse", "list", "global"], Action::OpenTable);
+    let room = usize::from(width).saturating_sub(text::width(&key) + 24);
+    let name = text::fit_middle(&text::clean(folder.name()), room).into_owned();
+    let dim = cx.theme.style(Role::Dim);
+    let spans = vec![
+        Span::styled(format!(" {key}"), cx.theme.style(Role::Key)),
+        Span::styled(" opens ", dim),
+        Span::styled(name, cx.theme.style(Role::Container)),
+        Span::styled(" as one table", dim),
+    ];
+    (!key.is_empty() && room > 3).then(|| Line::from(spans))
 }
 
 /// A line of words, then a key and what it does where there is room.

@@ -385,6 +385,7 @@ impl Screen for Browse {
                 return Flow::Open(Open::Uploads(self.pane.location.clone()));
             }
             Action::ViewNext => self.look.next_view(),
+            Action::OpenTable => return self.open_table(cx),
             Action::Map => {
                 let entry = self.pane.row().map(|r| r.to_entry()).filter(|entry| !entry.kind.is_container());
                 let probe = entry.map(|entry| probe_of(&entry, entry.location(&self.pane.location)));

@@ -10,9 +10,7 @@
 //!     1  1843.250  2019-10-04T22:00:36.25     POINT (-108.1 39.0)
 //! ```
 
-mod editor;
-mod history;
-
+use super::sql::{Editor, History, QUERIES};
 use super::table::Grid;
 use crate::action::Action;
 use crate::error::{Error, Result};
@@ -24,8 +22,6 @@ use crate::task::{Control, Pending, poll_slot};
 use crate::text;
 use crate::theme::Role;
 use crate::widgets::input::Edit;
-use editor::Editor;
-use history::History;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -49,8 +45,6 @@ pub(super) struct Query {
     engine: Result<Engine>,
     editor: Editor,
     history: History,
-    earlier: Option<Pending<Vec<String>>>,
-    saving: Option<Pending<()>>,
     columns: BTreeMap<String, Columns>,
     /// The query at work, and how it is stopped.
     running: Option<(Pending<Arc<Answer>>, Control)>,
@@ -85,18 +79,10 @@ impl Query {
     /// About a table, or about nothing yet.
     pub(super) fn open(table: Option<&Location>, cx: &Cx) -> Self {
         let sql = table.map(|at| format!("SELECT * FROM {} LIMIT 100", table_name(&at.to_string())));
-        let folders = cx.folders.clone();
-        let earlier = Pending::spawn(&cx.waker, async move {
-            tokio::task::spawn_blocking(move || history::load(&folders))
-                .await
-                .map_err(|err| Error::new(crate::error::Kind::Failed, "reading the history").with_source(err))
-        });
         let mut query = Self {
             engine: Engine::new(cx.stores.clone(), Settings::here()),
             editor: Editor::new(sql.as_deref().unwrap_or("SELECT ")),
-            history: History::default(),
-            earlier: Some(earlier),
-            saving: None,
+            history: History::open(QUERIES, cx),
             columns: BTreeMap::new(),
             running: None,
             explaining: None,
@@ -141,13 +127,7 @@ impl Query {
                 return;
             }
         };
-        if self.history.add(&sql) {
-            let (folders, all) = (cx.folders.clone(), self.history.all().to_vec());
-            self.saving = Some(Pending::spawn(&cx.waker, async move {
-                let saved = tokio::task::spawn_blocking(move || history::save(&folders, &all)).await;
-                saved.map_err(|err| Error::new(crate::error::Kind::Failed, "keeping the history").with_source(err))?
-            }));
-        }
+        self.history.add(&sql, cx);
         let control = Control::new(cx.stores.meter().child());
         let work = control.clone();
         let pending = Pending::spawn(&cx.waker, async move {
@@ -365,12 +345,7 @@ impl Screen for Query {
     }
 
     fn poll(&mut self, cx: &mut Cx) {
-        if let Some(Ok(earlier)) = poll_slot(&mut self.earlier) {
-            self.history.set(earlier);
-        }
-        if let Some(Err(err)) = poll_slot(&mut self.saving) {
-            cx.fail(&err);
-        }
+        self.history.poll(cx);
         for columns in self.columns.values_mut() {
             if let Columns::Asked(pending) = columns
                 && let Some(found) = pending.take()

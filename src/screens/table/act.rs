@@ -4,11 +4,15 @@ use super::cell::Cell;
 use super::record::Record;
 use super::{Grid, Over, View};
 use crate::action::Action;
+use crate::location::Scheme;
 use crate::screen::{Cx, Flow, Open};
 use crate::screens::popup;
 
 impl Grid {
     pub(super) fn update_over(&mut self, action: Action, cx: &mut Cx) -> Flow {
+        if matches!(self.over, Some(Over::Condition(_))) {
+            return self.update_line(action, cx);
+        }
         let Some(over) = &mut self.over else { return Flow::Ignored };
         let Some(layer) = self.layers.last_mut() else { return Flow::Ignored };
         match (over, action) {
@@ -79,7 +83,7 @@ impl Grid {
     /// What the view makes of an action; `None` where it means nothing to it.
     pub(super) fn update_view(&mut self, action: Action, cx: &mut Cx) -> Option<Flow> {
         let source = self.whole();
-        let layer = self.layers.last_mut()?;
+        let layer = if self.is_stored_view() { self.layers.first_mut()? } else { self.layers.last_mut()? };
         let sheet = &mut layer.sheet;
         if let View::Record(record) = &mut self.view
             && record.movement(action, sheet.columns.len())
@@ -126,9 +130,36 @@ impl Grid {
         Some(Flow::Done)
     }
 
+    /// Has read what the view shows, and takes what has come.
+    pub(super) fn poll_views(&mut self, cx: &mut Cx) {
+        let (stored, is_whole) = (self.is_stored_view(), self.layers.len() == 1);
+        let size = self.probe.as_ref().and_then(|probe| probe.size).filter(|_| is_whole);
+        if let Some(layer) = self.layers.first_mut().filter(|_| stored && !is_whole) {
+            if matches!(self.view, View::Layout) {
+                layer.layout.load(&layer.sheet, &cx.waker);
+            }
+            layer.layout.poll();
+        }
+        let Some(layer) = self.layers.last_mut() else { return };
+        layer.sheet.poll(&cx.waker);
+        match &mut self.view {
+            View::Layout if !is_whole => {}
+            View::Layout | View::Profile => layer.layout.load(&layer.sheet, &cx.waker),
+            View::Record(record) => record.poll(),
+            _ => {}
+        }
+        layer.layout.poll();
+        if matches!(self.view, View::Profile) {
+            // Rows that were all found are at hand.
+            let at_hand = layer.outcome.as_ref().filter(|outcome| outcome.is_whole()).map(|_| 0);
+            layer.profiles.look(&layer.sheet, &layer.layout, size.or(at_hand), cx);
+        }
+        layer.profiles.poll(cx);
+    }
+
     /// What is copied of the view: the cell, the row, the profile, the metadata.
     pub(super) fn copy(&mut self, cx: &mut Cx) -> Flow {
-        let Some(layer) = self.layers.last() else { return Flow::Done };
+        let Some(layer) = self.viewed() else { return Flow::Done };
         let sheet = &layer.sheet;
         let found = match &self.view {
             View::Record(record) => record.copy(),
@@ -163,6 +194,8 @@ impl Grid {
     pub(super) fn form(&self, action: Action) -> Flow {
         let Some(location) = self.probe.as_ref().map(|probe| probe.location.clone()) else { return Flow::Done };
         Flow::Open(match action {
+            // Of a folder that is a table as of any other.
+            Action::Facts if location.is_container() && location.scheme() == Scheme::S3 => Open::BucketFacts(location),
             Action::Facts => Open::Facts(location),
             Action::Convert => Open::ConvertForm { source: location },
             Action::Query => Open::Query { table: Some(location) },

@@ -1,14 +1,18 @@
 //! The columns of a table as they are shown: their order, which are hidden, how many are frozen, how
 //! wide they are.
 
+use crate::query::Order;
 use crate::table::{About, Column};
 use crate::text;
 use crate::widgets::grid::{Points, Side};
+use std::collections::HashMap;
 
 /// A column is at most so wide by itself; its cells are cut.
 const WIDEST: u16 = 34;
 /// No column is made wider than this.
 const MOST: u16 = 400;
+/// What stands above a column whose values are names of folders.
+const PARTITION: &str = "partition";
 /// Cells by which a key widens or narrows.
 const STEP: u16 = 4;
 
@@ -26,6 +30,29 @@ pub(super) struct Shown {
     points: Points,
     /// As the user has set it.
     set: Option<u16>,
+    /// How the rows are sorted by it.
+    pub(super) sorted: Option<Sorted>,
+}
+
+/// The place of a column in an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sorted {
+    pub(super) descending: bool,
+    /// Which of several columns it is, counted from 1.
+    pub(super) place: Option<usize>,
+}
+
+impl Sorted {
+    /// `↑`, `↓2`.
+    pub(super) fn mark(self, unicode: bool) -> String {
+        let arrow = match (self.descending, unicode) {
+            (false, true) => "↑",
+            (true, true) => "↓",
+            (false, false) => "^",
+            (true, false) => "v",
+        };
+        self.place.map_or_else(|| arrow.to_owned(), |place| format!("{arrow}{place}"))
+    }
 }
 
 /// All columns.
@@ -42,24 +69,50 @@ pub(super) struct Columns {
 impl Columns {
     pub(super) fn new(about: &About) -> Self {
         let all: Vec<Shown> = about.columns.iter().map(Shown::new).collect();
-        let order: Vec<usize> = (0..all.len()).collect();
+        // What folders tell of all rows below them stands first.
+        let is_key = |id: &usize| about.columns[*id].partition;
+        let (keys, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(is_key);
+        let order = [keys, others].concat();
         Self { all, shown: order.clone(), order, frozen: 0 }
     }
 
-    /// Order, widths and what is hidden as of another table, where it has the same columns; tells whether it has.
+    /// Order, widths and what is hidden as of another table, where it has columns of the same names; tells whether
+    /// it has. What that table knew of them, and this one does not, is taken over too: units, partitions.
     pub(super) fn take_after(&mut self, other: &Self) -> bool {
-        let same = |(a, b): (&Shown, &Shown)| a.about.name == b.about.name && a.about.kind == b.about.kind;
-        if self.all.len() != other.all.len() || !self.all.iter().zip(&other.all).all(same) {
+        let ids: HashMap<&str, usize> =
+            self.all.iter().enumerate().map(|(id, c)| (c.about.name.as_str(), id)).collect();
+        let found = |id: &usize| other.all.get(*id).and_then(|c| ids.get(c.about.name.as_str()).copied());
+        let order: Vec<usize> = other.order.iter().filter_map(found).collect();
+        if order.len() != self.all.len() || order.len() != other.all.len() || ids.len() != self.all.len() {
             return false;
         }
-        for (column, before) in self.all.iter_mut().zip(&other.all) {
+        for (id, before) in order.iter().zip(other.order.iter().filter_map(|id| other.all.get(*id))) {
+            let column = &mut self.all[*id];
             (column.hidden, column.seen, column.points, column.set) =
                 (before.hidden, before.seen, before.points, before.set);
+            if column.about.unit.is_none() && before.about.unit.is_some() && column.about.kind == before.about.kind {
+                column.about.unit.clone_from(&before.about.unit);
+                column.heads[1].clone_from(&before.heads[1]);
+            }
+            if before.about.partition && !column.about.partition {
+                column.about.partition = true;
+                column.heads[2].clone_from(&before.heads[2]);
+            }
+            column.head = column.head.max(before.head);
         }
-        self.order.clone_from(&other.order);
+        self.order = order;
         self.frozen = other.frozen;
         self.renew();
         true
+    }
+
+    /// Says by which columns the rows are sorted.
+    pub(super) fn sort(&mut self, order: &[Order]) {
+        for column in &mut self.all {
+            let at = order.iter().position(|o| o.column == column.about.name);
+            column.sorted =
+                at.map(|at| Sorted { descending: order[at].descending, place: (order.len() > 1).then_some(at + 1) });
+        }
     }
 
     /// How many are shown.
@@ -187,15 +240,25 @@ impl Columns {
 impl Shown {
     fn new(column: &Column) -> Self {
         let unit = column.unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
+        let nulls = column.nulls.filter(|n| *n > 0).map(|n| format!("{} null", text::count(n)));
         let heads = [
             text::clean(&column.name).into_owned(),
             text::clean(&format!("{}{unit}", column.kind)).into_owned(),
-            column.nulls.filter(|n| *n > 0).map_or_else(String::new, |n| format!("{} null", text::count(n))),
+            nulls.unwrap_or_else(|| if column.partition { PARTITION.to_owned() } else { String::new() }),
         ];
         // A long type (a struct) is no reason for a wide column.
         let [name, kind, nulls] = [0, 1, 2].map(|i| text::width(&heads[i]) as u16);
         let head = name.min(WIDEST).max(kind.min(16)).max(nulls);
-        Self { about: column.clone(), heads, hidden: false, head, seen: 0, points: Points::default(), set: None }
+        Self {
+            about: column.clone(),
+            heads,
+            hidden: false,
+            head,
+            seen: 0,
+            points: Points::default(),
+            set: None,
+            sorted: None,
+        }
     }
 
     pub(super) fn is_hidden(&self) -> bool {
@@ -212,7 +275,10 @@ impl Shown {
         }
         // Before the first cells have come: what such columns usually take.
         let content = if self.seen > 0 { self.content() } else { usual(&self.about) };
-        self.head.max(content.min(WIDEST)).max(1)
+        // An arrow has a place beside the name.
+        let mark = self.sorted.map_or(0, |sorted| 1 + text::width(&sorted.mark(true)) as u16);
+        let name = (text::width(&self.heads[0]) as u16).min(WIDEST) + mark;
+        self.head.max(name).max(content.min(WIDEST)).max(1)
     }
 
     /// Where its cells stand.

@@ -91,6 +91,16 @@ impl Data {
         self.about.total_rows.or(self.end)
     }
 
+    /// There will be so many rows, although the table does not know yet.
+    pub(super) fn expect(&mut self, total: u64) {
+        self.end = Some(total);
+    }
+
+    /// Takes over what is known of the table now.
+    pub(super) fn renew(&mut self) {
+        self.about = self.rows.about();
+    }
+
     /// Rows that are known to be there.
     pub(super) fn seen(&self) -> u64 {
         self.total().unwrap_or(self.about.seen_rows)

@@ -18,12 +18,22 @@ const COST: usize = 23;
 
 impl Grid {
     pub(super) fn draw_all(&mut self, frame: &mut Frame, area: Rect, cx: &Cx) {
-        let [bar, body, foot] =
-            Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)]).areas(area);
+        let strip = self.strip(area.width, cx);
+        // Rows stay in sight whatever is to be said.
+        let lines = (strip.len() as u16).min(area.height / 2);
+        let [bar, top, body, foot] = Layout::vertical([
+            Constraint::Length(1),
+            Constraint::Length(lines),
+            Constraint::Min(1),
+            Constraint::Length(1),
+        ])
+        .areas(area);
         frame.render_widget(Block::default().style(cx.theme.style(Role::Bar)), bar);
         frame.render_widget(Paragraph::new(self.bar(bar.width, cx)), bar);
+        frame.render_widget(Paragraph::new(strip), top);
         self.height = usize::from(body.height.max(1));
-        let Some(layer) = self.layers.last_mut() else {
+        let layer = if self.is_stored_view() { self.layers.first_mut() } else { self.layers.last_mut() };
+        let Some(layer) = layer else {
             return self.draw_nothing(frame, body, cx);
         };
         match &mut self.view {
@@ -58,8 +68,10 @@ impl Grid {
             lines.extend(rows(hint).into_iter().map(Line::raw));
         }
         let label = |action| cx.keymap.label(self.contexts(), action);
+        let is_folder = self.probe.as_ref().is_some_and(|probe| probe.location.is_container());
+        let other = if is_folder { String::new() } else { label(Action::Enter) };
         let pairs = [
-            (label(Action::Enter), "shows what else can be seen of it"),
+            (other, "shows what else can be seen of it"),
             (label(Action::Refresh), "tries again"),
             (label(Action::Back), "goes back"),
         ];
@@ -81,7 +93,7 @@ impl Grid {
                 ];
                 cell.draw(frame, area, &pairs, cx);
             }
-            Some(Over::Row(_)) | None => {}
+            Some(Over::Row(_) | Over::Condition(_)) | None => {}
         }
     }
 
@@ -91,20 +103,12 @@ impl Grid {
         let views = self.views(width, cx);
         let right: usize = views.iter().map(Span::width).sum();
         let room = usize::from(width).saturating_sub(right + 3);
-        let arrow = if cx.unicode { " ▸ " } else { " > " };
-        let filter = self.layers.last().and_then(|layer| layer.sheet.words.clone());
-        let filter = filter.map(|words| text::fit(&text::clean(&words), room / 2).into_owned());
-        let taken = filter.as_ref().map_or(0, |words| text::width(words) + 3);
         let name = text::clean(&self.title).into_owned();
-        let name = text::fit_middle(&name, room.saturating_sub(taken)).into_owned();
+        let name = text::fit_middle(&name, room).into_owned();
         let mut spans = vec![Span::raw(" "), Span::styled(name, theme.style(Role::Title))];
-        if let Some(filter) = filter {
-            spans.push(Span::styled(arrow, theme.style(Role::Dim)));
-            spans.push(Span::styled(filter, theme.style(Role::Accent)));
-        }
         let used: usize = spans.iter().map(Span::width).sum();
         // What it is, where there is room for it.
-        if let Some(about) = self.layers.last().map(|layer| layer.sheet.data.about()) {
+        if let Some(about) = self.layers.first().map(|layer| layer.sheet.data.about()) {
             let title = text::clean(&about.facts.title).into_owned();
             if !title.is_empty() && used + 2 + text::width(&title) < room {
                 spans.push(Span::styled(format!("  {title}"), theme.style(Role::Dim)));
@@ -147,7 +151,7 @@ impl Grid {
             line.spans.push(Span::styled("   a number, or 50%", theme.style(Role::Faint)));
             return line;
         }
-        let Some(layer) = self.layers.last() else { return Line::raw("") };
+        let Some(layer) = self.viewed() else { return Line::raw("") };
         // Where one is goes before what it has cost.
         let cost = if width < 64 { String::new() } else { self.cost(cx) };
         // As much as it usually takes, so that nothing beside it moves while it counts.
@@ -212,6 +216,8 @@ impl Grid {
         match &self.view {
             View::Rows => vec![
                 (label(Action::Enter), "cell"),
+                (label(Action::FilterRows), "filter"),
+                (label(Action::SortRows), "sort"),
                 (label(Action::Record), "row"),
                 (label(Action::Profile), "profile"),
                 (label(Action::Map), "map"),

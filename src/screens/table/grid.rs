@@ -12,6 +12,7 @@ use super::data::NULL;
 use super::sheet::Sheet;
 use crate::screen::{Cx, Target};
 use crate::table::Column;
+use crate::text;
 use crate::theme::{Role, Theme};
 use crate::widgets::grid::{GAP, Places, Side, paint};
 use ratatui::Frame;
@@ -65,7 +66,14 @@ fn draw_heads(sheet: &Sheet, places: &Places, frame: &mut Frame, area: Rect, cx:
     for place in &places.columns {
         let Some(column) = sheet.columns.get(place.index) else { continue };
         let side = if column.about.numeric { Side::Right } else { Side::Left };
-        let roles = [if place.index == sheet.at { Role::Accent } else { Role::Name }, Role::Dim, Role::Warn];
+        let partition = column.about.partition;
+        let name = match (place.index == sheet.at, partition) {
+            (true, _) => Role::Accent,
+            (false, true) => Role::Container,
+            (false, false) => Role::Name,
+        };
+        let roles = [name, Role::Dim, if partition { Role::Dim } else { Role::Warn }];
+        let mark = column.sorted.map(|sorted| sorted.mark(cx.unicode));
         for (i, (head, role)) in column.heads.iter().zip(roles).enumerate().take(if nulls { 3 } else { 2 }) {
             if i as u16 >= area.height {
                 break;
@@ -74,7 +82,15 @@ fn draw_heads(sheet: &Sheet, places: &Places, frame: &mut Frame, area: Rect, cx:
             if i == 0 {
                 style = style.add_modifier(ratatui::style::Modifier::BOLD);
             }
-            paint(buffer, (area.x + place.x, area.y + i as u16), place.width, head, side, style);
+            let at = (area.x + place.x, area.y + i as u16);
+            match mark.as_ref().filter(|_| i == 0) {
+                Some(mark) => {
+                    let room = usize::from(place.width).saturating_sub(text::width(mark) + 1);
+                    let head = format!("{} {mark}", text::fit(head, room));
+                    paint(buffer, at, place.width, &head, side, style);
+                }
+                None => paint(buffer, at, place.width, head, side, style),
+            }
         }
     }
     if let Some(x) = places.rule {

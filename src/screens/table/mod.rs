@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  atl06.parquet  GeoParquet 1.0.0  …              rows  layout  metadata  facts
+//!  / h_mean > 1800  ↑ time           1,204 of 7,600,000 rows · 14 requests, 3.1 MiB
 //!          h_mean  time                       geometry
 //!             f64  timestamp[ns]              geometry
 //!     1  1843.250  2019-10-04T22:00:36.25     POINT (-108.1 39.0)
@@ -14,6 +15,7 @@ mod cell;
 mod columns;
 mod data;
 mod draw;
+mod filter;
 mod find;
 mod grid;
 mod layout;
@@ -21,6 +23,7 @@ mod meta;
 mod profile;
 mod record;
 mod sheet;
+mod strip;
 mod tree;
 
 use super::popup;
@@ -34,6 +37,7 @@ use crate::tables;
 use crate::task::{Control, Pending, poll_slot};
 use crate::widgets::input::{Edit, Input};
 use cell::Cell;
+use filter::{Filter, Line, Outcome};
 use find::Find;
 use layout::LayoutView;
 use meta::Meta;
@@ -61,6 +65,8 @@ enum View {
 enum Over {
     /// A number of a row is typed.
     Row(Input),
+    /// A condition is typed.
+    Condition(Line),
     Find(Find),
     Cell(Cell),
 }
@@ -73,6 +79,8 @@ struct Layer {
     profiles: Profiles,
     /// First line of the facts in sight.
     facts: usize,
+    /// What filtering or sorting it is the outcome of; `None` for the table itself.
+    outcome: Option<Outcome>,
 }
 
 /// The screen.
@@ -85,8 +93,9 @@ pub(super) struct Grid {
     opening: Option<Pending<Arc<dyn Rows>>>,
     /// Why it could not be opened.
     error: Option<Error>,
-    /// The table itself, then filters upon it.
+    /// The table itself, then what a filter has left of it.
     layers: Vec<Layer>,
+    filter: Filter,
     view: View,
     over: Option<Over>,
     /// A cell that is copied once all of it is there.
@@ -111,10 +120,10 @@ fn words(error: &Error) -> String {
 }
 
 impl Layer {
-    fn new(rows: Arc<dyn Rows>, words: Option<String>) -> Self {
+    fn new(rows: Arc<dyn Rows>) -> Self {
         let meta = Meta::new(&rows.about());
-        let sheet = Sheet::new(rows, words);
-        Self { sheet, layout: LayoutView::default(), meta, profiles: Profiles::default(), facts: 0 }
+        let sheet = Sheet::new(rows);
+        Self { sheet, layout: LayoutView::default(), meta, profiles: Profiles::default(), facts: 0, outcome: None }
     }
 }
 
@@ -131,7 +140,7 @@ impl Grid {
     pub(super) fn of_rows(title: String, rows: Arc<dyn Rows>, control: Option<Control>, cx: &Cx) -> Self {
         let mut grid = Self::empty(None, title);
         grid.control = control;
-        grid.layers.push(Layer::new(rows, None));
+        grid.layers.push(Layer::new(rows));
         cx.waker.wake();
         grid
     }
@@ -144,6 +153,7 @@ impl Grid {
             opening: None,
             error: None,
             layers: Vec::new(),
+            filter: Filter::default(),
             view: View::Rows,
             over: None,
             copying: None,
@@ -154,6 +164,7 @@ impl Grid {
 
     fn reopen(&mut self, cx: &Cx) {
         let Some(probe) = self.probe.clone() else { return };
+        self.forget();
         let control = Control::new(cx.stores.meter().child());
         if let Some(before) = self.control.replace(control.clone()) {
             before.cancel();
@@ -163,22 +174,46 @@ impl Grid {
         self.opening = Some(Pending::spawn(&cx.waker, tables::open(cx.stores.clone(), open)));
     }
 
-    /// Shows these rows in the place of those shown, under a name that tells what they are; Esc goes back.
-    /// A filter that is changed takes the place of the one before.
-    #[expect(dead_code, reason = "the line for filters calls it")]
-    pub(super) fn set_rows(&mut self, rows: Arc<dyn Rows>, words: String) {
-        self.layers.truncate(1);
-        let mut layer = Layer::new(rows, Some(words));
-        if let Some(whole) = self.layers.first() {
-            layer.sheet.take_after(&whole.sheet);
+    /// Shows rows of the table in the place of those shown, the outcome of a filter or sort; Esc goes back. There
+    /// are so many in all, where that is known already.
+    fn set_rows(&mut self, rows: Arc<dyn Rows>, outcome: Outcome, total: Option<u64>) {
+        let mut layer = Layer::new(rows);
+        if let Some(shown) = self.layers.last() {
+            layer.sheet.take_after(&shown.sheet);
         }
+        layer.sheet.sort(&outcome.asked.order, total);
+        layer.outcome = Some(outcome);
+        self.layers.truncate(1);
         self.layers.push(layer);
-        self.view = View::Rows;
         self.over = None;
+    }
+
+    /// Shows the table itself again.
+    fn show_whole(&mut self) {
+        while self.layers.len() > 1
+            && let Some(left) = self.layers.pop()
+        {
+            if let Some(whole) = self.layers.first_mut() {
+                whole.sheet.take_after(&left.sheet);
+            }
+            if matches!(self.view, View::Record(_) | View::Profile) {
+                self.view = View::Rows;
+            }
+        }
     }
 
     fn layer(&mut self) -> Option<&mut Layer> {
         self.layers.last_mut()
+    }
+
+    /// Whether the view is about how the table is stored: that is told of all of it, whatever is filtered.
+    fn is_stored_view(&self) -> bool {
+        matches!(self.view, View::Layout | View::Metadata | View::Facts)
+    }
+
+    /// What the view is about.
+    fn viewed(&self) -> Option<&Layer> {
+        if self.is_stored_view() { self.layers.first() } else { self.layers.last() }
     }
 
     /// The address, where what is shown is all of what lies there.
@@ -196,7 +231,7 @@ impl Grid {
     }
 
     /// Peels one layer.
-    fn back(&mut self) -> Flow {
+    fn back(&mut self, cx: &mut Cx) -> Flow {
         if self.over.take().is_some() {
             return Flow::Done;
         }
@@ -204,8 +239,11 @@ impl Grid {
             self.view = View::Rows;
             return Flow::Done;
         }
+        if self.stop(cx) {
+            return Flow::Done;
+        }
         if self.layers.len() > 1 {
-            self.layers.pop();
+            self.show_whole();
             return Flow::Done;
         }
         Flow::Close
@@ -216,6 +254,7 @@ impl Screen for Grid {
     fn contexts(&self) -> &'static [&'static str] {
         match (&self.over, &self.view) {
             (Some(Over::Row(_) | Over::Find(_)), _) => &["prompt"],
+            (Some(Over::Condition(_)), _) => &["condition"],
             (Some(Over::Cell(_)), _) => &["cell", "list", "global"],
             (None, View::Record(_)) => &["record", "list", "global"],
             (None, View::Profile) => &["profile", "list", "global"],
@@ -228,15 +267,19 @@ impl Screen for Grid {
     }
 
     fn wants_text(&self) -> bool {
-        matches!(self.over, Some(Over::Row(_) | Over::Find(_)))
+        matches!(self.over, Some(Over::Row(_) | Over::Find(_) | Over::Condition(_)))
     }
 
     fn is_moving(&self, _cx: &Cx) -> bool {
-        let busy =
-            |layer: &Layer| layer.sheet.data.is_loading() || layer.layout.is_loading() || layer.profiles.is_running();
+        let counts = |layer: &Layer| layer.outcome.as_ref().is_some_and(Outcome::is_counting);
+        let busy = |layer: &Layer| {
+            let reads = layer.sheet.data.is_loading() || layer.layout.is_loading();
+            reads || layer.profiles.is_running() || counts(layer)
+        };
         let cell = self.copying.is_some() || matches!(&self.over, Some(Over::Cell(cell)) if cell.is_loading());
         let record = matches!(&self.view, View::Record(record) if record.is_loading());
-        self.opening.is_some() || cell || record || self.layers.last().is_some_and(busy)
+        let works = self.opening.is_some() || self.filter.work.is_some();
+        works || cell || record || self.layers.last().is_some_and(busy) || self.viewed().is_some_and(busy)
     }
 
     fn update(&mut self, action: Action, cx: &mut Cx) -> Flow {
@@ -249,12 +292,17 @@ impl Screen for Grid {
         match action {
             Action::Enter if self.error.is_some() => {
                 // It is no table after all: what else can be seen of it.
+                if self.probe.as_ref().is_some_and(|probe| probe.location.is_container()) {
+                    return Flow::Close;
+                }
                 return self.probe.clone().map_or(Flow::Close, |probe| Flow::Replace(Open::Preview(probe)));
             }
-            Action::Back | Action::Leave => return self.back(),
-            Action::Close if !matches!(self.view, View::Rows) => return self.back(),
+            Action::Back | Action::Leave => return self.back(cx),
+            Action::Close if !matches!(self.view, View::Rows) => return self.back(cx),
             Action::ViewNext | Action::NextPane => self.next_view(),
             Action::Record | Action::Profile => {}
+            Action::FilterRows => self.open_line(None, cx),
+            Action::SortRows | Action::SortMore => self.sort(action == Action::SortMore, cx),
             Action::GoToRow => self.over = self.layer().map(|_| Over::Row(Input::default())),
             Action::FindColumn => self.over = self.layer().map(|layer| Over::Find(Find::open(&layer.sheet))),
             Action::Refresh => {
@@ -290,6 +338,7 @@ impl Screen for Grid {
                     input.apply(edit);
                 }
             }
+            (Some(Over::Condition(_)), _) => self.edit_line(edit),
             (Some(Over::Find(find)), Some(layer)) => find.edit(edit, &layer.sheet),
             _ => return Flow::Ignored,
         }
@@ -297,7 +346,8 @@ impl Screen for Grid {
     }
 
     fn click(&mut self, target: &Target, cx: &mut Cx) -> Flow {
-        let (Target::Row(n), Some(layer)) = (target, self.layers.last_mut()) else { return Flow::Ignored };
+        let layer = if self.is_stored_view() { self.layers.first_mut() } else { self.layers.last_mut() };
+        let (Target::Row(n), Some(layer)) = (target, layer) else { return Flow::Ignored };
         match &mut self.view {
             View::Rows => {
                 let (row, at) = (layer.sheet.top + (n / grid::CLICKS) as u64, n % grid::CLICKS);
@@ -327,12 +377,14 @@ impl Screen for Grid {
     fn poll(&mut self, cx: &mut Cx) {
         match poll_slot(&mut self.opening) {
             Some(Ok(rows)) => {
-                let mut layer = Layer::new(rows, None);
+                let asked = self.asked();
+                let mut layer = Layer::new(rows);
                 if let Some(before) = self.layers.first() {
                     layer.sheet.take_after(&before.sheet);
                     layer.sheet.go_to(before.sheet.row);
                 }
                 self.layers = vec![layer];
+                self.ask(asked, cx);
             }
             Some(Err(err)) => {
                 self.layers.clear();
@@ -341,19 +393,8 @@ impl Screen for Grid {
             }
             None => {}
         }
-        let size = if self.layers.len() == 1 { self.probe.as_ref().and_then(|probe| probe.size) } else { None };
-        let Some(layer) = self.layers.last_mut() else { return };
-        layer.sheet.poll(&cx.waker);
-        match &mut self.view {
-            View::Layout | View::Profile => layer.layout.load(&layer.sheet, &cx.waker),
-            View::Record(record) => record.poll(),
-            _ => {}
-        }
-        layer.layout.poll();
-        if matches!(self.view, View::Profile) {
-            layer.profiles.look(&layer.sheet, &layer.layout, size, cx);
-        }
-        layer.profiles.poll(cx);
+        self.poll_filter(cx);
+        self.poll_views(cx);
         if let Some(Over::Cell(cell)) = &mut self.over {
             cell.poll();
         }

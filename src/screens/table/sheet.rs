@@ -3,6 +3,7 @@
 use super::columns::Columns;
 use super::data::{BLOCK, Data, Wish};
 use crate::action::Action;
+use crate::query::Order;
 use crate::table::Rows;
 use crate::task::Waker;
 use crate::widgets::grid::{self, Places};
@@ -14,8 +15,6 @@ const BESIDE: usize = 3;
 
 /// The rows, and where one is in them.
 pub(super) struct Sheet {
-    /// What they are, where they are not the whole file: `h_mean > 3000`.
-    pub(super) words: Option<String>,
     pub(super) data: Data,
     pub(super) columns: Columns,
     /// The row under the cursor, from 0.
@@ -33,10 +32,10 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    pub(super) fn new(rows: Arc<dyn Rows>, words: Option<String>) -> Self {
+    pub(super) fn new(rows: Arc<dyn Rows>) -> Self {
         let data = Data::new(rows);
         let columns = Columns::new(data.about());
-        Self { words, data, columns, row: 0, top: 0, at: 0, left: 0, size: (80, 20), down: true }
+        Self { data, columns, row: 0, top: 0, at: 0, left: 0, size: (80, 20), down: true }
     }
 
     /// The last row that the cursor can stand on. Where the end is not known, any.
@@ -77,6 +76,20 @@ impl Sheet {
             self.at = other.at;
             self.left = other.left;
         }
+    }
+
+    /// Says how the rows are sorted, and how many there are where that is known before they are read.
+    pub(super) fn sort(&mut self, order: &[Order], total: Option<u64>) {
+        self.columns.sort(order);
+        if let Some(total) = total {
+            self.data.expect(total);
+        }
+    }
+
+    /// Takes over what is known of the table since.
+    pub(super) fn renew(&mut self) {
+        self.data.renew();
+        self.follow();
     }
 
     fn step(&mut self, by: i64) {

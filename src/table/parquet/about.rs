@@ -26,6 +26,7 @@ pub(super) fn about(metadata: &ParquetMetaData, schema: &SchemaRef, geo: &Geo) -
             nulls: nulls(metadata, root),
             numeric: known.is_none() && field.data_type().is_numeric(),
             unit: unit(field, &attributes),
+            partition: false,
         }
     });
     let total = metadata.row_groups().iter().map(super::rows_of).fold(0, u64::saturating_add);

@@ -15,7 +15,7 @@ const WORDS: &str = " select from where group by order limit offset having disti
 
 /// What is typed, and the words that would complete it.
 #[derive(Default)]
-pub(super) struct Editor {
+pub(in crate::screens) struct Editor {
     input: Input,
     words: Vec<Word>,
     /// Which of the words stands in the text now, and how much of it is theirs.
@@ -25,15 +25,15 @@ pub(super) struct Editor {
 }
 
 impl Editor {
-    pub(super) fn new(text: &str) -> Self {
+    pub(in crate::screens) fn new(text: &str) -> Self {
         Self { input: Input::new(text), ..Self::default() }
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(in crate::screens) fn text(&self) -> &str {
         self.input.text()
     }
 
-    pub(super) fn set(&mut self, text: &str) {
+    pub(in crate::screens) fn set(&mut self, text: &str) {
         self.input = Input::new(text);
         self.forget();
     }
@@ -43,7 +43,7 @@ impl Editor {
         self.chosen = None;
     }
 
-    pub(super) fn edit(&mut self, edit: &Edit) {
+    pub(in crate::screens) fn edit(&mut self, edit: &Edit) {
         match edit {
             // What was pasted may have lines.
             Edit::Insert(pasted) => {
@@ -58,7 +58,7 @@ impl Editor {
     }
 
     /// The beginning of a word before the cursor; empty within quotes of a text.
-    pub(super) fn beginning(&self) -> &str {
+    pub(in crate::screens) fn beginning(&self) -> &str {
         let before = self.input.split().0;
         if before.matches('\'').count() % 2 == 1 {
             return "";
@@ -69,7 +69,7 @@ impl Editor {
     }
 
     /// What is offered for what stands before the cursor.
-    pub(super) fn offer(&mut self, columns: &[(String, String)]) {
+    pub(in crate::screens) fn offer(&mut self, columns: &[(String, String)]) {
         if self.chosen.is_none() {
             let start = self.beginning().to_owned();
             self.words = if start.is_empty() { Vec::new() } else { completions(&start, columns) };
@@ -80,7 +80,7 @@ impl Editor {
     }
 
     /// Puts in the next word (or the one before), in the place of what was begun or put in last.
-    pub(super) fn complete(&mut self, columns: &[(String, String)], back: bool) {
+    pub(in crate::screens) fn complete(&mut self, columns: &[(String, String)], back: bool) {
         if self.chosen.is_none() {
             self.offer(columns);
             if self.start.is_empty() {
@@ -103,7 +103,7 @@ impl Editor {
     }
 
     /// The words offered in a line: names, and what they are where there is room.
-    pub(super) fn offers(&self, width: u16, theme: &Theme) -> Line<'static> {
+    pub(in crate::screens) fn offers(&self, width: u16, theme: &Theme) -> Line<'static> {
         let mut spans = Vec::new();
         let mut left = usize::from(width);
         let first = self.chosen.map_or(0, |at| at.saturating_sub(2));
@@ -128,13 +128,13 @@ impl Editor {
     }
 
     /// What is known of the word that was put in last: how a function is called.
-    pub(super) fn about(&self) -> Option<&str> {
+    pub(in crate::screens) fn about(&self) -> Option<&str> {
         let word = &self.words[self.chosen?];
         (word.kind == WordKind::Function).then_some(word.about.as_str())
     }
 
     /// The text in lines of at most `width` columns, the cursor in it where `focus`; and the line of the cursor.
-    pub(super) fn lines(&self, width: u16, focus: bool, cx: &Cx) -> (Vec<Line<'static>>, usize) {
+    pub(in crate::screens) fn lines(&self, width: u16, focus: bool, cx: &Cx) -> (Vec<Line<'static>>, usize) {
         let theme = &cx.theme;
         let cursor = self.input.split().0.chars().count();
         let mut lines: Vec<Vec<Span>> = vec![Vec::new()];
