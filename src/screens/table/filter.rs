@@ -396,7 +396,7 @@ mod tests {
     use super::*;
 
     fn order(asked: &Asked) -> String {
-        asked.order.iter().map(|o| format!("{}{}", o.column, if o.descending { "-" } else { "+" })).collect()
+        asked.order.iter().flat_map(|o| [o.column.as_str(), if o.descending { "-" } else { "+" }]).collect()
     }
 
     #[test]
