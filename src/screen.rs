@@ -297,6 +297,8 @@ pub enum Open {
     Query {
         /// What is asked first: a file, or a folder of files.
         table: Option<Location>,
+        /// What the line holds to begin with; without it, the first rows of the table are asked for.
+        sql: Option<String>,
     },
     /// The form for writing a query's result.
     QueryForm {

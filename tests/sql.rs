@@ -484,7 +484,7 @@ fn the_screen_completes_runs_explains_and_remembers() {
         let world = World::new(settings()).await;
         let mut context = cx::with_stores(folder.path(), world.stores.clone());
         let table = cx::loc("memory:///points.parquet");
-        let mut screen = secchi::screens::open(Open::Query { table: Some(table) }, &mut context);
+        let mut screen = secchi::screens::open(Open::Query { table: Some(table), sql: None }, &mut context);
         until(screen.as_mut(), &mut context, "SELECT * FROM 'memory:///points.parquet' LIMIT 100").await;
         screen.update(Action::Enter, &mut context);
         let result = until(screen.as_mut(), &mut context, "POINT (0.001 0.0001)").await;

@@ -61,7 +61,7 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
             Box::new(forms::CopyPlan::screen(sources, &here, other.as_ref(), moves, cx))
         }
         Open::DownloadForm { sources } => Box::new(forms::DownloadPlan::screen(sources, cx)),
-        Open::Query { table } => Box::new(query::Query::open(table.as_ref(), cx)),
+        Open::Query { table, sql } => Box::new(query::Query::open(table.as_ref(), sql, cx)),
         Open::QueryForm { sql } => Box::new(forms::QueryPlan::screen(sql, cx)),
         Open::ConvertForm { source } => Box::new(forms::ConvertPlan::screen(&source, cx)),
         Open::BenchForm { candidates } => Box::new(forms::BenchPlan::screen(&candidates, cx)),

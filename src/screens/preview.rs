@@ -59,7 +59,7 @@ impl Screen for Preview {
             Action::Leave | Action::Back => return Flow::Close,
             Action::Map => return map_of(Some(self.probe.clone()), cx),
             Action::Convert => return Flow::Open(Open::ConvertForm { source: self.probe.location.clone() }),
-            Action::Query => return Flow::Open(Open::Query { table: Some(self.probe.location.clone()) }),
+            Action::Query => return Flow::Open(Open::Query { table: Some(self.probe.location.clone()), sql: None }),
             Action::CopyTo | Action::MoveTo => {
                 let location = self.probe.location.clone();
                 let here = location.parent().unwrap_or_else(|| location.clone());

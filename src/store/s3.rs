@@ -68,7 +68,7 @@ pub(super) use lister::Patience;
 /// A request of the control plane is sent at most so often.
 const TRIES: u32 = 4;
 /// And so often while the server says that it is busy: about ten seconds.
-const TRIES_BUSY: u32 = 8;
+const TRIES_BUSY: u32 = 4;
 /// The longest pause between two of them, before what chance adds.
 const LONGEST_PAUSE: u64 = 2_000;
 

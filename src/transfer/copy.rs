@@ -235,17 +235,19 @@ struct Tally {
     emptied: BTreeSet<Location>,
     failed: u64,
     first: Option<Error>,
+    /// Something was left because all is to end.
+    is_cut: bool,
 }
 
 impl Tally {
     fn new(record: &CopyRecord) -> Self {
         let (objects, bytes) = record.done_before();
         let report = CopyReport { objects, bytes, ..CopyReport::default() };
-        Self { report, emptied: BTreeSet::new(), failed: 0, first: None }
+        Self { report, emptied: BTreeSet::new(), failed: 0, first: None, is_cut: false }
     }
 
     fn is_whole(&self) -> bool {
-        self.first.is_none()
+        self.first.is_none() && !self.is_cut
     }
 
     /// Counts the end of an item; gives why nothing more is to begin, where that is so.
@@ -276,6 +278,7 @@ impl Tally {
         let kind = err.kind();
         if kind == Kind::Cancelled {
             // The others are stopped by the first failure, or the user stops all.
+            self.is_cut = true;
             return Some(kind);
         }
         self.failed += 1;
@@ -310,7 +313,9 @@ impl Tally {
         let (objects, bytes) = record.gone_before();
         self.report.objects += objects;
         self.report.bytes += bytes;
-        let Some(first) = self.first else { return Ok(self.report) };
+        let Some(first) = self.first else {
+            return if self.is_cut { Err(Error::cancelled()) } else { Ok(self.report) };
+        };
         if self.failed <= 1 && self.report.objects == 0 {
             return Err(first);
         }

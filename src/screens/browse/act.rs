@@ -248,7 +248,8 @@ impl Browse {
                 chosen.into_iter().next().map_or(Flow::Done, |source| Flow::Open(Open::ConvertForm { source }))
             }
             Action::Query => {
-                Flow::Open(Open::Query { table: self.chosen(cx).into_iter().next().filter(|at| !at.is_account()) })
+                let table = self.chosen(cx).into_iter().next().filter(|at| !at.is_account());
+                Flow::Open(Open::Query { table, sql: None })
             }
             Action::CopyTo | Action::MoveTo => self.copy_form(action == Action::MoveTo, cx),
             Action::Download => {

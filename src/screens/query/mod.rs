@@ -77,8 +77,9 @@ impl Drop for Query {
 
 impl Query {
     /// About a table, or about nothing yet.
-    pub(super) fn open(table: Option<&Location>, cx: &Cx) -> Self {
-        let sql = table.map(|at| format!("SELECT * FROM {} LIMIT 100", table_name(&at.to_string())));
+    pub(super) fn open(table: Option<&Location>, sql: Option<String>, cx: &Cx) -> Self {
+        let first = |at: &Location| format!("SELECT * FROM {} LIMIT 100", table_name(&at.to_string()));
+        let sql = sql.or_else(|| table.map(first));
         let mut query = Self {
             engine: Engine::new(cx.stores.clone(), Settings::here()),
             editor: Editor::new(sql.as_deref().unwrap_or("SELECT ")),

@@ -198,7 +198,11 @@ impl Grid {
             Action::Facts if location.is_container() && location.scheme() == Scheme::S3 => Open::BucketFacts(location),
             Action::Facts => Open::Facts(location),
             Action::Convert => Open::ConvertForm { source: location },
-            Action::Query => Open::Query { table: Some(location) },
+            Action::Query => {
+                let asked = self.asked();
+                let sql = (!asked.is_empty()).then(|| asked.sql(&location.to_string()));
+                Open::Query { table: Some(location), sql }
+            }
             Action::Download => Open::DownloadForm { sources: vec![location] },
             _ => {
                 let here = location.parent().unwrap_or_else(|| location.clone());

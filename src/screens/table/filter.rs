@@ -82,7 +82,7 @@ pub(super) struct Filter {
 }
 
 impl Asked {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.condition.is_empty() && self.order.is_empty()
     }
 
@@ -111,11 +111,8 @@ impl Asked {
         Self { condition: self.condition.clone(), order }
     }
 
-    /// The command line that does the same.
-    fn command(&self, location: &str) -> Vec<String> {
-        if self.order.is_empty() {
-            return vec!["preview".to_owned(), location.to_owned(), "--filter".to_owned(), self.condition.clone()];
-        }
+    /// The statement that asks the same.
+    pub(super) fn sql(&self, location: &str) -> String {
         let mut sql = format!("SELECT * FROM {}", table_name(location));
         if !self.condition.is_empty() {
             sql = format!("{sql} WHERE {}", self.condition);
@@ -125,7 +122,15 @@ impl Asked {
             format!("\"{name}\"{} NULLS LAST", if o.descending { " DESC" } else { "" })
         };
         let order = self.order.iter().map(by).collect::<Vec<_>>().join(", ");
-        vec!["sql".to_owned(), format!("{sql} ORDER BY {order}")]
+        if order.is_empty() { sql } else { format!("{sql} ORDER BY {order}") }
+    }
+
+    /// The command line that does the same.
+    fn command(&self, location: &str) -> Vec<String> {
+        if self.order.is_empty() {
+            return vec!["preview".to_owned(), location.to_owned(), "--filter".to_owned(), self.condition.clone()];
+        }
+        vec!["sql".to_owned(), self.sql(location)]
     }
 }
 
@@ -429,5 +434,7 @@ mod tests {
         asked = asked.turned("It\"s", false).turned("It\"s", false);
         let sql = "SELECT * FROM 's3://b/x.parquet' WHERE a > 1 ORDER BY \"It\"\"s\" DESC NULLS LAST";
         assert_eq!(asked.command("s3://b/x.parquet"), ["sql", sql]);
+        asked.order.clear();
+        assert_eq!(asked.sql("s3://b/x.parquet"), "SELECT * FROM 's3://b/x.parquet' WHERE a > 1");
     }
 }

@@ -5,10 +5,11 @@
 use super::Work;
 use super::item::Item;
 use super::parts::Sending;
-use super::send::digest;
+use super::send::{arrives_altered, digest};
 use crate::error::{Error, Result};
 use crate::location::Scheme;
 use crate::transfer::digest::{md5_of, whole_etag};
+use crate::transfer::download::check::is_sealed;
 use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use md5::{Digest as _, Md5};
@@ -147,12 +148,19 @@ impl Work<'_> {
             }
         }
         drop(running);
+        // The same came again, and is not what the server has a sum of.
+        if altered.is_empty()
+            && whole.is_some()
+            && md5_of(etag).is_some()
+            && !is_sealed(&self.know(item).await?.stat.detail)
+        {
+            return Err(arrives_altered(item));
+        }
         for (number, again) in altered {
             self.control.note(format!("part {number} came altered: it is copied again"));
             let etag = self.send_part(sending, number, range(number)).await?;
             if sending.reading.sum(number) != Some(again) {
-                return Err(Error::invalid(format!("{} arrives altered", item.from))
-                    .with_hint("check the network between here and the server, then try again"));
+                return Err(arrives_altered(item));
             }
             known.insert(number, etag);
         }

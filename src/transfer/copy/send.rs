@@ -153,8 +153,7 @@ impl Work<'_> {
             let once_more = self.race(self.again(read)).await?;
             let is_sealed = is_sealed(&self.know(item).await?.stat.detail);
             if !(is_sealed && once_more == body || expected == Some(digest(&once_more).await)) {
-                return Err(Error::invalid(format!("{} arrives altered: its sum is not the server's", item.from))
-                    .with_hint("check the network between here and the server, then try again"));
+                return Err(arrives_altered(item));
             }
             body = once_more;
         }
@@ -231,6 +230,12 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// The error for what comes from its server otherwise than that has it.
+pub(super) fn arrives_altered(item: &Item) -> Error {
+    Error::invalid(format!("{} arrives altered: its sum is not the server's", item.from))
+        .with_hint("check the network between here and the server, then try again")
 }
 
 /// The error for a source that is not what it was.
