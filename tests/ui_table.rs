@@ -315,8 +315,8 @@ async fn what_is_looked_at_of_a_filter_is_what_is_left() {
         drive.see("612000").await;
         filter(drive, "lake = 'Lake 3' and depth < 0").await;
         drive.see("of 300 rows").await;
-        let left = drive.settle("counted", |s| s.contains("row 1 of 9 ")).await;
-        assert!(left.contains("9 of 300 rows") && left.contains("612003"), "{left}");
+        let left = drive.settle("counted", |s| s.contains("row 1 of 9 ") && s.contains("612003")).await;
+        assert!(left.contains("9 of 300 rows"), "{left}");
         drive.keys("Gr").await;
         drive.settle("the last of them", |s| s.contains("612283") && s.contains("row 9 of 9")).await;
         drive.keys("<Esc>0p").await;
