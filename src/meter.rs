@@ -39,6 +39,14 @@ pub struct Counts {
     pub bytes_out: u64,
 }
 
+impl Counts {
+    /// `3 requests · 212.0 KiB`: what was received, with `dot` between.
+    pub fn received(&self, dot: &str) -> String {
+        let s = if self.requests == 1 { "" } else { "s" };
+        format!("{} request{s}{dot}{}", crate::text::count(self.requests), crate::text::bytes(self.bytes_in))
+    }
+}
+
 /// What an answer cost: shown under every preview, given with `--json`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Cost {

@@ -67,10 +67,7 @@ fn answering(jobs: Jobs) -> Jobs {
 
 /// Runs a job to its end, journalled as one of the screen is.
 pub(super) async fn run(stores: Stores, job: Box<dyn Job>, json: bool) -> Result<()> {
-    let waker = Waker::new();
-    let jobs = answering(Jobs::fresh(stores, Folders::find()?.state, waker.clone()));
-    let id = jobs.start(job)?;
-    follow(&jobs, &[id], &waker, json).await
+    found(stores, job, json).await.map(drop)
 }
 
 /// The same; gives what the job found out.

@@ -349,12 +349,8 @@ impl Encoder {
         let columns = Columns::new(&plan, hints.missing.clone());
         let added = fields().map(Arc::new);
         let schema = Arc::new(Schema::new(columns.schema().fields().iter().cloned().chain(added).collect::<Vec<_>>()));
-        let writer = ArrowWriter::try_new(
-            parts,
-            schema.clone(),
-            Some(properties(options.rows_per_group, GROUP_BYTES, std::iter::once((GEOMETRY, BBOX)))?),
-        )
-        .map_err(|e| failed(e, false))?;
+        let properties = properties(options.rows_per_group, GROUP_BYTES, std::iter::once((GEOMETRY, BBOX)))?;
+        let writer = ArrowWriter::try_new(parts, schema.clone(), Some(properties)).map_err(|e| failed(e, false))?;
         let report = Report {
             rows: 0,
             null_geometries: 0,

@@ -60,7 +60,7 @@ mod words;
 
 pub use answer::Answer;
 pub use asked::Asked;
-pub use names::table as table_name;
+pub use names::{order_by, table as table_name};
 pub use running::Running;
 pub use settings::{Settings, parse_bytes};
 pub use tally::Reading;
@@ -170,11 +170,7 @@ impl Engine {
             sql.push_str(condition);
             sql.push_str("\n)");
         }
-        for (i, order) in order.iter().enumerate() {
-            sql.push_str(if i == 0 { " ORDER BY " } else { ", " });
-            sql.push_str(&names::quoted(&order.column));
-            sql.push_str(if order.descending { " DESC NULLS LAST" } else { " NULLS LAST" });
-        }
+        sql.push_str(&order_by(order));
         self.ask_over(&sql, &[(THIS, source)], control).await?.run().await
     }
 

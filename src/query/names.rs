@@ -1,6 +1,6 @@
 //! Names in SQL: tables are locations, columns are found whatever their case.
 
-use super::faults;
+use super::{Order, faults};
 use crate::error::{Error, Result};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::resolve::resolve_table_references;
@@ -165,6 +165,14 @@ impl VisitorMut for Uses<'_> {
 /// A name as SQL quotes it.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The clause of an order, ` ORDER BY "depth" DESC NULLS LAST`; empty where there is none.
+pub fn order_by(order: &[Order]) -> String {
+    let by =
+        |order: &Order| format!("{}{} NULLS LAST", quoted(&order.column), if order.descending { " DESC" } else { "" });
+    let all: Vec<String> = order.iter().map(by).collect();
+    if all.is_empty() { String::new() } else { format!(" ORDER BY {}", all.join(", ")) }
 }
 
 /// A location as a table's name in SQL: `'s3://bucket/x.parquet'`.

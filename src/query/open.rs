@@ -245,7 +245,6 @@ fn described(metadata: &ParquetMetaData) -> Result<(SchemaRef, Geo, Option<Value
     let file = metadata.file_metadata();
     let pairs = file.key_value_metadata();
     let schema = parquet_to_arrow_schema(file.schema_descr(), pairs)
-        .or_else(|_| parquet_to_arrow_schema(file.schema_descr(), None))
         .map_err(|err| Error::invalid(format!("its columns are of a form that is not known: {err}")))?;
     let schema = with_micros(&schema, file).unwrap_or(schema);
     let geo = Geo::read(file, &schema);

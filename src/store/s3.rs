@@ -67,10 +67,6 @@ pub(super) use lister::Patience;
 
 /// A request of the control plane is sent at most so often.
 const TRIES: u32 = 4;
-/// And so often while the server says that it is busy: about ten seconds.
-const TRIES_BUSY: u32 = 4;
-/// The longest pause between two of them, before what chance adds.
-const LONGEST_PAUSE: u64 = 2_000;
 
 /// What all buckets of a profile share.
 pub(super) struct Account {
@@ -454,14 +450,14 @@ impl S3 {
                 renewed = true;
                 continue;
             }
-            if !fault.is_passing() || tries >= if fault.is_busy() { TRIES_BUSY } else { TRIES } {
+            if !fault.is_passing() || tries >= TRIES {
                 return Err(Failure { fault, ambiguous });
             }
             if let Some(traffic) = traffic {
                 traffic.meter.retried();
             }
             let jitter = rand::random_range(0..100);
-            tokio::time::sleep(Duration::from_millis((100 << tries).min(LONGEST_PAUSE) + jitter)).await;
+            tokio::time::sleep(Duration::from_millis((100 << tries) + jitter)).await;
         }
     }
 

@@ -2,8 +2,9 @@
 //! names, with the columns that stand in the names of folders (`year=2024/month=1/`) after their own.
 //!
 //! A column that a file lacks is null there; one that is of several types has the type that holds the values
-//! of all, where there is one, and else the type that it had first. Footers are read as they are needed: those of the first files when it is opened, which is all of a
-//! small folder, the rest when a window lies beyond, [`AT_ONCE`] at a time.
+//! of all, where there is one, and else the type that it had first. Footers are read as they are needed: those of
+//! the first files when it is opened, which is all of a small folder, the rest when a window lies beyond,
+//! [`AT_ONCE`] at a time.
 
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::facts::Facts;

@@ -42,14 +42,10 @@ impl Ahead {
         }
         // Where it is looked first what stands there, it may be read for nothing; what is being read is sent all the
         // same.
-        let want = self.transfer.sends_blindly();
-        if let Some(want) = want {
-            while self.reading.len() < GROUPS && self.begin(want) {}
+        if let Some(want) = self.transfer.sends_blindly() {
+            while self.reading.len() <= GROUPS && self.begin(want) {}
         }
         let Some((group, reading)) = self.reading.pop_front() else { return self.waiting.next() };
-        if let Some(want) = want {
-            self.begin(want);
-        }
         // What could not be read is read again when it is sent, which then says why.
         self.transfer.keep_read(reading.await.unwrap_or_default());
         self.ready = group.into();

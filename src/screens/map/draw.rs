@@ -125,10 +125,7 @@ fn state(map: &MapScreen, cx: &Cx) -> String {
     if map.building.is_some() {
         return "arranging…".to_owned();
     }
-    let counts = map.control.0.meter.counts();
-    let dot = if cx.unicode { "·" } else { "-" };
-    let s = if counts.requests == 1 { "" } else { "s" };
-    format!("{} request{s} {dot} {}", text::count(counts.requests), text::bytes(counts.bytes_in))
+    map.control.0.meter.counts().received(if cx.unicode { " · " } else { " - " })
 }
 
 /// What is said before there is a map, or instead of one.

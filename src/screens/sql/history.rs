@@ -5,7 +5,6 @@ use crate::error::{Context as _, Error, Kind, Result};
 use crate::screen::Cx;
 use crate::task::{Pending, poll_slot};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 
 /// Queries, as a whole.
 pub(in crate::screens) const QUERIES: &str = "sql-history.ndjson";
@@ -37,19 +36,15 @@ struct Past {
     draft: String,
 }
 
-fn file_in(state: &Path, name: &str) -> PathBuf {
-    state.join(name)
-}
-
 /// Reads it; a history that cannot be read is none.
 fn load(folders: &Folders, name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(file_in(&folders.state, name)).unwrap_or_default();
+    let text = std::fs::read_to_string(folders.state.join(name)).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// Writes it: whole or not at all.
 fn save(folders: &Folders, name: &str, all: &[String]) -> Result<()> {
-    let file = file_in(&folders.state, name);
+    let file = folders.state.join(name);
     let what = || format!("writing {}", file.display());
     std::fs::create_dir_all(&folders.state).context(what)?;
     // A temporary file is its owner's alone.
@@ -184,7 +179,7 @@ mod tests {
         let folders = Folders { config: folder.path().join("c"), state: folder.path().join("s") };
         save(&folders, QUERIES, &["SELECT 'a\nb'".to_owned()]).expect("saved");
         assert_eq!(load(&folders, QUERIES), ["SELECT 'a\nb'"]);
-        let mode = std::fs::metadata(file_in(&folders.state, QUERIES)).expect("there").permissions().mode();
+        let mode = std::fs::metadata(folders.state.join(QUERIES)).expect("there").permissions().mode();
         assert_eq!(mode & 0o77, 0);
     }
 }

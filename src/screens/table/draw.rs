@@ -182,10 +182,7 @@ impl Grid {
     /// `3 requests · 212.0 KiB`.
     fn cost(&self, cx: &Cx) -> String {
         let Some(control) = &self.control else { return String::new() };
-        let counts = control.meter.counts();
-        let dot = if cx.unicode { "·" } else { "-" };
-        let s = if counts.requests == 1 { "" } else { "s" };
-        format!("{} request{s} {dot} {}", text::count(counts.requests), text::bytes(counts.bytes_in))
+        control.meter.counts().received(super::strip::dot(cx))
     }
 
     /// `row 1,234 of 7,600,000 · column 3 of 21`.

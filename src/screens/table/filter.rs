@@ -6,7 +6,7 @@ use super::{Grid, Layer, Over, View};
 use crate::action::Action;
 use crate::error::{Error, Kind, Result};
 use crate::location::Scheme;
-use crate::query::{Answer, Engine, Order, Settings, Source, table_name};
+use crate::query::{Answer, Engine, Order, Settings, Source, order_by, table_name};
 use crate::screen::{Cx, Flow};
 use crate::screens::sql::{CONDITIONS, Editor, History};
 use crate::store::redacted;
@@ -117,12 +117,7 @@ impl Asked {
         if !self.condition.is_empty() {
             sql = format!("{sql} WHERE {}", self.condition);
         }
-        let by = |o: &Order| {
-            let name = o.column.replace('"', "\"\"");
-            format!("\"{name}\"{} NULLS LAST", if o.descending { " DESC" } else { "" })
-        };
-        let order = self.order.iter().map(by).collect::<Vec<_>>().join(", ");
-        if order.is_empty() { sql } else { format!("{sql} ORDER BY {order}") }
+        sql + &order_by(&self.order)
     }
 
     /// The command line that does the same.

@@ -141,7 +141,7 @@ impl Grid {
         if narrow && memory.is_some() {
             said.push(text::bytes(counts.bytes_in));
         } else {
-            said.push(cost(counts.requests, counts.bytes_in));
+            said.push(counts.received(", "));
         }
         if work.scanned() > 0 {
             said.push(format!("{} rows looked at", text::count(work.scanned())));
@@ -193,7 +193,7 @@ impl Grid {
             return rows;
         }
         let counts = outcome.control.0.meter.counts();
-        let mut said = vec![rows, cost(counts.requests, counts.bytes_in)];
+        let mut said = vec![rows, counts.received(", ")];
         let spilled = outcome.answer.reading().spilled;
         if spilled > 0 {
             said.push(format!("{} on disk", text::bytes(spilled)));
@@ -212,14 +212,8 @@ fn mark(cx: &Cx) -> String {
     if text::width(&key) == 1 { format!(" {key} ") } else { " / ".to_owned() }
 }
 
-fn dot(cx: &Cx) -> &'static str {
+pub(super) fn dot(cx: &Cx) -> &'static str {
     if cx.unicode { " · " } else { " - " }
-}
-
-/// `3 requests, 1.2 MiB`.
-fn cost(requests: u64, bytes: u64) -> String {
-    let s = if requests == 1 { "" } else { "s" };
-    format!("{} request{s}, {}", text::count(requests), text::bytes(bytes))
 }
 
 /// `↑ time, ↓ depth`.

@@ -9,6 +9,7 @@ use crate::transfer::digest::md5_of;
 use crate::transfer::download::check::is_sealed;
 use crate::transfer::pace::Place;
 use crate::transfer::parts::IN_PARTS;
+use crate::transfer::send::ALTERED;
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use std::sync::atomic::Ordering::Relaxed;
@@ -234,8 +235,7 @@ impl Work<'_> {
 
 /// The error for what comes from its server otherwise than that has it.
 pub(super) fn arrives_altered(item: &Item) -> Error {
-    Error::invalid(format!("{} arrives altered: its sum is not the server's", item.from))
-        .with_hint("check the network between here and the server, then try again")
+    Error::invalid(format!("{} arrives altered: its sum is not the server's", item.from)).with_hint(ALTERED)
 }
 
 /// The error for a source that is not what it was.
