@@ -193,10 +193,12 @@ async fn keys_never_wait_for_rows_and_what_was_passed_by_is_given_up() {
             // They end on threads of their own.
             let given_up = async {
                 while rows.given_up.load(Relaxed) < 3 {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
                 }
             };
-            tokio::time::timeout(Duration::from_secs(20), given_up).await.expect("reads passed by are given up");
+            tokio::time::timeout(std::time::Duration::from_secs(20), given_up)
+                .await
+                .expect("reads passed by are given up");
             rows.gate.add_permits(1000);
             drive.see("7777760").await;
             drive.settle("all cells", is_whole).await;
