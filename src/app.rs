@@ -21,7 +21,8 @@ use crate::screen::{Cx, Flow, Open, Screen};
 use crate::screens;
 use crate::store::redacted;
 use crate::task::Waker;
-use crate::terminal::{Gallery, Session, Signal};
+use crate::terminal::{Caps, Colours, Gallery, Session, Signal};
+use crate::theme::Theme;
 use crossterm::event::Event;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -29,6 +30,7 @@ use futures::{Stream, StreamExt as _};
 use ratatui::Frame;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -62,19 +64,34 @@ pub trait Canvas {
     fn set_mouse(&mut self, _on: bool) -> io::Result<()> {
         Ok(())
     }
+    /// Takes in what has become known of the terminal since the last frame.
+    fn adapt(&mut self, _cx: &mut Cx) {}
 }
 
 /// The user's terminal.
 pub struct TerminalCanvas {
     session: Session,
     screen: crate::terminal::Screen,
+    /// What it was taken for.
+    known: Caps,
+    /// Whether the theme is ours to choose.
+    chooses_theme: bool,
+}
+
+/// The theme for so many colours, where the user names none.
+pub fn theme_for(colours: Colours) -> Result<Theme> {
+    Theme::named(match colours {
+        Colours::None => "mono",
+        Colours::Ansi16 => "ansi",
+        Colours::Indexed256 | Colours::TrueColour => "deep",
+    })
 }
 
 impl TerminalCanvas {
-    /// On an entered session.
-    pub fn new(session: Session, waker: Waker) -> Result<Self> {
-        let screen = session.screen(waker)?;
-        Ok(Self { session, screen })
+    /// On an entered session. `chooses_theme` where the user has named none.
+    pub fn new(session: Session, waker: Waker, chooses_theme: bool) -> Result<Self> {
+        let (screen, known) = (session.screen(waker)?, session.caps());
+        Ok(Self { session, screen, known, chooses_theme })
     }
 
     /// Where pictures are put.
@@ -114,6 +131,24 @@ impl Canvas for TerminalCanvas {
 
     fn set_mouse(&mut self, on: bool) -> io::Result<()> {
         self.session.set_mouse(on)
+    }
+
+    fn adapt(&mut self, cx: &mut Cx) {
+        // Over a slow line the terminal answers after the first frame.
+        let caps = self.session.caps();
+        if caps == self.known {
+            return;
+        }
+        (cx.unicode, cx.clipboard_works) = (caps.unicode, caps.clipboard.is_sure());
+        if self.chooses_theme
+            && caps.colours != self.known.colours
+            && let Ok(theme) = theme_for(caps.colours)
+        {
+            cx.theme = Arc::new(theme);
+        }
+        self.known = caps;
+        // Pictures may now be worth more pixels.
+        cx.waker.wake();
     }
 }
 
@@ -425,6 +460,7 @@ impl App {
     }
 
     fn draw(&mut self, canvas: &mut dyn Canvas) -> Result<()> {
+        canvas.adapt(&mut self.cx);
         canvas.draw(&mut |frame| self.render(frame)).context(|| "drawing on the terminal".into())
     }
 }

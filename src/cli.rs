@@ -88,7 +88,7 @@ pub struct Global {
     /// Bytes a second over the network, received and sent: 80M, 10MiB/s, 800Mbit/s, none
     #[arg(long, global = true, value_name = "RATE")]
     pub bandwidth: Option<Rate>,
-    /// Pictures: auto, kitty, sixel, iterm2, halfblocks, none
+    /// Pictures: auto, kitty, sixel, iterm2, halfblocks, sextants, braille, none
     #[arg(long, global = true, value_name = "MODE", default_value = "auto")]
     pub graphics: String,
     /// Colours: deep, shallow, boreal, paper, contrast, ansi, mono, or one of your own

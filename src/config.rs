@@ -25,7 +25,7 @@ pub use templates::{Ready, Shipped, Template};
 pub struct Config {
     /// Name of a theme.
     pub theme: Option<String>,
-    /// `auto`, `kitty`, `sixel`, `iterm2`, `halfblocks`, `none`.
+    /// `auto`, `kitty`, `sixel`, `iterm2`, `halfblocks`, `sextants`, `braille`, `none`.
     pub graphics: Option<String>,
     /// Whether the mouse is used; the terminal's own selecting then needs Shift.
     pub mouse: bool,

@@ -43,6 +43,8 @@ pub struct Look {
     kept: VecDeque<(Location, Option<String>, Arc<Loaded>)>,
     /// Size of the area drawn last, in cells; what is loaded next suits it.
     area: (u16, u16),
+    /// Pixels that were asked for last.
+    asked: (u32, u32),
     view: View,
     /// First line and first column shown.
     scroll: (usize, usize),
@@ -95,15 +97,13 @@ impl Look {
 
     fn load(&mut self, probe: Probe, after: Duration, cx: &Cx) {
         let stores = cx.stores.clone();
-        let (columns, rows) = self.area;
-        // The first wish may come before the first frame: then a pane of an ordinary size is assumed.
-        let area = Rect { x: 0, y: 0, width: columns.max(40), height: rows.max(12) };
-        let pixels = cx.gallery.pixels(area);
+        let pixels = self.pixels(cx);
+        self.asked = pixels;
         self.since = Some(Instant::now());
         self.pending = Some(Pending::spawn(&cx.waker, async move {
             tokio::time::sleep(after).await;
             let mut ask = Ask::new(probe, stores.meter().child());
-            ask.pixels = (pixels.0.clamp(64, 2048), pixels.1.clamp(64, 2048));
+            ask.pixels = pixels;
             let guard = CancelOnDrop(ask.control.clone());
             let loaded = tokio::time::timeout(TIMEOUT, previews::load(stores, ask)).await;
             drop(guard);
@@ -114,8 +114,30 @@ impl Look {
         }));
     }
 
+    /// Pixels that a picture in the area can make use of.
+    fn pixels(&self, cx: &Cx) -> (u32, u32) {
+        let (columns, rows) = self.area;
+        // The first wish may come before the first frame: then a pane of an ordinary size is assumed.
+        let area = Rect { x: 0, y: 0, width: columns.max(40), height: rows.max(12) };
+        let pixels = cx.gallery.pixels(area);
+        (pixels.0.clamp(64, 2048), pixels.1.clamp(64, 2048))
+    }
+
+    /// Whether a picture is shown that has more pixels to give than were asked for, and there is room for them: the
+    /// terminal told late what it can show, or its window has grown.
+    fn is_coarse(&self, cx: &Cx) -> bool {
+        let Some(Preview::Raster(raster)) = self.loaded().map(|l| &l.preview) else { return false };
+        let (wanted, asked) = (self.pixels(cx), self.asked);
+        let has_more = u64::from(raster.picture.width) < raster.size.0;
+        let has_room = |wanted: u32, asked: u32| wanted > asked.saturating_mul(5) / 4;
+        self.pending.is_none() && has_more && has_room(wanted.0, asked.0) && has_room(wanted.1, asked.1)
+    }
+
     /// Pulls what has arrived.
-    pub fn poll(&mut self, _cx: &Cx) {
+    pub fn poll(&mut self, cx: &Cx) {
+        if let Some(probe) = self.probe.clone().filter(|_| self.is_coarse(cx)) {
+            self.load(probe, Duration::ZERO, cx);
+        }
         let Some(result) = poll_slot(&mut self.pending) else { return };
         self.loaded = Some(result.map(Arc::new));
         if let (Some(Ok(loaded)), Some(probe)) = (&self.loaded, &self.probe) {
@@ -198,6 +220,10 @@ impl Look {
         self.area = (area.width, area.height);
         if area.width == 0 || area.height == 0 {
             return;
+        }
+        if self.is_coarse(cx) {
+            // It is asked for again in `poll`.
+            cx.waker.wake();
         }
         let theme = &cx.theme;
         match &self.loaded {

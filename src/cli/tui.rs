@@ -1,7 +1,7 @@
 //! The screen: everything that is set up before the loop runs, and kept after it.
 
 use super::Global;
-use crate::app::{App, Exit, TerminalCanvas};
+use crate::app::{App, Exit, TerminalCanvas, theme_for};
 use crate::basket::Basket;
 use crate::config::{Config, Folders, Memory};
 use crate::demo;
@@ -14,7 +14,7 @@ use crate::screen::{Cx, Hits, Open};
 use crate::screens;
 use crate::store::Stores;
 use crate::task::Waker;
-use crate::terminal::{Colours, Env, Graphics, Options, Session};
+use crate::terminal::{Env, Graphics, Options, Session};
 use crate::theme::Theme;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -51,17 +51,13 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     let env = Env::from_process();
     let session = Session::enter(&env, Options { mouse: config.mouse, graphics })?;
     let caps = session.caps();
-    let theme = match named_theme {
-        Some(theme) => theme,
-        None if caps.colours == Colours::None => Theme::named("mono")?,
-        None if caps.colours == Colours::Ansi16 => Theme::named("ansi")?,
-        None => Theme::named("deep")?,
-    };
+    let chooses_theme = named_theme.is_none();
+    let theme = named_theme.map_or_else(|| theme_for(caps.colours), Ok)?;
     let waker = Waker::new();
     let stores = Stores::new(options);
     // Written to its end when it is dropped.
     let _log = global.log.as_deref().map(|file| stores.log_to(file)).transpose()?;
-    let mut canvas = TerminalCanvas::new(session, waker.clone())?;
+    let mut canvas = TerminalCanvas::new(session, waker.clone(), chooses_theme)?;
     let memory = Memory::load(&folders.state);
     let mut cx = Cx {
         jobs: Jobs::new(stores.clone(), folders.state.clone(), waker.clone())

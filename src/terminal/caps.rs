@@ -93,14 +93,23 @@ pub enum Graphics {
     Sixel,
     /// iTerm2's inline images.
     Iterm2,
-    /// Two pixels to a character cell (or letters, where there is no Unicode or no colour).
+    /// Halves of character cells (or letters, where there is no Unicode or no colour).
     #[default]
     HalfBlocks,
+    /// Sixths of character cells: sharper, where the font has them.
+    Sextants,
+    /// Eight dots to a character cell: finer still, but paler.
+    Braille,
     /// Not at all.
     None,
 }
 
 impl Graphics {
+    /// Whether pictures are made of characters.
+    pub fn is_characters(self) -> bool {
+        matches!(self, Self::HalfBlocks | Self::Sextants | Self::Braille)
+    }
+
     /// From the words of `--graphics`; `Ok(None)` for `auto`.
     pub fn parse(word: &str) -> Result<Option<Self>> {
         Ok(Some(match word.trim().to_ascii_lowercase().as_str() {
@@ -109,10 +118,12 @@ impl Graphics {
             "sixel" => Self::Sixel,
             "iterm2" | "iterm" => Self::Iterm2,
             "halfblocks" => Self::HalfBlocks,
+            "sextants" => Self::Sextants,
+            "braille" => Self::Braille,
             "none" => Self::None,
             _ => {
                 return Err(Error::usage(format!("no graphics mode is called \"{word}\""))
-                    .with_hint("it is one of auto, kitty, sixel, iterm2, halfblocks, none"));
+                    .with_hint("it is one of auto, kitty, sixel, iterm2, halfblocks, sextants, braille, none"));
             }
         }))
     }

@@ -1,8 +1,8 @@
-//! Pictures on the terminal: by its own protocol where it has one, by half-blocks until then.
+//! Pictures on the terminal: by its own protocol where it has one, by characters until then.
 //!
 //! A screen calls [`Gallery::place`] while it draws. [`Gallery::finish`] runs on the whole frame,
 //! knows what covers what, and decides: a picture that is encoded and that nothing covers is shown
-//! by the protocol, every other one by half-blocks. [`Gallery::flush`] writes what has changed since
+//! by the protocol, every other one by characters. [`Gallery::flush`] writes what has changed since
 //! the last frame: a picture that stays where it is costs no byte.
 //!
 //! The cells below a picture are marked [`CellDiffOption::Skip`]. That keeps ratatui from writing
@@ -10,9 +10,9 @@
 //! from one without: so nothing of a sixel picture is left behind.
 
 mod fit;
-pub mod halfblocks;
 mod iterm2;
 mod kitty;
+mod mosaic;
 mod sixel;
 
 use super::caps::{Caps, Colours, Graphics};
@@ -21,7 +21,7 @@ use super::encode::colour;
 use crate::picture::Picture;
 use crate::task::Waker;
 pub use fit::{Fit, fit};
-use halfblocks::Glyphs;
+use mosaic::{Glyphs, Tile};
 use ratatui::buffer::{Buffer, CellDiffOption};
 use ratatui::layout::Rect;
 use ratatui::style::Color;
@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Encoded pictures that are kept, in bytes.
 const KEPT_BYTES: usize = 32 << 20;
-/// Pictures sampled for half-blocks that are kept.
+/// Pictures made of characters that are kept.
 const KEPT_SMALL: usize = 8;
 
 /// The pictures on the screen. Clones share.
@@ -51,7 +51,7 @@ struct Inner {
     /// Images of kitty's to be deleted with the next flush.
     dead: Vec<u32>,
     encoded: Vec<Encoded>,
-    small: Vec<(Picture, (u16, u16), Picture)>,
+    made: Vec<(Picture, (u16, u16), Arc<[Tile]>)>,
     next_image: u32,
 }
 
@@ -98,7 +98,7 @@ struct Encoded {
 enum State {
     Running,
     Ready(Arc<[u8]>),
-    /// It cannot be encoded: half-blocks for ever.
+    /// It cannot be encoded: characters for ever.
     Failed,
 }
 
@@ -120,7 +120,7 @@ impl Gallery {
             shown: Vec::new(),
             dead: Vec::new(),
             encoded: Vec::new(),
-            small: Vec::new(),
+            made: Vec::new(),
             next_image: 0,
         };
         Self { inner: Arc::new(Mutex::new(inner)) }
@@ -132,7 +132,7 @@ impl Gallery {
 
     /// Takes in what is known of the terminal.
     pub fn adapt(&self, caps: &Caps) {
-        let glyphs = if caps.unicode && caps.colours != Colours::None { Glyphs::HalfBlocks } else { Glyphs::Letters };
+        let glyphs = Glyphs::of(caps.graphics, caps.unicode, caps.colours);
         let look = Look {
             graphics: caps.graphics,
             colours: caps.colours,
@@ -143,6 +143,7 @@ impl Gallery {
         let mut inner = self.lock();
         if inner.look != look {
             inner.forget_shown();
+            inner.made.clear();
             inner.look = look;
         }
     }
@@ -159,7 +160,8 @@ impl Gallery {
         let (columns, rows) = (u32::from(area.width), u32::from(area.height));
         match look.graphics {
             Graphics::None => (0, 0),
-            Graphics::HalfBlocks => (columns, rows * 2),
+            // Dots are about as wide as they are high.
+            graphics if graphics.is_characters() => (columns * 2, rows * 4),
             _ => (columns * u32::from(look.cell.0), rows * u32::from(look.cell.1)),
         }
     }
@@ -174,9 +176,8 @@ impl Gallery {
         let Some(fit) = fit(picture, area.intersection(screen), screen, look.cell, look.graphics) else {
             return Rect { width: 0, height: 0, ..area };
         };
-        if look.graphics == Graphics::HalfBlocks {
-            let small = inner.small(picture, &fit);
-            halfblocks::draw(buffer, &fit, &small, look.glyphs, |_| true);
+        if look.graphics.is_characters() {
+            mosaic::draw(buffer, &fit, &inner.tiles(picture, &fit), |_| true);
             return fit.cells;
         }
         for position in fit.cells.positions() {
@@ -203,8 +204,8 @@ impl Gallery {
                 frame.push(placement);
                 continue;
             }
-            let small = inner.small(&placement.picture, &placement.fit);
-            halfblocks::draw(buffer, &placement.fit, &small, look.glyphs, |cell| {
+            let tiles = inner.tiles(&placement.picture, &placement.fit);
+            mosaic::draw(buffer, &placement.fit, &tiles, |cell| {
                 let free = cell.diff_option == CellDiffOption::Skip;
                 if free {
                     cell.set_diff_option(CellDiffOption::None);
@@ -227,16 +228,19 @@ impl Gallery {
 }
 
 impl Inner {
-    fn small(&mut self, picture: &Picture, fit: &Fit) -> Picture {
-        if let Some(at) = self.small.iter().position(|(p, s, _)| is_same(p, picture) && *s == fit.halves) {
-            return self.small[at].2.clone();
+    /// The picture out of characters.
+    fn tiles(&mut self, picture: &Picture, fit: &Fit) -> Arc<[Tile]> {
+        if let Some(at) = self.made.iter().position(|(p, dots, _)| is_same(p, picture) && *dots == fit.dots) {
+            return self.made[at].2.clone();
         }
-        let small = picture.resized(u32::from(fit.halves.0), u32::from(fit.halves.1));
-        if self.small.len() >= KEPT_SMALL {
-            self.small.remove(0);
+        let small = picture.resized(u32::from(fit.dots.0), u32::from(fit.dots.1));
+        let (look, cells) = (self.look, (fit.cells.width, fit.cells.height));
+        let tiles: Arc<[Tile]> = mosaic::tiles(&small, cells, look.graphics.grid(), look.glyphs, look.colours).into();
+        if self.made.len() >= KEPT_SMALL {
+            self.made.remove(0);
         }
-        self.small.push((picture.clone(), fit.halves, small.clone()));
-        small
+        self.made.push((picture.clone(), fit.dots, tiles.clone()));
+        tiles
     }
 
     /// Whether the bytes for it are there. Has them made if they are not.

@@ -6,5 +6,4 @@ pub mod gauge;
 pub mod grid;
 pub mod input;
 pub mod map;
-pub mod picture;
 pub mod sparkline;

@@ -8,6 +8,8 @@ export PATH=$PATH:/usr/sbin:/sbin DEBIAN_FRONTEND=noninteractive
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
 packages='build-essential ca-certificates curl pkg-config libgdal-dev gdal-bin tmux python3-venv faketime'
+# Terminals that show pictures, on a screen that is none, and what looks at it.
+packages="$packages xvfb xterm kitty imagemagick fonts-dejavu-core libgl1-mesa-dri"
 # shellcheck disable=SC2086 # a list of words
 if ! dpkg-query -W -f='${Status}\n' $packages 2>/dev/null | grep -c '^install ok installed$' | grep -qx "$(wc -w <<<"$packages")"; then
     as_root apt-get -o DPkg::Lock::Timeout=900 update -qq

@@ -122,7 +122,7 @@ impl MapScreen {
     fn toggle_picture(&mut self, cx: &mut Cx) {
         self.wants_picture = !self.wants_picture;
         let (graphics, _) = cx.gallery.shows();
-        if self.wants_picture && matches!(graphics, Graphics::HalfBlocks | Graphics::None) {
+        if self.wants_picture && (graphics.is_characters() || graphics == Graphics::None) {
             self.wants_picture = false;
             cx.toast("this terminal shows no pictures (kitty, sixel or iTerm2): the map stays drawn in dots");
         }

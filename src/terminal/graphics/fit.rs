@@ -11,8 +11,8 @@ pub struct Fit {
     pub cells: Rect,
     /// Its size in pixels of the terminal.
     pub pixels: (u32, u32),
-    /// Its size in half-blocks: a cell is one wide and two high.
-    pub halves: (u16, u16),
+    /// Its size in dots, where it is made of characters.
+    pub dots: (u16, u16),
 }
 
 /// The largest place within `area` of `screen` that keeps the shape of the picture, centred.
@@ -31,13 +31,14 @@ pub fn fit(picture: &Picture, area: Rect, screen: Rect, cell: (u16, u16), graphi
     let scale = (room.0 / f64::from(picture.width)).min(room.1 / f64::from(picture.height));
     let width = (f64::from(picture.width) * scale).clamp(1.0, room.0);
     let height = (f64::from(picture.height) * scale).clamp(1.0, room.1);
-    let halves = (
-        ((width / cell.0).round() as u16).clamp(1, area.width),
-        ((height / cell.1 * 2.0).round() as u16).clamp(1, area.height.saturating_mul(2)),
-    );
+    let grid = graphics.grid();
+    let dots = |length: f64, cell: f64, grid: u16, room: u16| {
+        ((length / cell * f64::from(grid)).round() as u16).clamp(1, room.saturating_mul(grid))
+    };
+    let dots = (dots(width, cell.0, grid.0, area.width), dots(height, cell.1, grid.1, area.height));
     let mut pixels = (width.round() as u32, height.round() as u32);
-    let (columns, rows) = if graphics == Graphics::HalfBlocks {
-        (halves.0, halves.1.div_ceil(2))
+    let (columns, rows) = if graphics.is_characters() {
+        (dots.0.div_ceil(grid.0), dots.1.div_ceil(grid.1))
     } else {
         // Terminals paint whole bands of six.
         if graphics == Graphics::Sixel && pixels.1 > 6 {
@@ -46,14 +47,14 @@ pub fn fit(picture: &Picture, area: Rect, screen: Rect, cell: (u16, u16), graphi
         ((f64::from(pixels.0) / cell.0).ceil() as u16, (f64::from(pixels.1) / cell.1).ceil() as u16)
     };
     let (columns, rows) = (columns.clamp(1, area.width), rows.clamp(1, area.height));
-    let halves = (halves.0.min(columns), halves.1.min(rows * 2));
+    let dots = (dots.0.min(columns * grid.0), dots.1.min(rows * grid.1));
     let cells = Rect {
         x: area.x + (area.width - columns) / 2,
         y: area.y + (area.height - rows) / 2,
         width: columns,
         height: rows,
     };
-    Some(Fit { cells, pixels, halves })
+    Some(Fit { cells, pixels, dots })
 }
 
 #[cfg(test)]
@@ -72,7 +73,9 @@ mod tests {
     fn the_shape_is_kept_and_the_rest_is_margin() {
         let square = placed((100, 100), Rect::new(10, 2, 40, 10), Graphics::HalfBlocks);
         assert_eq!(square.cells, Rect::new(20, 2, 20, 10));
-        assert_eq!(square.halves, (20, 20));
+        assert_eq!(square.dots, (40, 20));
+        let dots = placed((100, 100), Rect::new(10, 2, 40, 10), Graphics::Braille).dots;
+        assert_eq!(dots, (40, 40));
         let wide = placed((400, 100), Rect::new(0, 0, 40, 20), Graphics::Kitty);
         assert_eq!((wide.pixels, wide.cells), ((320, 80), Rect::new(0, 7, 40, 5)));
     }
@@ -87,11 +90,13 @@ mod tests {
     #[test]
     fn extreme_shapes_still_fit() {
         for size in [(1, 4000), (4000, 1), (1, 1)] {
-            for graphics in [Graphics::HalfBlocks, Graphics::Kitty, Graphics::Sixel] {
+            for graphics in
+                [Graphics::HalfBlocks, Graphics::Sextants, Graphics::Braille, Graphics::Kitty, Graphics::Sixel]
+            {
                 let area = Rect::new(3, 3, 7, 5);
                 let fit = placed(size, area, graphics);
                 assert_eq!(area.intersection(fit.cells), fit.cells, "{size:?} {graphics:?}");
-                assert!(fit.halves.0 >= 1 && fit.halves.1 >= 1);
+                assert!(fit.dots.0 >= 1 && fit.dots.1 >= 1);
             }
         }
         assert!(fit(&picture(0, 0), Rect::new(0, 0, 9, 9), Rect::new(0, 0, 9, 9), (8, 16), Graphics::Kitty).is_none());
