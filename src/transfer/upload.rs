@@ -171,7 +171,13 @@ impl Transfer {
 
     /// Whether small files are sent without a look at what stands where they go.
     pub(super) fn is_blind(&self) -> bool {
-        self.is_s3() && self.small >= FEW && self.obeys.load(Relaxed) && !self.crowded.load(Relaxed)
+        let unlooked = self.obeys.load(Relaxed) && !self.crowded.load(Relaxed);
+        self.is_s3() && self.small >= FEW && (self.overwrites() || unlooked)
+    }
+
+    /// Whether it is settled that what stands where files go is written over.
+    fn overwrites(&self) -> bool {
+        self.conflicts.settled() == Some(Verdict::Overwrite)
     }
 
     fn read(&self) -> MutexGuard<'_, HashMap<PathBuf, (Bytes, Digests)>> {
@@ -281,7 +287,7 @@ impl Transfer {
     ) {
         match self.handle.obeys_conditions() {
             Some(obeys) => return self.obeys.store(obeys, Relaxed),
-            None if self.small < FEW || self.conflicts.settled() == Some(Verdict::Overwrite) => return,
+            None if self.small < FEW || self.overwrites() => return,
             None => {}
         }
         for _ in 0..2 {
@@ -364,7 +370,7 @@ impl Transfer {
     async fn step(&self, file: &File, to: &Location, standing: Option<Stat>) -> Result<Step> {
         let small = file.stamp.size < IN_PARTS;
         let intended = self.resume.intent(file).is_some_and(|intent| intent.location == *to);
-        let overwrite = self.conflicts.settled() == Some(Verdict::Overwrite);
+        let overwrite = self.overwrites();
         let look = intended || !(overwrite || small && self.obeys.load(Relaxed) && !self.crowded.load(Relaxed));
         let standing = match standing {
             None if look => self.find(to).await?,
