@@ -130,8 +130,7 @@ pub fn split(location: &Location) -> (Location, Option<String>) {
         && !part.is_empty()
     {
         let place = location.with_key(front);
-        let folder = place.name().to_ascii_uppercase().ends_with(".SAFE");
-        let place = if folder { place.as_container() } else { place };
+        let place = if safe::is_folder(place.name()) { place.as_container() } else { place };
         if CONTAINERS.contains(&place.extension().as_str()) || safe::is_product(&place) {
             return (place, Some(part.to_owned()));
         }

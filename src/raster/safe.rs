@@ -14,7 +14,7 @@
 use super::{Part, Raster, finish};
 use crate::error::{Context, Error, Kind, Result};
 use crate::location::Location;
-use crate::store::gdal::{Content, Mount};
+use crate::store::gdal::{Content, Member, Mount};
 use crate::store::{StoreHandle, Stores};
 use crate::task::Control;
 use archive::Archive;
@@ -45,7 +45,12 @@ pub fn is_product(location: &Location) -> bool {
     let name = location.name().trim_end_matches('/').to_ascii_uppercase();
     let stem = name.strip_prefix("S2").unwrap_or_default();
     let level = stem.get(1..).is_some_and(|rest| rest.starts_with("_MSIL1C_") || rest.starts_with("_MSIL2A_"));
-    level && (if location.is_container() { name.ends_with(".SAFE") } else { is_zip(location) })
+    level && (if location.is_container() { is_folder(&name) } else { is_zip(location) })
+}
+
+/// Whether this is what the folder of a product is called.
+pub(super) fn is_folder(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, suffix)| suffix.eq_ignore_ascii_case("SAFE"))
 }
 
 fn is_zip(location: &Location) -> bool {
@@ -235,7 +240,7 @@ impl Safe {
             .buffered(PARALLEL)
             .try_collect()
             .await?;
-        let write = |paths: &[String]| self.vrt(&choice, paths);
+        let write = |members: &[Member]| self.vrt(&choice, members);
         let mount = Mount::assembled(stores, &self.location, control, limit, members, write).await?;
         self.finished(mount, part, control, limit).await
     }
@@ -292,19 +297,30 @@ impl Safe {
         }
     }
 
-    /// The bands of a part as one raster.
-    fn vrt(&self, choice: &Choice<'_>, paths: &[String]) -> String {
-        let (width, height) = self.tile.sizes.get(&choice.resolution).copied().unwrap_or((1, 1));
+    /// The bands of a part as one raster. The files themselves say how large they are: samples of products are cut.
+    fn vrt(&self, choice: &Choice<'_>, members: &[Member]) -> String {
+        let claimed = self.tile.sizes.get(&choice.resolution).copied().unwrap_or((1, 1));
+        let own: Vec<(u64, u64)> = choice
+            .images
+            .iter()
+            .zip(members)
+            .map(|(image, member)| {
+                let claimed = self.tile.sizes.get(&image.resolution).copied().unwrap_or(claimed);
+                jp2_size(&member.head).unwrap_or(claimed)
+            })
+            .collect();
+        let (width, height) = own.iter().copied().max().unwrap_or(claimed);
         let (x, y) = self.tile.origin;
-        let step = choice.resolution;
+        let step = |claimed: u64, found: u64| f64::from(choice.resolution) * claimed as f64 / found.max(1) as f64;
         let mut out = format!(
             "<VRTDataset rasterXSize=\"{width}\" rasterYSize=\"{height}\"><SRS>{}</SRS>\
-             <GeoTransform>{x},{step},0,{y},0,-{step}</GeoTransform>",
-            self.tile.crs
+             <GeoTransform>{x},{},0,{y},0,-{}</GeoTransform>",
+            self.tile.crs,
+            step(claimed.0, width),
+            step(claimed.1, height)
         );
-        for (index, (image, path)) in choice.images.iter().zip(paths).enumerate() {
-            let own = self.tile.sizes.get(&image.resolution).copied().unwrap_or((width, height));
-            self.write_band(&mut out, index + 1, image, path, own, (width, height));
+        for (index, ((image, member), own)) in choice.images.iter().zip(members).zip(own).enumerate() {
+            self.write_band(&mut out, index + 1, image, &member.path, own, (width, height));
         }
         out.push_str("</VRTDataset>");
         out
@@ -348,6 +364,13 @@ impl Safe {
             escape(path)
         );
     }
+}
+
+/// Pixels across and down, from the image header box of a JP2 (ISO/IEC 15444-1, I.5.3.1).
+fn jp2_size(head: &[u8]) -> Option<(u64, u64)> {
+    let at = memchr::memmem::find(&head[..head.len().min(256)], b"ihdr")? + 4;
+    let number = |from: usize| head.get(from..from + 4)?.try_into().ok().map(u32::from_be_bytes).map(u64::from);
+    Some((number(at + 4)?, number(at)?)).filter(|&(w, h)| w > 0 && h > 0)
 }
 
 #[cfg(test)]

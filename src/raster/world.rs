@@ -49,9 +49,11 @@ pub(crate) async fn find(stores: &Stores, location: &Location, control: &Control
 fn parse(text: &str) -> Option<[f64; 6]> {
     let mut numbers = text.split_whitespace().map(|word| word.replace(',', ".").parse::<f64>());
     let mut next = || numbers.next()?.ok().filter(|n| n.is_finite());
-    let (a, d, b, e, c, f) = (next()?, next()?, next()?, next()?, next()?, next()?);
-    let sound = (a * e - b * d).abs() > 0.0;
-    sound.then_some([c - a / 2.0 - b / 2.0, a, b, f - d / 2.0 - e / 2.0, d, e])
+    let ([x_step, y_skew], [x_skew, y_step]) = ([next()?, next()?], [next()?, next()?]);
+    let (x, y) = (next()?, next()?);
+    let sound = (x_step * y_step - x_skew * y_skew).abs() > 0.0;
+    let corner = (x - f64::midpoint(x_step, x_skew), y - f64::midpoint(y_skew, y_step));
+    sound.then_some([corner.0, x_step, x_skew, corner.1, y_skew, y_step])
 }
 
 #[cfg(test)]

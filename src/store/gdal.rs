@@ -39,7 +39,7 @@ mod open;
 mod remote;
 mod vrt;
 
-pub(crate) use mount::Mount;
+pub(crate) use mount::{Member, Mount};
 pub(crate) use open::{call, open, parts};
 pub(crate) use remote::Content;
 
@@ -97,12 +97,12 @@ fn registry() -> &'static Registry {
 }
 
 /// Gives a file a name in GDAL's world, for as long as its session is mounted.
-fn mount_member(session: &Arc<Session>, content: Content, trail: &[crate::location::Location]) -> Result<String> {
+fn mount_member(session: &Arc<Session>, content: Content, trail: &[crate::location::Location]) -> Arc<Remote> {
     let name = match &content {
         Content::Object { location, .. } | Content::Deflated { location, .. } => mount::spelled(location.name()),
         Content::Bytes(_) => "all.vrt".to_owned(),
     };
-    Ok(put(session, content, &name, trail).path.clone())
+    put(session, content, &name, trail)
 }
 
 /// The same with a name of one's own.

@@ -2,11 +2,12 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::location::Location;
+use crate::store::StoreHandle;
 use crate::store::gdal::Content;
-use crate::store::{Head, StoreHandle};
 use crate::task::Control;
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::io::Read as _;
 
 /// Bytes read from the end: a directory of some hundred entries with the record behind it.
 const TAIL: u64 = 128 << 10;
@@ -69,13 +70,7 @@ impl Archive {
         size: Option<u64>,
         control: &Control,
     ) -> Result<Self> {
-        let size = match size {
-            Some(size) => size,
-            None => {
-                let Head { size, .. } = control.race(handle.read_head(location, 1)).await?;
-                size
-            }
-        };
+        let size = if let Some(size) = size { size } else { control.race(handle.read_head(location, 1)).await?.size };
         let first = size.saturating_sub(TAIL);
         let tail = control.race(handle.read_range(location, first..size)).await?;
         let (start, length) = directory(&tail, first)?;
@@ -150,7 +145,6 @@ impl Archive {
         if entry.method == 0 {
             return Ok(got.slice(from..to.min(from + limit as usize)));
         }
-        use std::io::Read as _;
         let mut out = Vec::new();
         let read = flate2::read::DeflateDecoder::new(packed).take(limit).read_to_end(&mut out);
         // Of what was read in part, the beginning is whole.

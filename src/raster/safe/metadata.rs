@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 /// Elements may be nested so deep.
 const DEEPEST: usize = 64;
 
+/// The bands by their number, where nothing else tells it.
+const ORDER: [&str; 13] = ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12"];
+
 /// What the product's document says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Product {
@@ -157,7 +160,7 @@ pub(super) fn product(xml: &[u8]) -> Result<Product> {
             "SPACECRAFT_NAME" => text.clone_into(&mut out.spacecraft),
             "PROCESSING_BASELINE" => text.clone_into(&mut out.baseline),
             "SENSING_ORBIT_NUMBER" | "SENSING_ORBIT_DIRECTION" => {
-                out.orbit = format!("{} {text}", out.orbit).trim().to_owned();
+                format!("{} {text}", out.orbit).trim().clone_into(&mut out.orbit);
             }
             "Cloud_Coverage_Assessment" => out.clouds = text.parse().ok(),
             "QUANTIFICATION_VALUE" | "BOA_QUANTIFICATION_VALUE" => {
@@ -192,9 +195,6 @@ pub(super) fn product(xml: &[u8]) -> Result<Product> {
             _ => {}
         }
     })?;
-    // Where nothing tells which band has which number, it is the order of the instrument's.
-    const ORDER: [&str; 13] =
-        ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12"];
     for (id, name) in ORDER.iter().enumerate() {
         let id = id as u32;
         let unknown = || ((*name).to_owned(), Spectral { resolution: native(name), ..Spectral::default() });

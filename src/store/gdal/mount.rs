@@ -30,6 +30,14 @@ pub(crate) struct Mount {
     limit: u64,
 }
 
+/// A member of an assembled raster.
+pub(crate) struct Member {
+    /// The name under which GDAL opens it.
+    pub(crate) path: String,
+    /// Its first bytes.
+    pub(crate) head: Bytes,
+}
+
 /// A copy in memory, under a name of GDAL's.
 struct Copy(String);
 
@@ -61,23 +69,32 @@ impl Mount {
         Ok(mount)
     }
 
-    /// A raster made of others: `write` gets the paths of the members and gives the VRT. All lie in the store of
-    /// `home`; nothing is asked for until it is read.
+    /// A raster made of others: their first bytes are asked for at once, and `write` makes of them the VRT. All lie
+    /// in the store of `home`.
     pub(crate) async fn assembled(
         stores: &Stores,
         home: &Location,
         control: &Control,
         limit: u64,
         members: Vec<Content>,
-        write: impl FnOnce(&[String]) -> String,
+        write: impl FnOnce(&[Member]) -> String,
     ) -> Result<Self> {
         let mut mount = Self::of(stores, home, control, limit, Content::Bytes(Bytes::new()), "none").await?;
         let session = mount.main.session.clone();
-        let paths: Vec<String> = members
-            .into_iter()
-            .map(|content| super::mount_member(&session, content, std::slice::from_ref(home)))
-            .collect::<Result<_>>()?;
-        mount.main = put(&session, Content::Bytes(write(&paths).into()), "all.vrt", &[]);
+        let trail = std::slice::from_ref(home);
+        let remotes: Vec<Arc<Remote>> =
+            members.into_iter().map(|content| super::mount_member(&session, content, trail)).collect();
+        let looked = remotes.clone();
+        let heads = control.blocking(move |_| {
+            std::thread::scope(|scope| {
+                let looks: Vec<_> = looked.iter().map(|remote| scope.spawn(|| remote.known())).collect();
+                let failed = |_| Error::new(Kind::Failed, "a worker thread failed");
+                looks.into_iter().map(|look| Ok(look.join().map_err(failed)??.head.clone())).collect::<Result<Vec<_>>>()
+            })
+        });
+        let members: Vec<Member> =
+            remotes.iter().zip(heads.await?).map(|(remote, head)| Member { path: remote.path.clone(), head }).collect();
+        mount.main = put(&session, Content::Bytes(write(&members).into()), "all.vrt", &[]);
         Ok(mount)
     }
 

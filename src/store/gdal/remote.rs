@@ -205,7 +205,7 @@ impl Remote {
             _ => err,
         })?;
         if vrt::is_one(&known.head) && !matches!(self.content, Content::Bytes(_)) {
-            known = self.resolved(known)?;
+            known = self.resolved(&known)?;
         }
         let known = Arc::new(known);
         *slot = Some(known.clone());
@@ -232,7 +232,7 @@ impl Remote {
     pub(super) fn resolve(self: &Arc<Self>) -> Result<()> {
         let known = self.known()?;
         if self.is_raw_vrt() {
-            let resolved = self.resolved((*known).clone())?;
+            let resolved = self.resolved(&known)?;
             *lock(&self.known) = Some(Arc::new(resolved));
         }
         Ok(())
@@ -306,7 +306,7 @@ impl Remote {
     }
 
     /// A VRT whose members are mounted under names of ours.
-    fn resolved(self: &Arc<Self>, known: Known) -> Result<Known> {
+    fn resolved(self: &Arc<Self>, known: &Known) -> Result<Known> {
         let Content::Object { location, part: None } = &self.content else {
             return Err(Error::unsupported("a VRT inside an archive is not followed"));
         };
@@ -316,14 +316,15 @@ impl Remote {
         if known.size > LONGEST_VRT {
             return Err(Error::new(Kind::Limit, format!("the VRT has {}", crate::text::bytes(known.size))));
         }
-        let text = self.fetched(&known, 0..known.size)?;
+        let text = self.fetched(known, 0..known.size)?;
         let mut trail = self.trail.clone();
         trail.push(location.clone());
         let text = vrt::rewritten(&text, location, &self.session.home, |member| {
             if trail.contains(&member) {
                 return Err(Error::invalid(format!("the VRT names itself as its member {}", member.name())));
             }
-            super::mount_member(&self.session, Content::Object { location: member, part: None }, &trail)
+            let content = Content::Object { location: member, part: None };
+            Ok(super::mount_member(&self.session, content, &trail).path.clone())
         })?;
         let head = Bytes::from(text);
         let size = head.len() as u64;
