@@ -2,10 +2,12 @@
 //! Knows nothing of screens.
 //!
 //! ```text
-//! open -> Raster -> info()              size, bands, CRS, bounds, overviews, codec
+//! open -> Raster -> info()              size, bands, CRS, bounds, overviews, codec, parts
 //!                -> view(View)          a decimated window: values and transparency
+//!                -> report()            whether a TIFF is cloud-optimised, and why not
 //!                -> read_window_u16(..) a window as it is stored
 //! color::paint(pixels)                  values to colours
+//! safe::open -> Safe -> raster(part)    a Sentinel-2 product: its bands by resolution, its pictures
 //! write_cog(path, &Grid)                arrays to a file on the local disk
 //! ```
 

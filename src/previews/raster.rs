@@ -112,13 +112,26 @@ async fn product(stores: &Stores, ask: &Ask, place: &Location, part: Option<&str
     if small && opened.as_ref().is_err_and(|err| err.kind() == Kind::NotFound) {
         opened = product.raster(stores, "TCI", control, limit).await;
     }
-    let raster = opened.context(what)?;
-    let mut facts = facts(raster.info());
-    facts.title = format!("Sentinel-2 {} · {}", product.product.level, place.name().trim_end_matches('/'));
-    let mut rows = vec![("Parts".to_owned(), String::new())];
-    rows.extend(product.parts().into_iter().map(|part| (part.name, part.about)));
-    facts.rows.extend(rows);
-    shown(ask, &raster, facts).await
+    let title = format!("Sentinel-2 {} · {}", product.product.level, place.name().trim_end_matches('/'));
+    let mut parts = vec![("Parts".to_owned(), String::new())];
+    parts.extend(product.parts().into_iter().map(|part| (part.name, part.about)));
+    match opened {
+        Ok(raster) => {
+            let mut facts = facts(raster.info());
+            facts.title = title;
+            facts.rows.extend(parts);
+            shown(ask, &raster, facts).await
+        }
+        // The metadata alone were delivered: they are worth showing.
+        Err(err) if part.is_none() && matches!(err.kind(), Kind::NotFound | Kind::Limit) => {
+            let mut rows = vec![("Picture".to_owned(), format!("none: {err}"))];
+            rows.push(("CRS".to_owned(), product.tile.crs.clone()));
+            rows.extend(product.facts());
+            rows.extend(parts);
+            Ok(Preview::Facts(Facts { title, rows }))
+        }
+        Err(err) => Err(err).context(what),
+    }
 }
 
 /// The picture of an open raster.
@@ -150,7 +163,9 @@ async fn shown(ask: &Ask, raster: &raster::Raster, mut facts: Facts) -> Result<P
         })
         .await?;
     if let Some(index) = pixels.overview {
-        facts.rows.push(("Shown".into(), format!("overview {} of {}", index + 1, info.overviews.len())));
+        let shown = ("Shown".to_owned(), format!("overview {} of {}", index + 1, info.overviews.len()));
+        let place = facts.rows.iter().position(|(name, _)| name == "Overviews").map_or(facts.rows.len(), |at| at + 1);
+        facts.rows.insert(place, shown);
     }
     let exact = pixels.overview.is_none() && (pixels.width as u64, pixels.height as u64) == info.size;
     let mut bands = bands_of(info, &pixels.bands, &painted);
@@ -214,10 +229,11 @@ fn facts(info: &Info) -> Facts {
     }
     let bytes = if info.file_size > 0 { format!(" · {}", text::bytes(info.file_size)) } else { String::new() };
     row("Size", format!("{} × {} px{bytes}", info.size.0, info.size.1));
-    if let Some(crs) = &info.crs {
-        let word = |name: &str| info.crs_words.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-        let words = [word("Name").filter(|name| name != crs), word("Unit")];
-        row("CRS", std::iter::once(crs.clone()).chain(words.into_iter().flatten()).collect::<Vec<_>>().join(" · "));
+    let word = |name: &str| info.crs_words.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+    let words = [info.crs.clone(), word("Name").filter(|name| info.crs.as_ref() != Some(name)), word("Unit")];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    if !words.is_empty() {
+        row("CRS", words.join(" · "));
     }
     if let Some(t) = info.transform {
         row("Pixel", format!("{} × {}", trimmed(t[1].hypot(t[4])), trimmed(t[2].hypot(t[5]))));

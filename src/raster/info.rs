@@ -373,7 +373,9 @@ fn name_of(srs: &SpatialRef) -> Option<String> {
         known.auto_identify_epsg().ok()?;
         known.authority().ok()
     });
-    code.or_else(|| srs.name()).filter(|n| !matches!(n.as_str(), "" | "unnamed" | "unknown"))
+    let named = code.or_else(|| srs.name()).filter(|n| !matches!(n.as_str(), "" | "unnamed" | "unknown"));
+    // One that nobody named is told by its parameters.
+    named.or_else(|| srs.to_proj4().ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
 }
 
 /// Gives a picture the place that a world file beside it tells.

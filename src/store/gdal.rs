@@ -39,11 +39,11 @@ mod open;
 mod remote;
 mod vrt;
 
+pub(super) use cache::Cache;
 pub(crate) use mount::{Member, Mount};
 pub(crate) use open::{call, open, parts};
 pub(crate) use remote::Content;
 
-use cache::Cache;
 use remote::{Remote, Session};
 
 /// GDAL keeps the pointer, not a copy.
@@ -84,7 +84,6 @@ static REGISTRY: OnceLock<Registry> = OnceLock::new();
 struct Registry {
     next: AtomicU64,
     mounted: Mutex<HashMap<u64, Arc<Remote>>>,
-    cache: Arc<Cache>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

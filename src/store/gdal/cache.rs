@@ -1,4 +1,4 @@
-//! Stored bytes (as they came, compressed) that all mounted objects share: a raster that is opened again costs
+//! Stored bytes (as they came, compressed) that all objects mounted from the same `Stores` share: a raster that is opened again costs
 //! nothing as long as its parts are here.
 //!
 //! Pieces are kept by the file they are of: address, `ETag` and size, so that a changed object is another file.
@@ -16,8 +16,9 @@ const MOST: usize = 64 << 20;
 /// Names a file: see the top of this page.
 pub(super) type Name = Arc<str>;
 
+/// See the top of this page.
 #[derive(Default)]
-pub(super) struct Cache(Mutex<Inner>);
+pub(in crate::store) struct Cache(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {

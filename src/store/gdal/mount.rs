@@ -108,7 +108,7 @@ impl Mount {
         name: &str,
     ) -> Result<Self> {
         let handle = stores.open(home, &control.meter).await?;
-        let session = Session::new(handle, home.clone(), registry().cache.clone(), control, limit);
+        let session = Session::new(handle, home.clone(), stores.0.pieces.clone(), control, limit);
         let main = put(&Arc::new(session), content, name, &[]);
         Ok(Self { main, copy: Mutex::default(), limit })
     }
@@ -224,7 +224,8 @@ impl Drop for Mount {
         // The remotes may be the last that hold their session.
         let gone: Vec<_> = lock(&self.main.session.mounted).drain(..).filter_map(|id| mounted.remove(&id)).collect();
         drop(mounted);
-        drop(gone);
+        // What was kept under a name of its own is of no use to others.
+        gone.iter().for_each(|remote| remote.forget());
     }
 }
 

@@ -175,6 +175,14 @@ impl Remote {
         Self { path, session, content, known: Mutex::default(), trail, flow }
     }
 
+    /// Lets go of what is kept for it alone.
+    pub(super) fn forget(&self) {
+        let known = lock(&self.known).clone();
+        if let Some(known) = known.filter(|known| known.name.starts_with(&self.path)) {
+            self.session.cache.forget(&known.name);
+        }
+    }
+
     /// Notes what is known from elsewhere, so that it need not be asked for.
     pub(super) fn learn(&self, head: Head) {
         let Content::Object { location, part: None } = &self.content else { return };
