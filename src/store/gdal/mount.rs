@@ -225,7 +225,9 @@ impl Drop for Mount {
         let gone: Vec<_> = lock(&self.main.session.mounted).drain(..).filter_map(|id| mounted.remove(&id)).collect();
         drop(mounted);
         // What was kept under a name of its own is of no use to others.
-        gone.iter().for_each(|remote| remote.forget());
+        for remote in &gone {
+            remote.forget();
+        }
     }
 }
 
