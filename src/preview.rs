@@ -164,6 +164,12 @@ pub struct Band {
     pub min: Option<f64>,
     /// Largest value of the pixels read.
     pub max: Option<f64>,
+    /// Mean of the pixels read.
+    pub mean: Option<f64>,
+    /// Standard deviation of the pixels read, of all of them (divided by their number).
+    pub std: Option<f64>,
+    /// Whether every pixel was read; otherwise what is said of values is of an overview, and approximate.
+    pub exact: Option<bool>,
 }
 
 /// Nested things, flattened depth first.

@@ -2,10 +2,12 @@
 //! Knows nothing of screens.
 //!
 //! ```text
-//! open -> Raster -> info()              size, bands, CRS, bounds, overviews, codec
+//! open -> Raster -> info()              size, bands, CRS, bounds, overviews, codec, parts
 //!                -> view(View)          a decimated window: values and transparency
+//!                -> report()            whether a TIFF is cloud-optimised, and why not
 //!                -> read_window_u16(..) a window as it is stored
 //! color::paint(pixels)                  values to colours
+//! safe::open -> Safe -> raster(part)    a Sentinel-2 product: its bands by resolution, its pictures
 //! write_cog(path, &Grid)                arrays to a file on the local disk
 //! ```
 
@@ -14,16 +16,20 @@ use crate::location::Location;
 use crate::store::gdal::{self as vsi, Mount};
 use crate::store::{Head, Stores};
 use crate::task::Control;
-use gdal::{Dataset, Metadata};
+use gdal::Dataset;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 pub mod color;
 mod info;
+pub mod report;
+pub mod safe;
 mod view;
+pub(crate) mod world;
 mod write;
 
-pub use info::{BandInfo, Info, Interpretation, short_type};
+pub use info::{Attributes, BandInfo, Domain, Info, Interpretation, Overview, Part, short_type};
+pub use report::Report;
 pub use view::{Pixels, View, Window};
 pub use write::{Grid, Samples, write_cog, write_jp2, write_tiff};
 
@@ -53,11 +59,15 @@ struct Inner {
 
 /// Opens a raster: one request for most formats. Each later call fails with [`Kind::Limit`] once it
 /// has read more than `limit` bytes (see [`NO_LIMIT`]).
+///
+/// The address may name a part of an object that holds several rasters: see [`split`]. Without one, the first is
+/// opened, and [`Info::parts`] names them all.
 pub async fn open(stores: &Stores, location: &Location, control: &Control, limit: u64) -> Result<Raster> {
     open_with_head(stores, location, control, limit, None).await
 }
 
-/// [`open`] without a request, when the first bytes were read before.
+/// [`open`] without a request, when the first bytes were read before. Where only size and `ETag` are known (a head
+/// without bytes), none is needed either if the object was looked at a moment ago.
 pub async fn open_with_head(
     stores: &Stores,
     location: &Location,
@@ -66,52 +76,123 @@ pub async fn open_with_head(
     head: Option<Head>,
 ) -> Result<Raster> {
     let what = || format!("opening {location}");
-    let mount = Mount::new(stores, location, control, limit, head).await.context(what)?;
+    let (place, part) = split(location);
+    if safe::is_product(&place) {
+        let size = head.map(|h| h.size);
+        let product = safe::open(stores, &place, size, control).await.context(what)?;
+        let part = part.as_deref().unwrap_or(safe::DEFAULT);
+        let raster = product.raster(stores, part, control, limit).await.context(what)?;
+        return Ok(Raster { location: location.clone(), ..raster });
+    }
+    let mount = Mount::new(stores, &place, control, limit, head).await.context(what)?;
+    let placed = world::find(stores, &place, control).await;
+    let raster = finish(mount, &place, (part, placed), control, limit).await.context(what)?;
+    Ok(Raster { location: location.clone(), ..raster })
+}
+
+/// Opens what is mounted.
+async fn finish(
+    mount: Mount,
+    place: &Location,
+    (part, placed): (Option<String>, Option<world::Placed>),
+    control: &Control,
+    limit: u64,
+) -> Result<Raster> {
     let abandoned = CancellationToken::new();
     let _stops = abandoned.clone().drop_guard();
-    let place = location.clone();
+    let (at, location) = (place.clone(), place.clone());
     let (inner, info) = control
         .blocking(move |control| {
             mount.begin(&control, abandoned);
-            let (dataset, part) = open_first(&mount, &place)?;
+            let (dataset, parts, shown) = open_part(&mount, &at, part.as_deref())?;
             let mut info = mount.call(|| Ok(info::read(&dataset)))??;
             info.file_size = mount.size();
-            info.part = part;
+            info.part = shown;
+            info.parts = parts;
+            if let Some(placed) = placed.filter(|_| info.transform.is_none()) {
+                info::place(&mut info, &placed);
+            }
+            if info.driver == "GTiff" {
+                info.report = report::look(|range| mount.held(&range));
+            }
             Ok((Inner { dataset, mount }, info))
         })
-        .await
-        .context(what)?;
-    Ok(Raster { inner: Arc::new(Mutex::new(inner)), info: Arc::new(info), location: location.clone(), limit })
+        .await?;
+    Ok(Raster { inner: Arc::new(Mutex::new(inner)), info: Arc::new(info), location, limit })
 }
 
-/// Opens the object; of a container of several rasters its first.
-fn open_first(mount: &Mount, location: &Location) -> Result<(Dataset, Option<String>)> {
-    let dataset = vsi::open(mount, location, None)?;
-    if dataset.raster_count() > 0 {
-        return Ok((dataset, None));
+/// Suffixes of what can hold several rasters.
+const CONTAINERS: &[&str] = &["nc", "nc4", "h5", "hdf5", "he5", "hdf", "tif", "tiff"];
+
+/// Splits an address into that of an object and the name of a part of it, written behind `#`: `x.nc#sst`,
+/// `a.h5#grid/height`, `pages.tif#2`. Keys that hold a `#` of their own are left as they are.
+pub fn split(location: &Location) -> (Location, Option<String>) {
+    let key = location.key();
+    if let Some((front, part)) = key.rsplit_once('#')
+        && !part.is_empty()
+    {
+        let place = location.with_key(front);
+        let place = if safe::is_folder(place.name()) { place.as_container() } else { place };
+        if CONTAINERS.contains(&place.extension().as_str()) || safe::is_product(&place) {
+            return (place, Some(part.to_owned()));
+        }
     }
-    let parts: Vec<String> = dataset
-        .metadata_domain("SUBDATASETS")
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|line| line.split_once("_NAME=").map(|(_, name)| name.to_owned()))
-        // Made by the driver from the name it was given: nothing else is followed.
-        .filter(|name| {
-            name.contains(mount.path()) || location.to_path().is_some_and(|p| name.contains(&*p.to_string_lossy()))
-        })
-        .collect();
-    let Some(first) = parts.first() else {
+    (location.clone(), None)
+}
+
+/// The address of a part: see [`split`].
+pub fn part_of(location: &Location, part: &str) -> Location {
+    location.with_key(format!("{}#{part}", location.key()))
+}
+
+/// Opens the object, or a part of it: without a name, of a container of several rasters its first. With all parts,
+/// and the name of the one that is shown.
+fn open_part(mount: &Mount, location: &Location, wanted: Option<&str>) -> Result<(Dataset, Vec<Part>, Option<String>)> {
+    let dataset = vsi::open(mount, location, None)?;
+    let found = vsi::parts(mount, location, &dataset);
+    let parts: Vec<Part> = found.iter().map(|p| Part { name: p.name.clone(), about: p.about.clone() }).collect();
+    let chosen = match wanted {
+        Some(name) => match found.iter().find(|part| part.name == name) {
+            Some(part) => Some(part),
+            None if found.is_empty() => return Err(Error::usage(format!("it has no parts, so no `{name}`"))),
+            None => {
+                let names: Vec<&str> = found.iter().take(12).map(|part| part.name.as_str()).collect();
+                return Err(Error::usage(format!("it has no part `{name}`"))
+                    .with_hint(format!("there are {}", names.join(", "))));
+            }
+        },
+        None if dataset.raster_count() > 0 => return Ok((dataset, parts, None)),
+        None => found.first(),
+    };
+    let Some(chosen) = chosen else {
         return Err(Error::unsupported("it holds no raster"));
     };
-    let name = first.rsplit(':').next().unwrap_or_default().trim_matches('/');
-    let shown = format!("{name} (1 of {})", parts.len());
-    Ok((vsi::open(mount, location, Some(first))?, Some(shown)))
+    let dataset = vsi::open(mount, location, Some(chosen))?;
+    Ok((dataset, parts, Some(chosen.name.clone())))
 }
 
 impl Raster {
     /// What it is.
     pub fn info(&self) -> &Info {
         &self.info
+    }
+
+    /// How a TIFF is laid out, whatever that takes to read: [`Info::report`] says only what was at hand. `None` for
+    /// other formats.
+    pub async fn report(&self, control: &Control) -> Result<Option<Report>> {
+        self.run(control, "looking through", |inner, info| {
+            if info.driver != "GTiff" {
+                return Ok(None);
+            }
+            let mut failed = None;
+            let report = report::look(|range| inner.mount.bytes(range).map_err(|err| failed = Some(err)).ok());
+            // What lies behind the end of the file is said by the report.
+            match failed {
+                Some(err) if err.kind() != Kind::Invalid => Err(err),
+                _ => Ok(report),
+            }
+        })
+        .await
     }
 
     /// Runs `f` on a thread for blocking work. Dropping the future stops the reads of `f`.

@@ -131,6 +131,8 @@ struct Inner {
     /// By profile: connections and credentials are shared by all its buckets.
     accounts: Mutex<HashMap<Option<String>, Arc<s3::Account>>>,
     opened: Mutex<HashMap<StoreId, Opened>>,
+    /// What rasters were read of.
+    pieces: Arc<gdal::Cache>,
 }
 
 /// A store without a meter: what is kept, so that connections are used again.
@@ -210,6 +212,7 @@ impl Stores {
             given: Mutex::default(),
             accounts: Mutex::default(),
             opened: Mutex::default(),
+            pieces: Arc::default(),
         }))
     }
 

@@ -30,8 +30,8 @@ pub struct Args {
     /// Only rows of a table for which this holds: "h_mean > 3 AND name LIKE 'A%'"
     #[arg(long, value_name = "SQL", conflicts_with_all = ["rgb", "band", "png"])]
     pub filter: Option<String>,
-    /// Bands shown as red, green and blue, counted from 1
-    #[arg(long, value_delimiter = ',', value_name = "R,G,B", conflicts_with = "band")]
+    /// Bands shown as red, green and blue, counted from 1; or one band
+    #[arg(long, visible_alias = "bands", value_delimiter = ',', value_name = "R,G,B", conflicts_with = "band")]
     pub rgb: Option<Vec<usize>>,
     /// The band shown, counted from 1
     #[arg(long, value_name = "N")]
@@ -133,6 +133,8 @@ fn as_json(location: &Location, loaded: &Loaded) -> Result<Value> {
             "crs": r.crs,
             "bounds": r.bounds,
             "transform": r.transform,
+            // Of the pixels read: of all of them, or of an overview.
+            "statistics": r.bands.iter().find_map(|b| b.exact).map(|exact| if exact { "exact" } else { "approximate" }),
             "stretch": r.stretch,
             "picture": { "width": r.picture.width, "height": r.picture.height },
             "facts": facts(&r.facts),

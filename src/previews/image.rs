@@ -1,7 +1,9 @@
 //! Pictures for people: PNG, JPEG, WebP, GIF.
 
 use crate::error::{Error, Kind, Result};
+use crate::location::Scheme;
 use crate::preview::{Ask, Facts, Picture, Preview, Previewer, Probe, Raster};
+use crate::raster::world;
 use crate::store::Stores;
 use crate::text;
 use bytes::Bytes;
@@ -40,9 +42,15 @@ async fn load(stores: Stores, ask: Ask) -> Result<Preview> {
     let bytes = fetch(&stores, &ask).await.map_err(|err| err.context(format!("reading {}", ask.probe.location)))?;
     let (width, height) = ask.pixels;
     let location = ask.probe.location.clone();
+    // Looking beside it costs nothing here; elsewhere a thumbnail is not worth four requests more.
+    let near = matches!(location.scheme(), Scheme::File | Scheme::Memory);
+    let placed = if near { world::find(&stores, &location, &ask.control).await } else { None };
     ask.control
         .blocking(move |_| {
-            let shown = show(&bytes, width, height);
+            let shown = show(&bytes, width, height).map(|raster| match placed {
+                Some(placed) => Raster { transform: Some(placed.transform), ..raster },
+                None => raster,
+            });
             shown.map(Preview::Raster).map_err(|err| err.context(format!("opening {location}")))
         })
         .await

@@ -1,6 +1,9 @@
 //! What a raster is, from its header alone.
 
+use super::report::Report;
+use super::world::Placed;
 use crate::error::{Error, Result};
+use crate::store::gdal as vsi;
 use gdal::raster::{ColorInterpretation, GdalDataType, RasterBand};
 use gdal::spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef};
 use gdal::{Dataset, Metadata};
@@ -37,6 +40,41 @@ pub struct Info {
     pub file_size: u64,
     /// The part that was opened, where the object holds several rasters.
     pub part: Option<String>,
+    /// All parts of such an object; [`super::part_of`] gives their addresses.
+    pub parts: Vec<Part>,
+    /// The coordinate reference system in words: name, kind, unit, datum, ellipsoid, area.
+    pub crs_words: Vec<(String, String)>,
+    /// Metadata of domains other than the main one: `IMAGE_STRUCTURE`, `RPC`, `xml:XMP`.
+    pub domains: Vec<Domain>,
+    /// How a TIFF is laid out, as far as its header told when it was opened: see [`super::Raster::report`].
+    pub report: Option<Report>,
+}
+
+/// Metadata of one domain.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Domain {
+    /// Its name: `IMAGE_STRUCTURE`.
+    pub name: String,
+    /// `(key, value)`; of XML and JSON one, without a key.
+    pub rows: Vec<(String, String)>,
+}
+
+/// A raster with fewer pixels beside a band.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overview {
+    /// Pixels across and down.
+    pub size: (u64, u64),
+    /// Pixels across and down of a block.
+    pub block: (u64, u64),
+}
+
+/// One raster of an object that holds several.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Part {
+    /// Its name within: `sst`, `grid/height`.
+    pub name: String,
+    /// What the format's driver says of it.
+    pub about: String,
 }
 
 /// What a band is.
@@ -62,6 +100,25 @@ pub struct BandInfo {
     pub all_valid: bool,
     /// Band metadata, `(key, value)`.
     pub metadata: Vec<(String, String)>,
+    /// Pixels across and down of a block.
+    pub block: (u64, u64),
+    /// Its overviews, largest first.
+    pub overviews: Vec<Overview>,
+    /// What tells which pixels are valid, in words: `nodata value`, `mask of the dataset`.
+    pub mask: String,
+    /// Names of its values, from 0 on.
+    pub categories: Vec<String>,
+    /// Its raster attribute table.
+    pub attributes: Option<Attributes>,
+}
+
+/// A raster attribute table: a row for each value or range of values.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Attributes {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Values of each row, as text.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// What a band means in a picture.
@@ -143,9 +200,10 @@ pub fn short_type(name: &str) -> String {
 pub(super) fn read(dataset: &Dataset) -> Result<Info> {
     let size = dataset.raster_size();
     let first = dataset.rasterband(1).map_err(|err| Error::invalid("it has no bands").with_source(err))?;
-    let overviews = overviews(&first);
+    let overviews: Vec<(u64, u64)> = overviews(&first).iter().map(|o| o.size).collect();
     let block = first.block_size();
-    let bands: Vec<BandInfo> = dataset.rasterbands().filter_map(|b| b.ok().map(|b| band(&b))).collect();
+    let bands: Vec<BandInfo> =
+        dataset.rasterbands().enumerate().filter_map(|(i, b)| b.ok().map(|b| band(&b, i < MOST_CLOSELY))).collect();
     let structure = |key: &str| dataset.metadata_item(key, "IMAGE_STRUCTURE");
     let transform = dataset.geo_transform().ok().filter(is_meaningful);
     let srs = dataset.spatial_ref().ok();
@@ -165,16 +223,88 @@ pub(super) fn read(dataset: &Dataset) -> Result<Info> {
         metadata: pairs(dataset),
         file_size: 0,
         part: None,
+        parts: Vec::new(),
+        crs_words: srs.as_ref().map(words).unwrap_or_default(),
+        domains: domains(dataset),
+        report: None,
     })
 }
 
-fn overviews(band: &RasterBand<'_>) -> Vec<(u64, u64)> {
-    let count = band.overview_count().unwrap_or(0).clamp(0, 64);
+/// Overviews that are looked at, bands that are looked at as closely, and bytes of a metadata value that are kept.
+const MOST_OVERVIEWS: i32 = 64;
+const MOST_CLOSELY: usize = 64;
+const LONGEST_VALUE: usize = 64 << 10;
+
+fn overviews(band: &RasterBand<'_>) -> Vec<Overview> {
+    let count = band.overview_count().unwrap_or(0).clamp(0, MOST_OVERVIEWS);
     let found = (0..usize::try_from(count).unwrap_or(0)).filter_map(|i| band.overview(i).ok());
-    found.map(|o| (o.x_size() as u64, o.y_size() as u64)).collect()
+    let size = |(w, h): (usize, usize)| (w as u64, h as u64);
+    found.map(|o| Overview { size: size(o.size()), block: size(o.block_size()) }).collect()
 }
 
-fn band(band: &RasterBand<'_>) -> BandInfo {
+fn domains(dataset: &Dataset) -> Vec<Domain> {
+    // The rest is told in words of its own, or is the way of a driver to hand over its inside.
+    const KNOWN: [&str; 5] = ["", "SUBDATASETS", "DERIVED_SUBDATASETS", "OVERVIEWS", "COLOR_PROFILE"];
+    let names = dataset.metadata_domains().into_iter().filter(|name| !KNOWN.contains(&name.as_str()));
+    let rows = |name: &str| -> Vec<(String, String)> {
+        let lines = dataset.metadata_domain(name).unwrap_or_default();
+        let short = |text: &str| crate::text::fit(text, LONGEST_VALUE).into_owned();
+        let of_keys = !name.starts_with("xml:") && !name.starts_with("json:");
+        let pair = |line: &str| match line.split_once('=').filter(|_| of_keys) {
+            Some((key, value)) => (key.to_owned(), short(value)),
+            None => (String::new(), short(line)),
+        };
+        lines.iter().map(|line| pair(line)).collect()
+    };
+    names.map(|name| Domain { rows: rows(&name), name }).filter(|d| !d.rows.is_empty()).collect()
+}
+
+/// A coordinate reference system as a person would tell it.
+fn words(srs: &SpatialRef) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    let mut row = |name: &str, value: Option<String>| {
+        out.extend(value.filter(|v| !v.is_empty()).map(|value| (name.to_owned(), value)));
+    };
+    row("Name", srs.name());
+    let kinds = [
+        (srs.is_compound(), "compound"),
+        (srs.is_geocentric(), "geocentric"),
+        (srs.is_projected(), "projected"),
+        (srs.is_geographic(), "geographic"),
+        (srs.is_local(), "local"),
+    ];
+    row("Kind", kinds.iter().find(|(is, _)| *is).map(|(_, word)| (*word).to_owned()));
+    let attribute = |path: &str| srs.get_attr_value(path, 0).ok().flatten().map(|v| v.replace('_', " "));
+    row("Projection", attribute("PROJECTION"));
+    row("Unit", if srs.is_geographic() { srs.angular_units_name() } else { srs.linear_units_name() });
+    row("Datum", attribute("DATUM"));
+    row("Ellipsoid", attribute("SPHEROID"));
+    row("Prime meridian", attribute("PRIMEM"));
+    let area = srs.area_of_use().map(|a| {
+        format!(
+            "{} ({:.1} {:.1} {:.1} {:.1})",
+            a.name, a.west_lon_degree, a.south_lat_degree, a.east_lon_degree, a.north_lat_degree
+        )
+    });
+    row("Area of use", area);
+    out
+}
+
+fn mask_words(band: &RasterBand<'_>) -> String {
+    let Ok(flags) = band.mask_flags() else { return String::new() };
+    let mut words = Vec::new();
+    for (is, word) in [
+        (flags.is_all_valid(), "all pixels are valid"),
+        (flags.is_alpha(), "alpha band"),
+        (flags.is_nodata(), "nodata value"),
+        (flags.is_per_dataset() && !flags.is_alpha(), "mask of the dataset"),
+    ] {
+        words.extend(is.then_some(word));
+    }
+    if words.is_empty() { "mask of the band".to_owned() } else { words.join(", ") }
+}
+
+fn band(band: &RasterBand<'_>, closely: bool) -> BandInfo {
     let kind = band.band_type();
     let (scale, offset) = (band.scale().unwrap_or(1.0), band.offset().unwrap_or(0.0));
     let moved = (scale - 1.0).abs() > f64::EPSILON || offset != 0.0;
@@ -197,6 +327,15 @@ fn band(band: &RasterBand<'_>) -> BandInfo {
         unit: Some(band.unit()).filter(|u| !u.is_empty()),
         all_valid: band.mask_flags().is_ok_and(|f| f.is_all_valid()),
         metadata: pairs(band),
+        block: (band.block_size().0 as u64, band.block_size().1 as u64),
+        overviews: if closely { overviews(band) } else { Vec::new() },
+        mask: mask_words(band),
+        categories: if closely { vsi::category_names(band) } else { Vec::new() },
+        attributes: if closely {
+            vsi::attribute_table(band).map(|(columns, rows)| Attributes { columns, rows })
+        } else {
+            None
+        },
     }
 }
 
@@ -234,7 +373,18 @@ fn name_of(srs: &SpatialRef) -> Option<String> {
         known.auto_identify_epsg().ok()?;
         known.authority().ok()
     });
-    code.or_else(|| srs.name()).filter(|n| !matches!(n.as_str(), "" | "unnamed" | "unknown"))
+    let named = code.or_else(|| srs.name()).filter(|n| !matches!(n.as_str(), "" | "unnamed" | "unknown"));
+    // One that nobody named is told by its parameters.
+    named.or_else(|| srs.to_proj4().ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
+}
+
+/// Gives a picture the place that a world file beside it tells.
+pub(super) fn place(info: &mut Info, placed: &Placed) {
+    info.transform = Some(placed.transform).filter(is_meaningful);
+    let srs = placed.wkt.as_deref().and_then(|wkt| vsi::quietly(|| SpatialRef::from_esri(wkt)).0.ok());
+    info.crs = srs.as_ref().and_then(name_of);
+    info.bounds = srs.as_ref().zip(info.transform).and_then(|(srs, t)| bounds(srs, &t, info.size));
+    info.crs_words = srs.as_ref().map(words).unwrap_or_default();
 }
 
 /// Bounds in degrees: the outline with 21 points on each edge, so that edges that bend in degrees

@@ -73,6 +73,7 @@ pub(super) fn read(mount: &Mount, dataset: &Dataset, info: &Info, view: &View, l
     }
     let plan = plan(info, view)?;
     afford(info, view, &plan, limit)?;
+    fetch_ahead(mount, dataset, info, view, &plan)?;
     let mut values = Vec::with_capacity(view.bands.len());
     for &number in &view.bands {
         let known = &info.bands[number - 1];
@@ -87,8 +88,8 @@ pub(super) fn read(mount: &Mount, dataset: &Dataset, info: &Info, view: &View, l
         }
         values.push(read);
     }
-    let alpha = match view.bands.first().map(|&n| (n, &info.bands[n - 1])) {
-        Some((number, band)) if !band.all_valid && band.nodata.is_none() => Some(mount.call(|| {
+    let alpha = match masked(info, view) {
+        Some(number) => Some(mount.call(|| {
             let band = dataset.rasterband(number)?;
             at_level(&band, plan.overview, |level| {
                 read_band::<u8>(&level.open_mask_band()?, &plan, ResampleAlg::NearestNeighbour)
@@ -98,6 +99,37 @@ pub(super) fn read(mount: &Mount, dataset: &Dataset, info: &Info, view: &View, l
     };
     let (width, height) = plan.target;
     Ok(Pixels { width, height, bands: view.bands.clone(), values, alpha, overview: plan.overview })
+}
+
+/// The band whose mask tells what is valid, if one does.
+fn masked(info: &Info, view: &View) -> Option<usize> {
+    let first = *view.bands.first()?;
+    let band = info.bands.get(first - 1)?;
+    (!band.all_valid && band.nodata.is_none()).then_some(first)
+}
+
+/// The blocks of all bands and of the mask by one round of requests.
+fn fetch_ahead(mount: &Mount, dataset: &Dataset, info: &Info, view: &View, plan: &Plan) -> Result<()> {
+    if info.driver != "GTiff" {
+        return Ok(());
+    }
+    let w = plan.window;
+    mount.fetch_ahead([w.x, w.y, w.width, w.height], |note| {
+        let bands = if info.pixel_interleaved { &view.bands[..1] } else { &view.bands[..] };
+        for &number in bands {
+            let band = dataset.rasterband(number)?;
+            at_level(&band, plan.overview, |level| {
+                note(level);
+                Ok(())
+            })?;
+        }
+        let Some(number) = masked(info, view) else { return Ok(()) };
+        let band = dataset.rasterband(number)?;
+        at_level(&band, plan.overview, |level| {
+            note(&level.open_mask_band()?);
+            Ok(())
+        })
+    })
 }
 
 fn at_level<T>(
@@ -177,6 +209,10 @@ fn afford(info: &Info, view: &View, plan: &Plan, limit: u64) -> Result<()> {
     let decoded = [plan.window.height, bands, value].iter().fold(across, |n, &f| n.saturating_mul(f));
     let share = plan.window.width as f64 * plan.window.height as f64 / (info.size.0 as f64 * info.size.1 as f64);
     let stored = (info.file_size as f64 * share * 1.5).min(info.file_size as f64) as u64;
+    // Members of a VRT have overviews of their own; what is read of them is counted.
+    if info.driver == "VRT" {
+        return Ok(());
+    }
     if decoded.min(stored) > limit || decoded > limit.saturating_mul(DECODED) {
         let needs = crate::text::bytes(if decoded.min(stored) > limit { decoded.min(stored) } else { decoded });
         let why = if plan.overview.is_none() { "it has no overviews: " } else { "" };

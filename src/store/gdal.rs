@@ -8,9 +8,14 @@
 //!
 //! - Mounting sends one ranged GET that tells size, `ETag` and the header; GDAL's `stat`, `open`
 //!   and header reads are served from it. Reads of many ranges become few parallel GETs.
+//! - What was fetched is kept for all that open the same object ([`cache`]); where a listing has told
+//!   size and `ETag`, opening it again needs no request at all.
 //! - Every read is pinned to the `ETag`: an object that changes in the middle is an error.
 //! - Only what is mounted is there. Sidecars (`.aux.xml`, `.ovr`, `.msk`) and neighbours are
-//!   answered "not there" without a request, and nothing can be written.
+//!   answered "not there" without a request, and nothing can be written. What is written goes to a
+//!   file of the local disk first and is uploaded from there.
+//! - The members of a VRT are mounted by their names in it, if they may be read ([`vrt`]), and asked
+//!   for only when GDAL reads them. Only drivers of formats that name no other files are registered.
 //! - GDAL says of a failed read only that it failed, so the `Mount` keeps our own error.
 //! - GDAL's messages are collected by `quietly`; nothing is printed, ever.
 //!
@@ -19,10 +24,7 @@
 //! find by a path must be global too.
 #![allow(unsafe_code)]
 
-use super::{Head, Stores};
-use crate::error::{Error, Result};
-use crate::location::{Location, Scheme};
-use crate::task::Control;
+use crate::error::Result;
 use gdal::errors::GdalError;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -30,11 +32,19 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use tokio_util::sync::CancellationToken;
 
+mod cache;
+mod mount;
+mod open;
 mod remote;
+mod vrt;
 
-use remote::Remote;
+pub(super) use cache::Cache;
+pub(crate) use mount::{Member, Mount};
+pub(crate) use open::{call, open, parts};
+pub(crate) use remote::Content;
+
+use remote::{Remote, Session};
 
 /// GDAL keeps the pointer, not a copy.
 const PREFIX: &CStr = c"/vsisecchi/";
@@ -45,7 +55,28 @@ pub(crate) const HEAD: u64 = 32 << 10;
 /// Bytes of decoded blocks that GDAL keeps for all datasets together.
 const BLOCK_CACHE: &str = "268435456";
 
-const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
+/// Drivers that stay registered: of formats that lead to no other file, and what writing needs. What a VRT names is
+/// opened with any driver that is registered.
+const DRIVERS: &[&str] = &[
+    "GTiff",
+    "COG",
+    "MEM",
+    "VRT",
+    "JP2OpenJPEG",
+    "GRIB",
+    "SRTMHGT",
+    "DTED",
+    "HDF5",
+    "HDF5Image",
+    "netCDF",
+    "PNG",
+    "JPEG",
+    "GIF",
+    "BMP",
+    "WEBP",
+    "AAIGrid",
+    "PNM",
+];
 
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
 
@@ -59,125 +90,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An object that GDAL can open by [`Mount::path`] as long as this lives.
-pub(crate) struct Mount {
-    id: u64,
-    path: String,
-    remote: Arc<Remote>,
+/// What is mounted in this process; the first call sets GDAL up.
+fn registry() -> &'static Registry {
+    REGISTRY.get_or_init(install)
 }
 
-impl Mount {
-    /// Mounts an object, with one request; none, if its `head` was read before. Traffic is counted
-    /// by the control's meter; reads fail once more than `limit` bytes came.
-    pub(crate) async fn new(
-        stores: &Stores,
-        location: &Location,
-        control: &Control,
-        limit: u64,
-        head: Option<Head>,
-    ) -> Result<Self> {
-        let handle = stores.open(location, &control.meter).await?;
-        let head = match head {
-            Some(head) => head,
-            None => control.race(handle.read_head(location, HEAD)).await?,
-        };
-        let registry = REGISTRY.get_or_init(install);
-        let id = registry.next.fetch_add(1, Relaxed);
-        let path = format!("{}{id}/{}", PREFIX.to_string_lossy(), spelled(location.name()));
-        let key = handle.path(location.key());
-        let remote = Arc::new(Remote::new(path.clone(), &handle, key, head, control, limit));
-        lock(&registry.mounted).insert(id, remote.clone());
-        Ok(Self { id, path, remote })
-    }
-
-    /// The name under which GDAL opens it.
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Bytes of the object.
-    pub(crate) fn size(&self) -> u64 {
-        self.remote.size
-    }
-
-    /// A new use of the object: reads stop when `control` or `abandoned` is cancelled, and the
-    /// limit counts from here.
-    pub(crate) fn begin(&self, control: &Control, abandoned: CancellationToken) {
-        self.remote.begin(control, abandoned);
-    }
-
-    /// Calls GDAL. Its failure becomes a sentence, or the error that a read of ours met.
-    pub(crate) fn call<T>(&self, f: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T> {
-        if self.remote.head.starts_with(HDF5) {
-            silence_hdf5();
-        }
-        let (result, messages) = quietly(f);
-        let met = self.remote.take_error();
-        match (result, met) {
-            // GDAL can take a failed read for missing data and carry on.
-            (_, Some(error)) => Err(error),
-            (Ok(value), None) => Ok(value),
-            (Err(err), None) => {
-                self.remote.check()?;
-                Err(explain(err, &messages, &self.path))
-            }
-        }
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        if let Some(registry) = REGISTRY.get() {
-            lock(&registry.mounted).remove(&self.id);
-        }
-    }
-}
-
-/// The end of a name as a path that GDAL cannot misread: drivers look at suffixes, some at names.
-fn spelled(name: &str) -> String {
-    const LONGEST: usize = 120;
-    const PLAIN: &percent_encoding::AsciiSet =
-        &percent_encoding::NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
-    let name = name.split('?').next().unwrap_or_default();
-    let text = percent_encoding::utf8_percent_encode(name, PLAIN).to_string();
-    text[text.len().saturating_sub(LONGEST)..].to_owned()
-}
-
-/// Formats that GDAL may take an object for. None of them leads to another file: VRT, WMS and
-/// their kin are left out, so that a file cannot make us read what it names.
-const DRIVERS: &[&str] = &["GTiff", "JP2OpenJPEG", "GRIB", "SRTMHGT", "DTED", "HDF5", "HDF5Image"];
-
-/// Formats whose libraries open the local disk themselves.
-const LOCAL_DRIVERS: &[&str] = &["netCDF"];
-
-/// Opens a mounted object as a raster; `part` is the name of a subdataset as GDAL told it.
-pub(crate) fn open(mount: &Mount, location: &Location, part: Option<&str>) -> Result<gdal::Dataset> {
-    let head = &mount.remote.head;
-    let netcdf = head.starts_with(b"CDF") || (head.starts_with(HDF5) && location.extension().starts_with("nc"));
-    let local = (netcdf && location.scheme() == Scheme::File).then(|| location.key());
-    if head.starts_with(b"CDF") && local.is_none() {
-        return Err(Error::unsupported("netCDF 3 is read from the local disk only").with_hint("download it first"));
-    }
-    let path = part.or(local).unwrap_or(mount.path());
-    let drivers = if local.is_some() { LOCAL_DRIVERS } else { DRIVERS };
-    let options = gdal::DatasetOptions {
-        open_flags: gdal::GdalOpenFlags::GDAL_OF_RASTER | gdal::GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
-        allowed_drivers: Some(drivers),
-        ..gdal::DatasetOptions::default()
+/// Gives a file a name in GDAL's world, for as long as its session is mounted.
+fn mount_member(session: &Arc<Session>, content: Content, trail: &[crate::location::Location]) -> Arc<Remote> {
+    let name = match &content {
+        Content::Object { location, .. } | Content::Deflated { location, .. } => mount::spelled(location.name()),
+        Content::Bytes(_) => "all.vrt".to_owned(),
     };
-    let dataset = mount.call(|| gdal::Dataset::open_ex(path, options))?;
-    refuse_references(&dataset)?;
-    Ok(dataset)
+    put(session, content, &name, trail)
 }
 
-/// A TIFF can name a file of overviews, which GDAL would open whatever and wherever it is.
-fn refuse_references(dataset: &gdal::Dataset) -> Result<()> {
-    use gdal::Metadata as _;
-    let names_one = quietly(|| dataset.metadata_item("OVERVIEW_FILE", "OVERVIEWS")).0.is_some();
-    if names_one {
-        return Err(Error::unsupported("it names another file for its overviews, which is not followed"));
-    }
-    Ok(())
+/// The same with a name of one's own.
+fn put(session: &Arc<Session>, content: Content, name: &str, trail: &[crate::location::Location]) -> Arc<Remote> {
+    let registry = registry();
+    let id = registry.next.fetch_add(1, Relaxed);
+    let path = format!("{}{id}/{name}", PREFIX.to_string_lossy());
+    let remote = Arc::new(Remote::new(path, session.clone(), content, trail.to_vec()));
+    lock(&session.mounted).push(id);
+    lock(&registry.mounted).insert(id, remote.clone());
+    remote
 }
 
 /// Reads a window of all bands at full resolution, band after band, `width * height` values each,
@@ -223,6 +158,53 @@ pub(crate) fn read_all<T: gdal::raster::GdalType + Copy + Default>(
     Ok(out)
 }
 
+/// Rows of a table, and columns, that are read.
+const MOST_ROWS: c_int = 4096;
+const MOST_COLUMNS: c_int = 64;
+
+/// A text of GDAL's own.
+///
+/// # Safety
+/// `text` is null or a terminated string.
+unsafe fn owned(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: by this function's contract.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+/// The names of a band's values, from 0 on.
+pub(crate) fn category_names(band: &gdal::raster::RasterBand<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    // SAFETY: a band that is open; the list and its strings are the band's, end with a null, and are copied at once.
+    unsafe {
+        let names = gdal_sys::GDALGetRasterCategoryNames(band.c_rasterband());
+        while !names.is_null() && out.len() < MOST_ROWS as usize && !(*names.add(out.len())).is_null() {
+            out.push(owned(*names.add(out.len())));
+        }
+    }
+    out
+}
+
+/// A band's attribute table: names of the columns, and the values of each row as text.
+pub(crate) fn attribute_table(band: &gdal::raster::RasterBand<'_>) -> Option<(Vec<String>, Vec<Vec<String>>)> {
+    // SAFETY: a band that is open; the table is the band's, its texts are copied before the next call.
+    quietly(|| unsafe {
+        let table = gdal_sys::GDALGetDefaultRAT(band.c_rasterband());
+        if table.is_null() {
+            return None;
+        }
+        let columns = 0..gdal_sys::GDALRATGetColumnCount(table).min(MOST_COLUMNS);
+        let rows = 0..gdal_sys::GDALRATGetRowCount(table).min(MOST_ROWS);
+        let names: Vec<String> = columns.clone().map(|c| owned(gdal_sys::GDALRATGetNameOfCol(table, c))).collect();
+        let value = |r, c| owned(gdal_sys::GDALRATGetValueAsString(table, r, c));
+        let rows = rows.map(|r| columns.clone().map(|c| value(r, c)).collect()).collect();
+        (!names.is_empty()).then_some((names, rows))
+    })
+    .0
+}
+
 /// Runs `f` and collects what GDAL complained of on this thread, instead of it being printed.
 pub(crate) fn quietly<T>(f: impl FnOnce() -> T) -> (T, Vec<String>) {
     struct Pop;
@@ -232,7 +214,7 @@ pub(crate) fn quietly<T>(f: impl FnOnce() -> T) -> (T, Vec<String>) {
             unsafe { gdal_sys::CPLPopErrorHandler() };
         }
     }
-    REGISTRY.get_or_init(install);
+    registry();
     let messages: RefCell<Vec<String>> = RefCell::default();
     let sink: *const RefCell<Vec<String>> = &raw const messages;
     // SAFETY: the handler is popped before `messages` is dropped, also when `f` panics.
@@ -244,37 +226,6 @@ pub(crate) fn quietly<T>(f: impl FnOnce() -> T) -> (T, Vec<String>) {
     let value = f();
     drop(pop);
     (value, messages.into_inner())
-}
-
-/// Calls GDAL where no mounted object is involved.
-pub(crate) fn call<T>(f: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T> {
-    let (result, messages) = quietly(f);
-    result.map_err(|err| explain(err, &messages, ""))
-}
-
-/// The first thing that GDAL complained of: what follows is only its echo.
-fn explain(err: GdalError, messages: &[String], path: &str) -> Error {
-    let own = match &err {
-        GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } => msg.clone(),
-        other => other.to_string(),
-    };
-    let first = messages.iter().find(|m| !m.is_empty()).cloned().unwrap_or(own);
-    let why = if path.is_empty() { first } else { first.replace(path, "it") };
-    let mut why = why.lines().next().unwrap_or_default().trim_end_matches('.');
-    // "x.tif:TIFFFetchDirectory:x.tif: Can not read": names of functions help nobody.
-    while let Some((front, rest)) = why.split_once(':')
-        && !front.contains(' ')
-    {
-        why = rest.trim_start();
-    }
-    let error = if why.contains("not recognized as a supported file format") {
-        Error::invalid("it is not a raster of a kind that can be read here")
-    } else if why.is_empty() || why.starts_with("Read error at") {
-        Error::invalid("GDAL cannot read it: it is damaged or cut off")
-    } else {
-        Error::invalid(format!("GDAL cannot read it: {why}"))
-    };
-    error.with_source(err)
 }
 
 unsafe extern "C" fn collect(class: gdal_sys::CPLErr::Type, _number: c_int, message: *const c_char) {
@@ -343,12 +294,19 @@ fn install() -> Registry {
         // It only fails for strings with a NUL.
         let _ = gdal::config::set_config_option(key, value);
     }
+    let kept: Vec<gdal::Driver> =
+        DRIVERS.iter().filter_map(|name| gdal::DriverManager::get_driver_by_name(name).ok()).collect();
+    let all: Vec<gdal::Driver> = gdal::DriverManager::all().collect();
+    for driver in all.iter().filter(|d| !kept.iter().any(|k| k.short_name() == d.short_name())) {
+        gdal::DriverManager::deregister_driver(driver);
+    }
     Registry::default()
 }
 
 /// A position in a mounted object: what GDAL holds as its file.
 struct OpenFile {
     remote: Arc<Remote>,
+    size: u64,
     position: u64,
     at_end: bool,
 }
@@ -385,9 +343,10 @@ unsafe extern "C" fn stat(_: *mut c_void, name: *const c_char, out: *mut gdal_sy
         // SAFETY: GDAL passes a terminated name, and room for its VSIStatBufL, which is this type.
         unsafe {
             let Some(remote) = find(name) else { return -1 };
+            let Some(known) = remote.session.attempt(|| remote.known()) else { return -1 };
             let mut buffer: StatBuffer = std::mem::zeroed();
             buffer.st_mode = libc::S_IFREG | 0o444;
-            buffer.st_size = i64::try_from(remote.size).unwrap_or(i64::MAX);
+            buffer.st_size = i64::try_from(known.size).unwrap_or(i64::MAX);
             out.cast::<StatBuffer>().write(buffer);
         }
         0
@@ -400,7 +359,12 @@ unsafe extern "C" fn open_file(_: *mut c_void, name: *const c_char, access: *con
         let (remote, access) = unsafe { (find(name), CStr::from_ptr(access)) };
         let readable = access.to_bytes().iter().all(|b| b"rb".contains(b));
         match remote {
-            Some(remote) if readable => Box::into_raw(Box::new(OpenFile { remote, position: 0, at_end: false })).cast(),
+            Some(remote) if readable => match remote.session.attempt(|| remote.known()) {
+                Some(known) => {
+                    Box::into_raw(Box::new(OpenFile { remote, size: known.size, position: 0, at_end: false })).cast()
+                }
+                None => std::ptr::null_mut(),
+            },
             _ => std::ptr::null_mut(),
         }
     })
@@ -438,7 +402,7 @@ unsafe extern "C" fn seek(file: *mut c_void, offset: u64, whence: c_int) -> c_in
     file.position = match whence {
         libc::SEEK_SET => offset,
         libc::SEEK_CUR => file.position.wrapping_add(offset),
-        libc::SEEK_END => file.remote.size.wrapping_add(offset),
+        libc::SEEK_END => file.size.wrapping_add(offset),
         _ => return -1,
     };
     file.at_end = false;
@@ -455,7 +419,7 @@ unsafe extern "C" fn read(file: *mut c_void, buffer: *mut c_void, size: usize, c
             (opened(file), std::slice::from_raw_parts_mut(buffer.cast::<u8>(), len))
         };
         let remote = file.remote.clone();
-        let Some(n) = remote.attempt(|| remote.read_at(file.position, out)) else { return 0 };
+        let Some(n) = remote.session.attempt(|| remote.read_at(file.position, out)) else { return 0 };
         file.position = file.position.saturating_add(n as u64);
         file.at_end = n < len;
         n / size
@@ -484,10 +448,10 @@ unsafe extern "C" fn read_multi_range(
         let ranges: Option<Vec<Range<u64>>> = offsets
             .iter()
             .zip(sizes)
-            .map(|(&start, &size)| Some(start..start.checked_add(size as u64).filter(|&end| end <= remote.size)?))
+            .map(|(&start, &size)| Some(start..start.checked_add(size as u64).filter(|&end| end <= file.size)?))
             .collect();
         let Some(ranges) = ranges else { return -1 };
-        let Some(found) = remote.attempt(|| remote.read_ranges(&ranges)) else { return -1 };
+        let Some(found) = remote.session.attempt(|| remote.read_ranges(&ranges)) else { return -1 };
         for ((bytes, &buffer), &size) in found.iter().zip(buffers).zip(sizes) {
             if bytes.len() != size {
                 return -1;

@@ -1,14 +1,14 @@
-//! One mounted object: what is held of it, and how the rest is fetched. No word of GDAL here.
-#![deny(unsafe_code)]
+//! The objects behind the virtual files: ranges of them, fetched from a thread that may block, and kept.
 
-use super::lock;
+use super::cache::{Cache, Name};
+use super::{lock, vrt};
 use crate::error::{Error, Kind, Result};
+use crate::location::Location;
 use crate::store::{Head, StoreHandle};
 use crate::task::Control;
 use bytes::Bytes;
-use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore};
-use std::collections::VecDeque;
+use futures::stream::{StreamExt as _, TryStreamExt as _};
+use object_store::{GetOptions, GetRange};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -17,8 +17,17 @@ use tokio_util::sync::CancellationToken;
 /// Smallest and largest read ahead of what GDAL asked for. It doubles while reads are sequential.
 const AHEAD: Range<u64> = (32 << 10)..(1 << 20);
 
-/// Bytes of single reads that an object keeps. What GDAL decoded it keeps itself.
-const KEPT: usize = 16 << 20;
+/// Ranges of one object that lie closer together are fetched as one.
+const GAP: u64 = object_store::OBJECT_STORE_COALESCE_DEFAULT;
+
+/// Requests of one read that are under way at once.
+const PARALLEL: usize = 16;
+
+/// Bytes of a VRT: it is read whole.
+const LONGEST_VRT: u64 = 16 << 20;
+
+/// VRTs may name VRTs so deep.
+const DEEPEST: u8 = 4;
 
 /// What the reads of one call into GDAL listen to.
 struct Call {
@@ -26,56 +35,38 @@ struct Call {
     abandoned: CancellationToken,
 }
 
-pub(super) struct Remote {
-    /// The whole name under which it is mounted.
-    pub(super) path: String,
-    store: Arc<dyn ObjectStore>,
-    key: Path,
-    pub(super) size: u64,
-    etag: Option<String>,
-    pub(super) head: Bytes,
-    recent: Mutex<Recent>,
+/// What all virtual files of one mount share: the store, the limit, the first error.
+pub(super) struct Session {
+    handle: StoreHandle,
+    /// Where the members of a VRT may lie; see [`vrt`].
+    home: Location,
+    cache: Arc<Cache>,
+    /// Whether others that open the same objects may use what was fetched.
+    shares: bool,
     limit: u64,
     spent: AtomicU64,
     call: Mutex<Call>,
     error: Mutex<Option<Error>>,
     runtime: tokio::runtime::Handle,
+    /// Names of all its files, until it is unmounted.
+    pub(super) mounted: Mutex<Vec<u64>>,
 }
 
-/// What single reads fetched, newest last, and where the next one would be sequential.
-#[derive(Default)]
-struct Recent {
-    extents: VecDeque<(u64, Bytes)>,
-    bytes: usize,
-    next: u64,
-    ahead: u64,
-}
-
-impl Remote {
-    /// For the calling runtime, which will run its requests. Reads fail once more than `limit`
-    /// bytes came.
-    pub(super) fn new(
-        path: String,
-        handle: &StoreHandle,
-        key: Path,
-        head: Head,
-        control: &Control,
-        limit: u64,
-    ) -> Self {
+impl Session {
+    /// For the calling runtime, which will run its requests. Reads fail once more than `limit` bytes came.
+    pub(super) fn new(handle: StoreHandle, home: Location, cache: Arc<Cache>, control: &Control, limit: u64) -> Self {
         Self {
-            path,
-            store: handle.object_store(),
-            key,
-            size: head.size,
-            etag: head.etag,
-            // A header that already holds the whole object, or the next bytes to be asked for.
-            recent: Mutex::new(Recent { next: head.bytes.len() as u64, ahead: AHEAD.start, ..Recent::default() }),
-            head: head.bytes,
+            handle,
+            home,
+            cache,
+            // Who measures reading wants no bytes that were read before.
+            shares: limit < u64::MAX,
             limit,
             spent: AtomicU64::new(0),
             call: Mutex::new(Call { control: control.clone(), abandoned: CancellationToken::new() }),
             error: Mutex::new(None),
             runtime: tokio::runtime::Handle::current(),
+            mounted: Mutex::default(),
         }
     }
 
@@ -112,96 +103,12 @@ impl Remote {
         }))
     }
 
-    async fn fetch(&self, range: Range<u64>) -> Result<Bytes> {
-        let wanted = range.end - range.start;
-        if self.spent.fetch_add(wanted, Relaxed).saturating_add(wanted) > self.limit {
+    fn spend(&self, bytes: u64) -> Result<()> {
+        if self.spent.fetch_add(bytes, Relaxed).saturating_add(bytes) > self.limit {
             let limit = crate::text::bytes(self.limit);
             return Err(Error::new(Kind::Limit, format!("it needs more than {limit}, the limit for looking at it")));
         }
-        // A weak tag never matches (RFC 9110, 13.1.1); it is compared below.
-        let strong = self.etag.clone().filter(|tag| !tag.starts_with("W/"));
-        let options = GetOptions { range: Some(GetRange::Bounded(range)), if_match: strong, ..GetOptions::default() };
-        let got = self.store.get_opts(&self.key, options).await.map_err(store_error)?;
-        if got.meta.size != self.size || got.meta.e_tag != self.etag {
-            return Err(changed());
-        }
-        let bytes = got.bytes().await.map_err(store_error)?;
-        if bytes.len() as u64 != wanted {
-            return Err(Error::invalid("the server sent fewer bytes than it promised"));
-        }
-        Ok(bytes)
-    }
-
-    /// What is held of the bytes from `at` on.
-    fn held(&self, at: u64) -> Option<Bytes> {
-        let part = |start: u64, bytes: &Bytes| {
-            let skip = usize::try_from(at.checked_sub(start)?).ok()?;
-            (skip < bytes.len()).then(|| bytes.slice(skip..))
-        };
-        part(0, &self.head).or_else(|| lock(&self.recent).extents.iter().rev().find_map(|(s, b)| part(*s, b)))
-    }
-
-    /// The range to fetch when `wanted` bytes from `at` are missing.
-    fn plan(&self, at: u64, wanted: u64) -> Range<u64> {
-        let mut recent = lock(&self.recent);
-        recent.ahead = if at == recent.next { (recent.ahead * 2).min(AHEAD.end) } else { AHEAD.start };
-        let end = at.saturating_add(wanted.max(recent.ahead)).min(self.size);
-        recent.next = end;
-        at..end
-    }
-
-    fn keep(&self, start: u64, bytes: Bytes) {
-        let mut recent = lock(&self.recent);
-        recent.bytes += bytes.len();
-        recent.extents.push_back((start, bytes));
-        while recent.bytes > KEPT {
-            let Some((_, old)) = recent.extents.pop_front() else { break };
-            recent.bytes -= old.len();
-        }
-    }
-
-    /// Fills `out` from `offset` on; fewer bytes only at the end of the object.
-    pub(super) fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize> {
-        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let len = out.len().min(left);
-        let mut done = 0;
-        while done < len {
-            let at = offset + done as u64;
-            let bytes = if let Some(bytes) = self.held(at) {
-                bytes
-            } else {
-                let range = self.plan(at, (len - done) as u64);
-                let bytes = self.wait(self.fetch(range))?;
-                self.keep(at, bytes.clone());
-                bytes
-            };
-            let n = bytes.len().min(len - done);
-            out[done..done + n].copy_from_slice(&bytes[..n]);
-            done += n;
-        }
-        Ok(len)
-    }
-
-    /// Reads all `ranges`; what is not held is fetched in few parallel requests.
-    pub(super) fn read_ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let mut found: Vec<Option<Bytes>> = ranges
-            .iter()
-            .map(|r| {
-                let len = usize::try_from(r.end - r.start).ok()?;
-                let bytes = if len == 0 { Bytes::new() } else { self.held(r.start)? };
-                (bytes.len() >= len).then(|| bytes.slice(..len))
-            })
-            .collect();
-        let missing: Vec<usize> = (0..ranges.len()).filter(|&i| found[i].is_none()).collect();
-        let wanted: Vec<Range<u64>> = missing.iter().map(|&i| ranges[i].clone()).collect();
-        if !wanted.is_empty() {
-            let gap = object_store::OBJECT_STORE_COALESCE_DEFAULT;
-            let fetched = self.wait(object_store::coalesce_ranges(&wanted, |r| self.fetch(r), gap))?;
-            for (i, bytes) in missing.into_iter().zip(fetched) {
-                found[i] = Some(bytes);
-            }
-        }
-        Ok(found.into_iter().map(Option::unwrap_or_default).collect())
+        Ok(())
     }
 
     /// Runs a read. After a failure GDAL goes on with the next block: then everything fails at once.
@@ -216,6 +123,365 @@ impl Remote {
                 None
             }
         }
+    }
+}
+
+/// What a virtual file holds.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// An object, or a part of it: an entry of a zip that was not packed.
+    Object { location: Location, part: Option<Range<u64>> },
+    /// An entry of a zip, packed by deflate, and the bytes that it says to have.
+    Deflated { location: Location, part: Range<u64>, size: u64 },
+    /// These bytes.
+    Bytes(Bytes),
+}
+
+/// What is known of a file once it was looked at.
+#[derive(Clone)]
+pub(super) struct Known {
+    /// Bytes of the file.
+    pub(super) size: u64,
+    /// Its first bytes; all of them for what is no object.
+    pub(super) head: Bytes,
+    /// Where it begins in its object, and what that is.
+    base: u64,
+    whole: u64,
+    etag: Option<String>,
+    name: Name,
+}
+
+/// A virtual file.
+pub(super) struct Remote {
+    /// The whole name under which it is mounted.
+    pub(super) path: String,
+    pub(super) session: Arc<Session>,
+    content: Content,
+    known: Mutex<Option<Arc<Known>>>,
+    /// VRTs that lead here.
+    trail: Vec<Location>,
+    flow: Mutex<Flow>,
+}
+
+/// Where the next single read would be sequential, and how far it reads ahead.
+struct Flow {
+    next: u64,
+    ahead: u64,
+}
+
+impl Remote {
+    pub(super) fn new(path: String, session: Arc<Session>, content: Content, trail: Vec<Location>) -> Self {
+        let flow = Mutex::new(Flow { next: super::HEAD, ahead: AHEAD.start });
+        Self { path, session, content, known: Mutex::default(), trail, flow }
+    }
+
+    /// Lets go of what is kept for it alone.
+    pub(super) fn forget(&self) {
+        let known = lock(&self.known).clone();
+        if let Some(known) = known.filter(|known| known.name.starts_with(&self.path)) {
+            self.session.cache.forget(&known.name);
+        }
+    }
+
+    /// Notes what is known from elsewhere, so that it need not be asked for.
+    pub(super) fn learn(&self, head: Head) {
+        let Content::Object { location, part: None } = &self.content else { return };
+        *lock(&self.known) = Some(Arc::new(self.found(location, None, head)));
+    }
+
+    /// The first bytes from the cache, where the listing told which object it is.
+    pub(super) fn recall(&self, size: u64, etag: &str) -> bool {
+        let Content::Object { location, part: None } = &self.content else { return false };
+        let head = Head { bytes: Bytes::new(), size, etag: Some(etag.to_owned()) };
+        let mut known = self.found(location, None, head);
+        let Some(bytes) = self.session.cache.get(&known.name, &(0..size.min(super::HEAD))) else { return false };
+        known.head = bytes;
+        *lock(&self.known) = Some(Arc::new(known));
+        true
+    }
+
+    /// What it is; asks for it the first time.
+    pub(super) fn known(self: &Arc<Self>) -> Result<Arc<Known>> {
+        let mut slot = lock(&self.known);
+        if let Some(known) = &*slot {
+            return Ok(known.clone());
+        }
+        let mut known = self.look().map_err(|err| match &self.content {
+            Content::Object { location, .. } | Content::Deflated { location, .. } if !self.trail.is_empty() => {
+                err.context(format!("its member {}", location.name()))
+            }
+            _ => err,
+        })?;
+        if vrt::is_one(&known.head) && !matches!(self.content, Content::Bytes(_)) {
+            known = self.resolved(&known)?;
+        }
+        let known = Arc::new(known);
+        *slot = Some(known.clone());
+        Ok(known)
+    }
+
+    /// Sees to it that it is known, without a thread to block.
+    pub(super) async fn ask(&self, control: &Control) -> Result<()> {
+        let Content::Object { location, part: None } = &self.content else { return Ok(()) };
+        let head = control.race(self.session.handle.read_head(location, super::HEAD)).await?;
+        self.learn(head);
+        Ok(())
+    }
+
+    /// Whether it is, as it comes from its store, a VRT: what it names must be looked through first.
+    fn is_raw_vrt(&self) -> bool {
+        // What was resolved is kept under its own path.
+        let known = lock(&self.known);
+        let raw = |k: &Known| vrt::is_one(&k.head) && *k.name != *self.path;
+        !matches!(self.content, Content::Bytes(_)) && known.as_ref().is_some_and(|k| raw(k))
+    }
+
+    /// Replaces a VRT as it is stored by one whose members are mounted.
+    pub(super) fn resolve(self: &Arc<Self>) -> Result<()> {
+        let known = self.known()?;
+        if self.is_raw_vrt() {
+            let resolved = self.resolved(&known)?;
+            *lock(&self.known) = Some(Arc::new(resolved));
+        }
+        Ok(())
+    }
+
+    fn found(&self, location: &Location, part: Option<&Range<u64>>, head: Head) -> Known {
+        // A weak tag never matches (RFC 9110, 13.1.1), and says nothing of the bytes.
+        let strong = head.etag.as_deref().filter(|tag| !tag.starts_with("W/") && self.session.shares);
+        let name: Name = match strong {
+            Some(tag) => format!("{location}\n{tag}\n{}", head.size).into(),
+            None => format!("{}\n{location}", self.path).into(),
+        };
+        let part = part.cloned().unwrap_or(0..head.size);
+        let known = Known {
+            size: part.end - part.start,
+            head: head.bytes,
+            base: part.start,
+            whole: head.size,
+            etag: head.etag,
+            name,
+        };
+        self.session.cache.keep(&known.name, known.base, known.head.clone());
+        known
+    }
+
+    fn look(&self) -> Result<Known> {
+        match &self.content {
+            Content::Bytes(bytes) => Ok(Known {
+                size: bytes.len() as u64,
+                head: bytes.clone(),
+                base: 0,
+                whole: bytes.len() as u64,
+                etag: None,
+                name: self.path.as_str().into(),
+            }),
+            Content::Object { location, part } => {
+                let head = self.head(location, part.as_ref())?;
+                if let Some(part) = part
+                    && part.end > head.size
+                {
+                    return Err(Error::invalid("it ends before its parts do"));
+                }
+                Ok(self.found(location, part.as_ref(), head))
+            }
+            Content::Deflated { location, part, size } => {
+                let packed = self.session.wait(async {
+                    self.session.spend(part.end - part.start)?;
+                    self.session.handle.read_range(location, part.clone()).await
+                })?;
+                self.session.spend(*size)?;
+                let bytes = inflate(&packed, *size)?;
+                let whole = bytes.len() as u64;
+                Ok(Known { size: whole, head: bytes, base: 0, whole, etag: None, name: self.path.as_str().into() })
+            }
+        }
+    }
+
+    fn head(&self, location: &Location, part: Option<&Range<u64>>) -> Result<Head> {
+        self.session.spend(super::HEAD)?;
+        let Some(part) = part else {
+            return self.session.wait(self.session.handle.read_head(location, super::HEAD));
+        };
+        let end = part.end.min(part.start + super::HEAD);
+        let path = self.session.handle.path(location.key());
+        let options = GetOptions::new().with_range(Some(part.start..end));
+        self.session.wait(async {
+            let got = self.session.handle.object_store().get_opts(&path, options).await.map_err(store_error)?;
+            let (size, etag) = (got.meta.size, got.meta.e_tag.clone());
+            Ok(Head { bytes: got.bytes().await.map_err(store_error)?, size, etag })
+        })
+    }
+
+    /// A VRT whose members are mounted under names of ours.
+    fn resolved(self: &Arc<Self>, known: &Known) -> Result<Known> {
+        let Content::Object { location, part: None } = &self.content else {
+            return Err(Error::unsupported("a VRT inside an archive is not followed"));
+        };
+        if self.trail.len() >= DEEPEST.into() {
+            return Err(Error::unsupported(format!("its members are VRTs that name VRTs, more than {DEEPEST} deep")));
+        }
+        if known.size > LONGEST_VRT {
+            return Err(Error::new(Kind::Limit, format!("the VRT has {}", crate::text::bytes(known.size))));
+        }
+        let text = self.fetched(known, 0..known.size)?;
+        let mut trail = self.trail.clone();
+        trail.push(location.clone());
+        let text = vrt::rewritten(&text, location, &self.session.home, |member| {
+            if trail.contains(&member) {
+                return Err(Error::invalid(format!("the VRT names itself as its member {}", member.name())));
+            }
+            let content = Content::Object { location: member, part: None };
+            Ok(super::mount_member(&self.session, content, &trail).path.clone())
+        })?;
+        let head = Bytes::from(text);
+        let size = head.len() as u64;
+        Ok(Known { size, head, base: 0, whole: size, etag: None, name: self.path.as_str().into() })
+    }
+
+    async fn fetch(&self, known: &Known, range: Range<u64>) -> Result<Bytes> {
+        let Content::Object { location, .. } = &self.content else {
+            return Err(Error::invalid("it ends before the bytes that were asked for"));
+        };
+        let wanted = range.end - range.start;
+        self.session.spend(wanted)?;
+        // A weak tag is compared below.
+        let strong = known.etag.clone().filter(|tag| !tag.starts_with("W/"));
+        let start = known.base + range.start;
+        let range = GetRange::Bounded(start..known.base + range.end);
+        let options = GetOptions { range: Some(range), if_match: strong, ..GetOptions::default() };
+        let handle = &self.session.handle;
+        let path = handle.path(location.key());
+        let got = handle.object_store().get_opts(&path, options).await.map_err(store_error)?;
+        if got.meta.size != known.whole || got.meta.e_tag != known.etag {
+            self.session.cache.forget(&known.name);
+            return Err(changed());
+        }
+        let bytes = got.bytes().await.map_err(store_error)?;
+        if bytes.len() as u64 != wanted {
+            return Err(Error::invalid("the server sent fewer bytes than it promised"));
+        }
+        self.session.cache.keep(&known.name, start, bytes.clone());
+        Ok(bytes)
+    }
+
+    /// What is held of the bytes from `at` on.
+    fn held(&self, known: &Known, at: u64) -> Option<Bytes> {
+        if let Some(skip) = usize::try_from(at).ok().filter(|&n| n < known.head.len()) {
+            return Some(known.head.slice(skip..));
+        }
+        self.session.cache.from(&known.name, known.base + at)
+    }
+
+    /// All of a range, where it is held.
+    fn at_hand(&self, known: &Known, range: &Range<u64>) -> Option<Bytes> {
+        let (from, to) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
+        if to <= known.head.len() {
+            return Some(known.head.slice(from..to));
+        }
+        self.session.cache.get(&known.name, &(known.base + range.start..known.base + range.end))
+    }
+
+    /// A range as far as it is held, without a request: for what is not worth one.
+    pub(super) fn without_request(&self, range: &Range<u64>) -> Option<Bytes> {
+        let known = lock(&self.known).clone()?;
+        self.at_hand(&known, &(range.start..range.end.min(known.size)))
+    }
+
+    /// All of a range, fetched by one request if need be.
+    pub(super) fn range(self: &Arc<Self>, range: Range<u64>) -> Result<Bytes> {
+        let known = self.known()?;
+        self.fetched(&known, range.start..range.end.min(known.size))
+    }
+
+    fn fetched(&self, known: &Known, range: Range<u64>) -> Result<Bytes> {
+        if range.start >= range.end {
+            return Ok(Bytes::new());
+        }
+        if let Some(bytes) = self.at_hand(known, &range) {
+            return Ok(bytes);
+        }
+        self.session.wait(self.fetch(known, range))
+    }
+
+    /// The range to fetch when `wanted` bytes from `at` are missing.
+    fn plan(&self, known: &Known, at: u64, wanted: u64) -> Range<u64> {
+        let mut flow = lock(&self.flow);
+        flow.ahead = if at == flow.next { (flow.ahead * 2).min(AHEAD.end) } else { AHEAD.start };
+        let end = at.saturating_add(wanted.max(flow.ahead)).min(known.size);
+        flow.next = end;
+        at..end
+    }
+
+    /// Fills `out` from `offset` on; fewer bytes only at the end of the file.
+    pub(super) fn read_at(self: &Arc<Self>, offset: u64, out: &mut [u8]) -> Result<usize> {
+        let known = self.known()?;
+        let left = usize::try_from(known.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let len = out.len().min(left);
+        let mut done = 0;
+        while done < len {
+            let at = offset + done as u64;
+            let bytes = if let Some(bytes) = self.held(&known, at) {
+                bytes
+            } else {
+                let range = self.plan(&known, at, (len - done) as u64);
+                self.session.wait(self.fetch(&known, range))?
+            };
+            let n = bytes.len().min(len - done);
+            out[done..done + n].copy_from_slice(&bytes[..n]);
+            done += n;
+        }
+        Ok(len)
+    }
+
+    /// Reads all `ranges`; what is not held is fetched in few parallel requests.
+    pub(super) fn read_ranges(self: &Arc<Self>, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let known = self.known()?;
+        let mut found: Vec<Option<Bytes>> = ranges.iter().map(|r| self.at_hand(&known, r)).collect();
+        let missing: Vec<Range<u64>> =
+            ranges.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(r, _)| r.clone()).collect();
+        let merged = merge(missing);
+        let fetches = merged.iter().map(|range| {
+            let (remote, known, range) = (self.clone(), known.clone(), range.clone());
+            async move { remote.fetch(&known, range).await }
+        });
+        let fetched: Vec<Bytes> = if merged.is_empty() {
+            Vec::new()
+        } else {
+            self.session.wait(futures::stream::iter(fetches).buffered(PARALLEL).try_collect())?
+        };
+        for (range, slot) in ranges.iter().zip(&mut found).filter(|(_, slot)| slot.is_none()) {
+            let index = merged.partition_point(|m| m.start <= range.start).saturating_sub(1);
+            if let (Some(outer), Some(bytes)) = (merged.get(index), fetched.get(index)) {
+                *slot = Some(bytes.slice((range.start - outer.start) as usize..(range.end - outer.start) as usize));
+            }
+        }
+        Ok(found.into_iter().map(Option::unwrap_or_default).collect())
+    }
+}
+
+/// Ranges in order, those that lie closely together as one.
+fn merge(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_by_key(|r| (r.start, r.end));
+    let mut out: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match out.last_mut() {
+            Some(last) if range.start <= last.end.saturating_add(GAP) => last.end = last.end.max(range.end),
+            _ => out.push(range),
+        }
+    }
+    out
+}
+
+/// The bytes of a deflated entry, which must have the size that it says.
+pub(super) fn inflate(packed: &[u8], size: u64) -> Result<Bytes> {
+    use std::io::Read as _;
+    let mut out = Vec::new();
+    let read = flate2::read::DeflateDecoder::new(packed).take(size.saturating_add(1)).read_to_end(&mut out);
+    match read {
+        Ok(n) if n as u64 == size => Ok(out.into()),
+        Ok(_) => Err(Error::invalid("an entry of the archive is not as large as it says")),
+        Err(err) => Err(Error::invalid("an entry of the archive is damaged").with_source(err)),
     }
 }
 

@@ -1,0 +1,281 @@
+//! Objects that GDAL can open: mounted as long as they are used.
+
+use super::remote::{Content, Remote, Session};
+use super::{PREFIX, call, lock, put, quietly, registry, silence_hdf5};
+use crate::error::{Error, Kind, Result};
+use crate::location::Location;
+use crate::store::{Head, Stores};
+use crate::task::Control;
+use bytes::Bytes;
+use gdal::Metadata as _;
+use gdal::raster::RasterBand;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use tokio_util::sync::CancellationToken;
+
+/// How formats that are told by it begin.
+pub(super) const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
+
+/// Blocks whose places are asked for before they are read, and their bytes: more are left to GDAL.
+const MOST_BLOCKS: usize = 2048;
+const MOST_AHEAD: u64 = 32 << 20;
+
+/// Bytes of an object that is copied into memory because its library cannot read it by ranges.
+const LARGEST_COPY: u64 = 64 << 20;
+
+/// An object that GDAL can open by [`Mount::path`] as long as this lives.
+pub(crate) struct Mount {
+    main: Arc<Remote>,
+    copy: Mutex<Option<Copy>>,
+    limit: u64,
+}
+
+/// A member of an assembled raster.
+pub(crate) struct Member {
+    /// The name under which GDAL opens it.
+    pub(crate) path: String,
+    /// Its first bytes.
+    pub(crate) head: Bytes,
+}
+
+/// A copy in memory, under a name of GDAL's.
+struct Copy(String);
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // It only fails for what is not there.
+        let _ = gdal::vsi::unlink_mem_file(&self.0);
+    }
+}
+
+impl Mount {
+    /// Mounts an object, with one request; none, if its `head` was read before, or where size and `ETag` are
+    /// known (a `head` without bytes) and it was read before. Traffic is counted by the control's meter; reads
+    /// fail once more than `limit` bytes came. Nothing is shared with others where there is no limit.
+    pub(crate) async fn new(
+        stores: &Stores,
+        location: &Location,
+        control: &Control,
+        limit: u64,
+        head: Option<Head>,
+    ) -> Result<Self> {
+        let content = Content::Object { location: location.clone(), part: None };
+        let mount = Self::of(stores, location, control, limit, content, &spelled(location.name())).await?;
+        match head {
+            Some(head) if head.size == 0 || !head.bytes.is_empty() => mount.main.learn(head),
+            Some(Head { size, etag: Some(etag), .. }) if mount.main.recall(size, &etag) => {}
+            _ => mount.main.ask(control).await?,
+        }
+        Ok(mount)
+    }
+
+    /// A raster made of others: their first bytes are asked for at once, and `write` makes of them the VRT. All lie
+    /// in the store of `home`.
+    pub(crate) async fn assembled(
+        stores: &Stores,
+        home: &Location,
+        control: &Control,
+        limit: u64,
+        members: Vec<Content>,
+        write: impl FnOnce(&[Member]) -> String,
+    ) -> Result<Self> {
+        let mut mount = Self::of(stores, home, control, limit, Content::Bytes(Bytes::new()), "none").await?;
+        let session = mount.main.session.clone();
+        let trail = std::slice::from_ref(home);
+        let remotes: Vec<Arc<Remote>> =
+            members.into_iter().map(|content| super::mount_member(&session, content, trail)).collect();
+        let looked = remotes.clone();
+        let heads = control.blocking(move |_| {
+            std::thread::scope(|scope| {
+                let looks: Vec<_> = looked.iter().map(|remote| scope.spawn(|| remote.known())).collect();
+                let failed = |_| Error::new(Kind::Failed, "a worker thread failed");
+                looks.into_iter().map(|look| Ok(look.join().map_err(failed)??.head.clone())).collect::<Result<Vec<_>>>()
+            })
+        });
+        let members: Vec<Member> =
+            remotes.iter().zip(heads.await?).map(|(remote, head)| Member { path: remote.path.clone(), head }).collect();
+        mount.main = put(&session, Content::Bytes(write(&members).into()), "all.vrt", &[]);
+        Ok(mount)
+    }
+
+    /// Mounts what is not asked for yet; all that it leads to lies in the store of `home`.
+    pub(crate) async fn of(
+        stores: &Stores,
+        home: &Location,
+        control: &Control,
+        limit: u64,
+        content: Content,
+        name: &str,
+    ) -> Result<Self> {
+        let handle = stores.open(home, &control.meter).await?;
+        let session = Session::new(handle, home.clone(), stores.0.pieces.clone(), control, limit);
+        let main = put(&Arc::new(session), content, name, &[]);
+        Ok(Self { main, copy: Mutex::default(), limit })
+    }
+
+    /// The name under which GDAL opens it.
+    pub(crate) fn path(&self) -> &str {
+        &self.main.path
+    }
+
+    /// Bytes of the object.
+    pub(crate) fn size(&self) -> u64 {
+        self.main.known().map_or(0, |known| known.size)
+    }
+
+    /// A new use of the object: reads stop when `control` or `abandoned` is cancelled, and the
+    /// limit counts from here.
+    pub(crate) fn begin(&self, control: &Control, abandoned: CancellationToken) {
+        self.main.session.begin(control, abandoned);
+    }
+
+    /// Its first bytes.
+    pub(super) fn head(&self) -> Result<Bytes> {
+        Ok(self.main.known()?.head.clone())
+    }
+
+    /// A VRT is replaced by one whose members are mounted. Whether it is one.
+    pub(super) fn resolve(&self) -> Result<bool> {
+        self.main.resolve()?;
+        Ok(super::vrt::is_one(&self.main.known()?.head))
+    }
+
+    /// Bytes of the object, as far as they were read before.
+    pub(crate) fn held(&self, range: &Range<u64>) -> Option<Bytes> {
+        self.main.without_request(range)
+    }
+
+    /// Bytes of the object.
+    pub(crate) fn bytes(&self, range: Range<u64>) -> Result<Bytes> {
+        self.main.range(range)
+    }
+
+    /// The name of a copy in memory, for libraries that do not read through GDAL's files; `None` where it would
+    /// be too large.
+    pub(super) fn copied(&self) -> Result<Option<String>> {
+        let mut copy = lock(&self.copy);
+        if let Some(copy) = &*copy {
+            return Ok(Some(copy.0.clone()));
+        }
+        let size = self.size();
+        if size > LARGEST_COPY.min(self.limit) {
+            return Ok(None);
+        }
+        let bytes = self.main.range(0..size)?;
+        let path = self.path().replacen(&*PREFIX.to_string_lossy(), "/vsimem/secchi/", 1);
+        call(|| gdal::vsi::create_mem_file(&path, bytes.to_vec()))?;
+        *copy = Some(Copy(path.clone()));
+        Ok(Some(path))
+    }
+
+    /// The name of the copy, if there is one.
+    pub(super) fn copy_path(&self) -> Option<String> {
+        lock(&self.copy).as_ref().map(|copy| copy.0.clone())
+    }
+
+    /// Calls GDAL. Its failure becomes a sentence, or the error that a read of ours met.
+    pub(crate) fn call<T>(&self, f: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T> {
+        if self.head().is_ok_and(|head| head.starts_with(HDF5)) {
+            silence_hdf5();
+        }
+        let (result, messages) = quietly(f);
+        let met = self.main.session.take_error();
+        match (result, met) {
+            // GDAL can take a failed read for missing data and carry on.
+            (_, Some(error)) => Err(error),
+            (Ok(value), None) => Ok(value),
+            (Err(err), None) => {
+                self.main.session.check()?;
+                Err(super::open::explain(err, &messages, self.path()))
+            }
+        }
+    }
+
+    /// Fetches the blocks of a TIFF that a read of several bands will need, all at once: GDAL itself asks for
+    /// those of one band after the other, and for masks after all of them. `each` gives the bands to `note`.
+    pub(crate) fn fetch_ahead(
+        &self,
+        window: [u64; 4],
+        each: impl FnOnce(&mut dyn FnMut(&RasterBand<'_>)) -> gdal::errors::Result<()>,
+    ) -> Result<()> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        self.call(|| each(&mut |band| note_blocks(band, window, &mut ranges)))?;
+        ranges.sort_by_key(|r| (r.start, r.end));
+        ranges.dedup();
+        let size = self.size();
+        for range in &mut ranges {
+            range.end = range.end.min(size);
+        }
+        ranges.retain(|r| r.start < r.end);
+        if ranges.is_empty() || ranges.iter().map(|r| r.end - r.start).sum::<u64>() > MOST_AHEAD {
+            return Ok(());
+        }
+        // What is too much to read is said by the read itself, for what it really needs.
+        match self.main.read_ranges(&ranges) {
+            Err(err) if err.kind() != Kind::Limit => Err(err),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let mut mounted = lock(&registry().mounted);
+        // The remotes may be the last that hold their session.
+        let gone: Vec<_> = lock(&self.main.session.mounted).drain(..).filter_map(|id| mounted.remove(&id)).collect();
+        drop(mounted);
+        // What was kept under a name of its own is of no use to others.
+        for remote in &gone {
+            remote.forget();
+        }
+    }
+}
+
+/// Where the blocks below a window are, as GDAL's driver of TIFF tells it.
+fn note_blocks(band: &RasterBand<'_>, window: [u64; 4], ranges: &mut Vec<Range<u64>>) {
+    let (width, height) = band.block_size();
+    let (width, height) = (width.max(1) as u64, height.max(1) as u64);
+    let [x, y, across, down] = window;
+    let columns = x / width..(x + across).div_ceil(width);
+    let rows = y / height..(y + down).div_ceil(height);
+    let count = (columns.end - columns.start).saturating_mul(rows.end - rows.start);
+    if count.saturating_add(ranges.len() as u64) > MOST_BLOCKS as u64 {
+        return;
+    }
+    for row in rows {
+        for column in columns.clone() {
+            let number = |what: &str| -> Option<u64> {
+                band.metadata_item(&format!("BLOCK_{what}_{column}_{row}"), "TIFF")?.parse().ok()
+            };
+            if let (Some(offset), Some(size)) = (number("OFFSET"), number("SIZE")) {
+                // With the leader and trailer that a COG has around each block: GDAL reads them too.
+                ranges.push(offset.saturating_sub(4)..offset.saturating_add(size).saturating_add(4));
+            }
+        }
+    }
+}
+
+/// The end of a name as a path that GDAL cannot misread: drivers look at suffixes, some at names.
+pub(super) fn spelled(name: &str) -> String {
+    const LONGEST: usize = 120;
+    const PLAIN: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
+    let name = name.split('?').next().unwrap_or_default();
+    let text = percent_encoding::utf8_percent_encode(name, PLAIN).to_string();
+    text[text.len().saturating_sub(LONGEST)..].to_owned()
+}
+
+/// A netCDF file by its first bytes, and whether it is one of the classic form, which is no HDF5.
+pub(super) fn netcdf(head: &[u8], location: &Location) -> Option<bool> {
+    if head.starts_with(b"CDF") {
+        return Some(true);
+    }
+    (head.starts_with(HDF5) && location.extension().starts_with("nc")).then_some(false)
+}
+
+/// What is said of a classic netCDF that is too large to be copied.
+pub(super) fn too_large(size: u64) -> Error {
+    let size = crate::text::bytes(size);
+    Error::new(Kind::Limit, format!("netCDF 3 is read whole where it is not on the local disk, and it has {size}"))
+        .with_hint("download it first")
+}

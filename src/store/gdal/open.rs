@@ -1,0 +1,154 @@
+//! Opening what is mounted as a raster, and saying in words why it cannot be.
+
+use super::{Mount, mount, quietly};
+use crate::error::{Error, Result};
+use crate::location::{Location, Scheme};
+use gdal::errors::GdalError;
+
+/// Formats that GDAL may take an object for. None of them leads to another file: VRT, WMS and
+/// their kin are left out, so that a file cannot make us read what it names.
+const DRIVERS: &[&str] = &[
+    "GTiff",
+    "JP2OpenJPEG",
+    "GRIB",
+    "SRTMHGT",
+    "DTED",
+    "HDF5",
+    "HDF5Image",
+    "PNG",
+    "JPEG",
+    "GIF",
+    "BMP",
+    "WEBP",
+    "AAIGrid",
+    "PNM",
+];
+
+/// Formats whose libraries open the local disk themselves.
+const LOCAL_DRIVERS: &[&str] = &["netCDF"];
+
+/// One raster of an object that holds several.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Part {
+    /// Its name within: `sst`, `group/var`.
+    pub(crate) name: String,
+    /// What GDAL says of it: `[4x720x1440] sst (32-bit floating-point)`.
+    pub(crate) about: String,
+    /// How GDAL opens it.
+    path: String,
+}
+
+/// Opens a mounted object as a raster; `part` is one of its [`parts`].
+pub(crate) fn open(mount: &Mount, location: &Location, part: Option<&Part>) -> Result<gdal::Dataset> {
+    let head = mount.head()?;
+    let mut drivers = DRIVERS;
+    let mut path = mount.path().to_owned();
+    if mount.resolve()? {
+        drivers = &["VRT"];
+    } else if let Some(classic) = mount::netcdf(&head, location) {
+        let local = (location.scheme() == Scheme::File).then(|| location.key().to_owned());
+        match local.map_or_else(|| mount.copied(), |local| Ok(Some(local)))? {
+            Some(copy) => (path, drivers) = (copy, LOCAL_DRIVERS),
+            None if classic => return Err(mount::too_large(mount.size())),
+            // By ranges, without what its conventions say.
+            None => {}
+        }
+    }
+    let path = part.map_or(&*path, |part| &part.path);
+    let options = gdal::DatasetOptions {
+        open_flags: gdal::GdalOpenFlags::GDAL_OF_RASTER | gdal::GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
+        allowed_drivers: Some(drivers),
+        ..gdal::DatasetOptions::default()
+    };
+    let dataset = mount.call(|| gdal::Dataset::open_ex(path, options))?;
+    refuse_references(&dataset)?;
+    Ok(dataset)
+}
+
+/// The rasters of an object that holds several; none for others.
+pub(crate) fn parts(mount: &Mount, location: &Location, dataset: &gdal::Dataset) -> Vec<Part> {
+    use gdal::Metadata as _;
+    let lines = quietly(|| dataset.metadata_domain("SUBDATASETS")).0.unwrap_or_default();
+    let value = |key: &str| lines.iter().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
+    let copy = mount.copy_path();
+    let own = [Some(mount.path()), copy.as_deref(), location.to_path().map(|_| location.key())];
+    (1..=lines.len())
+        .map_while(|n| Some((n, value(&format!("SUBDATASET_{n}_NAME"))?)))
+        .filter_map(|(n, path)| {
+            // Made by the driver from the name it was given: nothing else is followed.
+            let file = own.iter().flatten().find(|own| path.contains(**own))?;
+            let (_, rest) = path.split_once(file)?;
+            let page = || path.strip_prefix("GTIFF_DIR:")?.split(':').next();
+            let name = rest.trim_start_matches(['"', ':']).trim_matches('/');
+            let name = if name.is_empty() { page().unwrap_or_default() } else { name }.to_owned();
+            let about = value(&format!("SUBDATASET_{n}_DESC")).unwrap_or_default().to_owned();
+            (!name.is_empty()).then(|| Part { name, about, path: path.to_owned() })
+        })
+        .collect()
+}
+
+/// A TIFF can name a file of overviews, which GDAL would open whatever and wherever it is.
+fn refuse_references(dataset: &gdal::Dataset) -> Result<()> {
+    use gdal::Metadata as _;
+    let names_one = quietly(|| dataset.metadata_item("OVERVIEW_FILE", "OVERVIEWS")).0.is_some();
+    if names_one {
+        return Err(Error::unsupported("it names another file for its overviews, which is not followed"));
+    }
+    Ok(())
+}
+
+/// Calls GDAL where no mounted object is involved.
+pub(crate) fn call<T>(f: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T> {
+    let (result, messages) = quietly(f);
+    result.map_err(|err| explain(err, &messages, ""))
+}
+
+/// The first thing that GDAL complained of: what follows is only its echo.
+pub(super) fn explain(err: GdalError, messages: &[String], path: &str) -> Error {
+    let own = match &err {
+        GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    };
+    let first = messages.iter().find(|m| !m.is_empty()).cloned().unwrap_or(own);
+    let why = without_names(&if path.is_empty() { first } else { first.replace(path, "it") });
+    let mut why = why.lines().next().unwrap_or_default().trim_end_matches('.');
+    // "x.tif:TIFFFetchDirectory:x.tif: Can not read": names of functions help nobody.
+    while let Some((front, rest)) = why.split_once(':')
+        && !front.contains(' ')
+    {
+        why = rest.trim_start();
+    }
+    let error = if why.contains("not recognized as a supported file format") {
+        Error::invalid("it is not a raster of a kind that can be read here")
+    } else if why.is_empty() || why.starts_with("Read error at") {
+        Error::invalid("GDAL cannot read it: it is damaged or cut off")
+    } else {
+        Error::invalid(format!("GDAL cannot read it: {why}"))
+    };
+    error.with_source(err)
+}
+
+/// Names of GDAL's world mean nothing to a person: of `/vsisecchi/17/b.tif` the end is left.
+fn without_names(text: &str) -> String {
+    let mut out = text.to_owned();
+    for prefix in ["/vsisecchi/", "/vsimem/secchi/"] {
+        while let Some(start) = out.find(prefix) {
+            let number = out[start + prefix.len()..].bytes().take_while(u8::is_ascii_digit).count();
+            let end = start + prefix.len() + number;
+            let end = if out[end..].starts_with('/') { end + 1 } else { end };
+            out.replace_range(start..end, "");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_names;
+
+    #[test]
+    fn names_of_gdals_world_are_shortened() {
+        assert_eq!(without_names("a /vsisecchi/17/b.tif, /vsimem/secchi/3/c.nc: no"), "a b.tif, c.nc: no");
+        assert_eq!(without_names("/vsisecchi//vsisecchi/1"), "vsisecchi/1");
+    }
+}
