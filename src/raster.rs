@@ -20,10 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 pub mod color;
 mod info;
+mod place;
 mod view;
 mod write;
 
 pub use info::{BandInfo, Info, Interpretation, short_type};
+pub use place::Details;
 pub use view::{Pixels, View, Window};
 pub use write::{Grid, Samples, write_cog, write_jp2, write_tiff};
 
