@@ -125,17 +125,18 @@ fn of(object: &impl Metadata, name: &str) -> Vec<(String, Vec<(String, String)>)
     names.into_iter().filter(|d| !skipped(d)).filter_map(domain).collect()
 }
 
+/// Its corners and points between them: edges that are straight here bend in degrees.
 fn outline(srs: &SpatialRef, t: &[f64; 6], size: (u64, u64)) -> Vec<[f64; 2]> {
     let Some(transform) = between(srs, Way::ToDegrees) else { return Vec::new() };
-    let (w, h) = (size.0 as f64, size.1 as f64);
-    let corners = [[0.0, 0.0], [w, 0.0], [w, h], [0.0, h]];
+    let (right, bottom) = (size.0 as f64, size.1 as f64);
+    let corners = [[0.0, 0.0], [right, 0.0], [right, bottom], [0.0, bottom]];
     let mut ring = Vec::with_capacity(4 * EDGE);
     for (i, from) in corners.iter().enumerate() {
         let to = corners[(i + 1) % 4];
         for k in 0..EDGE {
             let share = k as f64 / EDGE as f64;
-            let (x, y) = (from[0] + (to[0] - from[0]) * share, from[1] + (to[1] - from[1]) * share);
-            let world = [t[0] + x * t[1] + y * t[2], t[3] + x * t[4] + y * t[5]];
+            let [column, row] = [0, 1].map(|axis| from[axis] + (to[axis] - from[axis]) * share);
+            let world = [t[0] + column * t[1] + row * t[2], t[3] + column * t[4] + row * t[5]];
             ring.extend(turned(&transform, world));
         }
     }

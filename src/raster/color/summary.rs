@@ -65,7 +65,9 @@ impl Summary {
     /// Of values, NaN where there are none.
     pub fn of(values: &[f32]) -> Self {
         let mut tally = Tally::default();
-        values.iter().for_each(|v| tally.add(f64::from(*v)));
+        for value in values {
+            tally.add(f64::from(*value));
+        }
         let step = values.len().div_ceil(SAMPLED).max(1);
         let mut sample: Vec<f32> = values.iter().copied().step_by(step).filter(|v| v.is_finite()).collect();
         sample.sort_unstable_by(f32::total_cmp);

@@ -360,6 +360,9 @@ pub(super) fn hints(screen: &RasterScreen, cx: &Cx) -> Vec<(String, &'static str
     let both = |a, b| format!("{}{}", key(a), key(b));
     let back = (key(Action::Leave), "back");
     let Some(layer) = &screen.layer else {
+        if screen.error.is_none() {
+            return vec![back];
+        }
         let other =
             screen.error.as_ref().filter(|_| screen.probe.is_some()).map(|_| (key(Action::ViewNext), "other view"));
         return other.into_iter().chain([(key(Action::Refresh), "again"), back]).collect();

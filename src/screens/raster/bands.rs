@@ -16,7 +16,7 @@ use ratatui::widgets::Paragraph;
 
 /// The picker.
 pub(super) struct Bands {
-    bands: Vec<Band>,
+    all: Vec<Band>,
     /// Bands, from 1, of red, green and blue, once one was chosen.
     channels: [Option<usize>; 3],
     at: usize,
@@ -31,7 +31,7 @@ impl Bands {
             _ => [None; 3],
         };
         let at = layer.bands.first().map_or(0, |band| band - 1);
-        Self { bands: layer.scene.about().bands.clone(), channels, at, top: 0, page: 10 }
+        Self { all: layer.scene.about().bands.clone(), channels, at, top: 0, page: 10 }
     }
 
     /// What is to be shown: three bands where three were chosen, else the one under the cursor.
@@ -44,7 +44,7 @@ impl Bands {
 
     /// Moves or chooses; tells whether the action means something here.
     pub(super) fn update(&mut self, action: Action) -> bool {
-        let last = self.bands.len().saturating_sub(1);
+        let last = self.all.len().saturating_sub(1);
         let channel = match action {
             Action::BandRed => 0,
             Action::BandGreen => 1,
@@ -72,7 +72,7 @@ impl Bands {
     }
 
     pub(super) fn draw(&mut self, contexts: &[&str], frame: &mut Frame, area: Rect, cx: &Cx) {
-        let height = (self.bands.len() as u16).saturating_add(4).clamp(6, 24);
+        let height = (self.all.len() as u16).saturating_add(4).clamp(6, 24);
         let inner = framed(frame, area, 64, height, "Bands", cx);
         let [list, foot] = ratatui::layout::Layout::vertical([
             ratatui::layout::Constraint::Min(1),
@@ -81,7 +81,7 @@ impl Bands {
         .areas(inner);
         self.page = usize::from(list.height.max(1));
         self.top = self.top.min(self.at).max((self.at + 1).saturating_sub(self.page));
-        for (i, y) in (self.top..self.bands.len()).zip(list.y..list.bottom()) {
+        for (i, y) in (self.top..self.all.len()).zip(list.y..list.bottom()) {
             let style = if i == self.at { cx.theme.style(Role::Cursor) } else { Style::default() };
             let line = self.line(i, usize::from(list.width), cx);
             frame.render_widget(Paragraph::new(line).style(style), Rect { y, height: 1, ..list });
@@ -102,7 +102,7 @@ impl Bands {
         let theme = &cx.theme;
         let is_at = i == self.at;
         let ink = |role| if is_at { Style::default() } else { theme.style(role) };
-        let band = &self.bands[i];
+        let band = &self.all[i];
         let channel = |at: usize, letter: &'static str, role| {
             let is_on = self.channels[at] == Some(i + 1);
             Span::styled(if is_on { letter } else { " " }, if is_on { theme.style(role) } else { Style::default() })

@@ -89,25 +89,40 @@ impl Recipe {
         let w = piece.window;
         let (width, height) = (piece.pixels.width, piece.pixels.height);
         let own = [width as f64 / w.width.max(1) as f64, height as f64 / w.height.max(1) as f64];
+        let size = [self.view.size.0 as f64, self.view.size.1 as f64];
+        let find = |dot: [f64; 2]| {
+            let here = self.view.at(dot);
+            let on_plane = here[0] >= 0.0 && here[1] >= 0.0 && here[0] < size[0] && here[1] < size[1];
+            let there = on_plane.then(|| warp.turn(here)).flatten()?;
+            let (x, y) = ((there[0] - w.x as f64) * own[0], (there[1] - w.y as f64) * own[1]);
+            let inside = x >= 0.0 && y >= 0.0 && x < width as f64 && y < height as f64;
+            inside.then_some(y as usize * width + x as usize)
+        };
+        let count = if self.averages { self.warped_samples(warp, own) } else { 1 };
+        let part = |k: u32| (f64::from(k) + 0.5) / f64::from(count);
+        let mut found = Vec::new();
         for y in 0..canvas.size.1 {
             for x in 0..canvas.size.0 {
-                let here = self.view.at([x as f64 + 0.5, y as f64 + 0.5]);
-                let on_plane = here[0] >= 0.0
-                    && here[1] >= 0.0
-                    && here[0] < self.view.size.0 as f64
-                    && here[1] < self.view.size.1 as f64;
-                let Some(there) = on_plane.then(|| warp.turn(here)).flatten() else { continue };
-                let (dx, dy) = ((there[0] - w.x as f64) * own[0], (there[1] - w.y as f64) * own[1]);
-                if dx < 0.0 || dy < 0.0 || dx >= width as f64 || dy >= height as f64 {
-                    continue;
-                }
-                let (from, at) = (dy as usize * width + dx as usize, y * canvas.size.0 + x);
+                let Some(from) = find([x as f64 + 0.5, y as f64 + 0.5]) else { continue };
+                let samples = (0..count).flat_map(|row| (0..count).map(move |column| (column, row)));
+                found.clear();
+                found.extend(samples.filter_map(|(c, r)| find([x as f64 + part(c), y as f64 + part(r)])));
+                let at = y * canvas.size.0 + x;
                 for (band, plane) in canvas.planes.iter_mut().enumerate() {
-                    plane[at] = piece.pixels.values[band][from];
+                    plane[at] = mean_of(found.iter().map(|from| piece.pixels.values[band][*from]));
                 }
                 canvas.alpha[at] = piece.pixels.alpha.as_ref().map_or(255, |a| a[from]);
             }
         }
+    }
+
+    /// How many pixels of a piece lie in a dot, along one axis.
+    fn warped_samples(&self, warp: &Warp, own: [f64; 2]) -> u32 {
+        let step = self.view.step();
+        let [x, y] = self.view.centre;
+        let Some((here, there)) = warp.turn([x, y]).zip(warp.turn([x + step[0], y + step[1]])) else { return 1 };
+        let far = ((there[0] - here[0]) * own[0]).abs().max(((there[1] - here[1]) * own[1]).abs());
+        far.round().clamp(1.0, MOST_SAMPLES) as u32
     }
 }
 
@@ -115,16 +130,13 @@ fn mean(values: &[f32], width: usize, xs: &[u32], ys: &[u32]) -> f32 {
     if let ([x], [y]) = (xs, ys) {
         return values[*y as usize * width + *x as usize];
     }
-    let (mut sum, mut count) = (0.0_f64, 0_u32);
-    for y in ys {
-        for x in xs {
-            let value = values[*y as usize * width + *x as usize];
-            if !value.is_nan() {
-                sum += f64::from(value);
-                count += 1;
-            }
-        }
-    }
+    mean_of(ys.iter().flat_map(|y| xs.iter().map(|x| values[*y as usize * width + *x as usize])))
+}
+
+/// The mean of the values there are.
+fn mean_of(values: impl Iterator<Item = f32>) -> f32 {
+    let (sum, count) =
+        values.filter(|v| !v.is_nan()).fold((0.0_f64, 0_u32), |(sum, count), v| (sum + f64::from(v), count + 1));
     if count == 0 { f32::NAN } else { (sum / f64::from(count)) as f32 }
 }
 

@@ -163,15 +163,16 @@ fn draw_cursor(screen: &RasterScreen, frame: &mut Frame, area: Rect, cx: &Cx) {
     let y = area.y + (share[1] * f64::from(area.height)) as u16;
     if let Some(cell) = frame.buffer_mut().cell_mut((x, y)) {
         // A dot that stands for nothing has no colour to be seen against.
-        let (fg, bg) = match cell.bg {
-            Color::Rgb(r, g, b) => {
-                let light = u32::from(r) * 3 + u32::from(g) * 6 + u32::from(b) > 1_300;
-                (if light { Color::Black } else { Color::White }, cell.bg)
+        let ground = cell.bg;
+        let ink = match ground {
+            Color::Rgb(red, green, blue) => {
+                let light = u32::from(red) * 3 + u32::from(green) * 6 + u32::from(blue);
+                if light > 1_300 { Color::Black } else { Color::White }
             }
-            other => (Color::Reset, other),
+            _ => Color::Reset,
         };
         cell.set_char(if cx.unicode { '┼' } else { '+' });
-        cell.set_style(Style::default().fg(fg).bg(bg).add_modifier(Modifier::BOLD));
+        cell.set_style(Style::default().fg(ink).bg(ground).add_modifier(Modifier::BOLD));
     }
 }
 
@@ -193,7 +194,7 @@ fn draw_failure(err: &crate::error::Error, over_picture: bool, frame: &mut Frame
 }
 
 fn draw_words(frame: &mut Frame, area: Rect, rows: &[String], role: Role, cx: &Cx) {
-    let top = if area.height as usize > rows.len() + 1 { 1 } else { 0 };
+    let top = u16::from(usize::from(area.height) > rows.len() + 1);
     let inner = Rect {
         x: area.x + 2.min(area.width),
         y: area.y + top,
@@ -223,6 +224,9 @@ fn draw_footer(screen: &RasterScreen, frame: &mut Frame, area: Rect, cx: &Cx) {
     if let Some(Over::Prompt(prompt)) = &screen.over {
         let lines = prompt.lines(area.width, cx);
         frame.render_widget(Paragraph::new(lines.to_vec()), area);
+        return;
+    }
+    if screen.over.is_some() {
         return;
     }
     let inner = Rect { x: area.x + 1.min(area.width), width: area.width.saturating_sub(2), ..area };

@@ -52,9 +52,22 @@ pub(super) struct Composed {
     /// Of the values in sight, for each band.
     pub(super) visible: Vec<Summary>,
     pub(super) limits: Limits,
-    /// The overview that the sharpest part of it came from: `Some(None)` is full resolution.
-    pub(super) overview: Option<Option<usize>>,
+    pub(super) level: Level,
 }
+
+/// What the sharpest part of a picture came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// There is no picture.
+    Nothing,
+    /// Full resolution.
+    Full,
+    /// This overview, from 0.
+    Overview(usize),
+}
+
+/// What limits are made for: bands, stretch, and whether 0 is to be in the middle.
+type LimitsOf = (Vec<usize>, Stretch, bool);
 
 /// What a picture depends on: another is made when this is another.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +107,7 @@ pub(super) struct Layer {
     /// Of all of the plane, from an overview.
     pub(super) whole: Option<(Key, Vec<Summary>)>,
     /// The limits that stay while one pans, and what they were made for.
-    frozen: Option<((Vec<usize>, Stretch, bool), Limits)>,
+    frozen: Option<(LimitsOf, Limits)>,
     composing: Option<(Made, Pending<Composed>)>,
     pub(super) composed: Option<Composed>,
     /// From the pixels of the first scene, where this is another one beside it.
@@ -375,8 +388,12 @@ fn compose(recipe: &Recipe, made: Made, palette: Option<Brush>, types: &[String]
         [] => Brush::map(made.ink.map, made.ink.inverted, (0.0, 1.0)),
     });
     let picture = canvas.paint(&brush, made.cross);
-    let overview = recipe.pieces.last().map(|piece| piece.pixels.overview);
-    Composed { made, picture, visible, limits, overview }
+    let level = match recipe.pieces.last().map(|piece| piece.pixels.overview) {
+        Some(Some(index)) => Level::Overview(index),
+        Some(None) => Level::Full,
+        None => Level::Nothing,
+    };
+    Composed { made, picture, visible, limits, level }
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ enum Over {
 impl RasterScreen {
     /// For a file, which is opened.
     pub(super) fn open(probe: Probe, cx: &Cx) -> Self {
-        let mut screen = Self::new(probe.location.name().to_owned(), Control::new(cx.stores.meter().child()));
+        let mut screen = Self::new(probe.location.name().to_owned(), &Control::new(cx.stores.meter().child()));
         screen.probe = Some(probe);
         screen.read(cx);
         screen
@@ -110,13 +110,13 @@ impl RasterScreen {
     /// For a scene that is open already; `control` counts what reading it costs.
     pub(super) fn of_scene(scene: Arc<dyn Scene>, control: Option<Control>, cx: &Cx) -> Self {
         let control = control.unwrap_or_else(|| Control::new(cx.stores.meter().child()));
-        let mut screen = Self::new(scene.about().title.clone(), control);
+        let mut screen = Self::new(scene.about().title.clone(), &control);
         screen.probe = scene.about().location.clone().map(Probe::new);
         screen.take_scene(scene, cx);
         screen
     }
 
-    fn new(name: String, control: Control) -> Self {
+    fn new(name: String, control: &Control) -> Self {
         Self {
             probe: None,
             name,

@@ -44,7 +44,7 @@ impl Piece {
 /// The pieces, those used last at the end.
 #[derive(Default)]
 pub(super) struct Pieces {
-    pieces: Vec<Arc<Piece>>,
+    kept: Vec<Arc<Piece>>,
     bytes: usize,
     /// Grows with each piece.
     pub(super) generation: u64,
@@ -54,9 +54,9 @@ impl Pieces {
     pub(super) fn add(&mut self, piece: Arc<Piece>) {
         self.bytes += piece.bytes();
         self.generation += 1;
-        self.pieces.push(piece);
-        while self.bytes > MOST_BYTES && self.pieces.len() > 1 {
-            self.bytes -= self.pieces.remove(0).bytes();
+        self.kept.push(piece);
+        while self.bytes > MOST_BYTES && self.kept.len() > 1 {
+            self.bytes -= self.kept.remove(0).bytes();
         }
     }
 
@@ -67,7 +67,7 @@ impl Pieces {
     /// The tiles of those wished for that are not there: the smallest rectangle around them.
     pub(super) fn missing(&self, key: &Key, wished: Tiles) -> Option<Tiles> {
         let known: Vec<&Tiles> =
-            self.pieces.iter().filter(|p| p.key == *key && p.tiles.level == wished.level).map(|p| &p.tiles).collect();
+            self.kept.iter().filter(|p| p.key == *key && p.tiles.level == wished.level).map(|p| &p.tiles).collect();
         Tiles::around(wished.level, wished.each().filter(|tile| !known.iter().any(|tiles| tiles.has(*tile))))
     }
 
@@ -75,9 +75,9 @@ impl Pieces {
     /// sharper ones, those of the level wished for last. Marks them as used.
     pub(super) fn draw(&mut self, key: &Key, level: u32, part: [f64; 4]) -> Vec<Arc<Piece>> {
         let (used, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.pieces).into_iter().partition(|p| p.key == *key && p.touches(part));
-        self.pieces = rest;
-        self.pieces.extend(used.iter().cloned());
+            std::mem::take(&mut self.kept).into_iter().partition(|p| p.key == *key && p.touches(part));
+        self.kept = rest;
+        self.kept.extend(used.iter().cloned());
         let mut used = used;
         used.sort_by_key(|p| match p.tiles.level {
             own if own > level => (0, u32::MAX - own),
@@ -100,7 +100,7 @@ impl Pieces {
         let inside = |p: &&Arc<Piece>| {
             p.key == *key && p.touches([here[0] - 0.01, here[1] - 0.01, here[2] + 0.01, here[3] + 0.01])
         };
-        let piece = self.pieces.iter().filter(inside).min_by(|a, b| a.step().total_cmp(&b.step()))?;
+        let piece = self.kept.iter().filter(inside).min_by(|a, b| a.step().total_cmp(&b.step()))?;
         let own = |at: f64, start: u64, len: u64, pixels: usize| {
             let share = (at - start as f64) / len.max(1) as f64 * pixels as f64;
             (share.max(0.0) as usize).min(pixels.saturating_sub(1))
@@ -118,7 +118,7 @@ impl Pieces {
             let w = p.window;
             p.key == *key && (w.x, w.y, w.width, w.height) == (0, 0, view.size.0, view.size.1)
         };
-        self.pieces.iter().filter(all).min_by_key(|p| p.tiles.level).cloned()
+        self.kept.iter().filter(all).min_by_key(|p| p.tiles.level).cloned()
     }
 }
 
@@ -183,6 +183,6 @@ mod tests {
             let first = Key { at: vec![0], ..key() };
             assert_eq!(pieces.draw(&first, 0, part).len(), 1, "the first one is used all the time");
         }
-        assert!(pieces.bytes <= MOST_BYTES && pieces.pieces.len() == 12, "{} {}", pieces.bytes, pieces.pieces.len());
+        assert!(pieces.bytes <= MOST_BYTES && pieces.kept.len() == 12, "{} {}", pieces.bytes, pieces.kept.len());
     }
 }

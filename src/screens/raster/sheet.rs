@@ -133,7 +133,7 @@ fn table<'a>(sheet: &Sheet, width: usize, cx: &Cx) -> Vec<Line<'a>> {
             let value = text::fit(&text::clean(&cell(cells, i)), w).into_owned();
             let pad = " ".repeat(w.saturating_sub(text::width(&value)));
             let (before, after) = if is_number[i] { (pad.as_str(), "") } else { ("", pad.as_str()) };
-            words.push_str(&format!("{before}{value}{after}  "));
+            words.extend([before, &value, after, "  "]);
         }
         Line::styled(text::fit(words.trim_end(), width).into_owned(), theme.style(role))
     };

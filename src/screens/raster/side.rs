@@ -1,7 +1,7 @@
 //! Beside the picture: the legend below the histogram, statistics, values under the cursor, the world in small.
 
 use super::draw::plain;
-use super::layer::{Composed, Layer};
+use super::layer::{Composed, Layer, Level};
 use super::{RasterScreen, locate, status};
 use crate::action::Action;
 use crate::map::graticule::degrees;
@@ -97,14 +97,7 @@ fn how(screen: &RasterScreen) -> String {
 }
 
 /// One band: its histogram above the colours, their values below.
-fn single<'a>(
-    screen: &RasterScreen,
-    layer: &Layer,
-    composed: &Composed,
-    width: usize,
-    cx: &Cx,
-    lines: &mut Vec<Line<'a>>,
-) {
+fn single(screen: &RasterScreen, layer: &Layer, composed: &Composed, width: usize, cx: &Cx, lines: &mut Vec<Line<'_>>) {
     lines.push(title(&named(layer, 0), width, cx));
     let (Some(limits), Some(summary)) = (composed.limits.each.first(), composed.visible.first()) else { return };
     let colors = screen.ink.map.colors(screen.ink.inverted);
@@ -117,8 +110,9 @@ fn single<'a>(
     lines.push(gradient(screen, width, cx));
     lines.push(labels(layer, *limits, width, cx));
     let turned = if screen.ink.inverted { ", turned round" } else { "" };
-    let words = format!("{}{turned} · {}", screen.ink.map.name(), how(screen));
-    lines.push(Line::from(styled(text::fit(&dots(&words, cx), width).into_owned(), Role::Dim, cx)));
+    for words in [format!("{}{turned}", screen.ink.map.name()), how(screen)] {
+        lines.push(Line::from(styled(text::fit(&dots(&words, cx), width).into_owned(), Role::Dim, cx)));
+    }
     lines.push(Line::raw(""));
 }
 
@@ -166,6 +160,17 @@ fn gradient<'a>(screen: &RasterScreen, width: usize, cx: &Cx) -> Line<'a> {
     Line::from((0..width).map(cell).collect::<Vec<_>>())
 }
 
+/// A round value with as many digits as tell it from the next.
+fn round(value: f64, apart: f64) -> String {
+    if value != 0.0 && !(1e-4..1e6).contains(&value.abs()) {
+        return short(value);
+    }
+    // Steps of 2.5 need one digit more than their size tells.
+    let digits = (-apart.log10().floor()).clamp(0.0, 6.0) as usize;
+    let is_round = (apart * 10_f64.powi(digits as i32)).fract().abs() < 1e-6;
+    format!("{value:.*}", digits + usize::from(!is_round))
+}
+
 /// Round values where they belong below the colours; the limits themselves where there is no room for those.
 fn labels<'a>(layer: &Layer, limits: (f64, f64), width: usize, cx: &Cx) -> Line<'a> {
     let band = layer.band(0).cloned().unwrap_or_default();
@@ -174,8 +179,10 @@ fn labels<'a>(layer: &Layer, limits: (f64, f64), width: usize, cx: &Cx) -> Line<
     let mut cells = vec![' '; width];
     let mut free = 0;
     let mut set = 0;
-    for value in steps((low, high), (width / LABEL).max(1)) {
-        let label: Vec<char> = short(value).chars().collect();
+    let values = steps((low, high), (width / LABEL).max(1));
+    let apart = values.windows(2).map(|w| w[1] - w[0]).next().unwrap_or(1.0);
+    for value in values {
+        let label: Vec<char> = round(value, apart).chars().collect();
         let place = share(value, (low, high));
         let place = if a <= b { place } else { 1.0 - place };
         let middle = (place * width.saturating_sub(1) as f64).round() as usize;
@@ -200,13 +207,13 @@ fn labels<'a>(layer: &Layer, limits: (f64, f64), width: usize, cx: &Cx) -> Line<
 }
 
 /// Three bands: each with its histogram and limits.
-fn channels<'a>(
+fn channels(
     screen: &RasterScreen,
     layer: &Layer,
     composed: &Composed,
     width: usize,
     cx: &Cx,
-    lines: &mut Vec<Line<'a>>,
+    lines: &mut Vec<Line<'_>>,
 ) {
     lines.push(title("red, green, blue", width, cx));
     for (i, (letter, color)) in CHANNELS.into_iter().enumerate() {
@@ -229,7 +236,7 @@ fn channels<'a>(
 }
 
 /// Values that are names: those in sight, the most frequent first.
-fn classes<'a>(layer: &Layer, composed: &Composed, width: usize, most: usize, cx: &Cx, lines: &mut Vec<Line<'a>>) {
+fn classes(layer: &Layer, composed: &Composed, width: usize, most: usize, cx: &Cx, lines: &mut Vec<Line<'_>>) {
     lines.push(title(&named(layer, 0), width, cx));
     let Some(summary) = composed.visible.first() else { return };
     let (counts, known) = (summary.frequent(), &layer.band(0).map(|b| b.classes.clone()).unwrap_or_default());
@@ -252,19 +259,19 @@ fn classes<'a>(layer: &Layer, composed: &Composed, width: usize, most: usize, cx
 }
 
 /// Of what is in sight, approximately; of all, exactly, once that was counted.
-fn statistics<'a>(
+fn statistics(
     screen: &RasterScreen,
     layer: &Layer,
     composed: &Composed,
     width: usize,
     cx: &Cx,
-    lines: &mut Vec<Line<'a>>,
+    lines: &mut Vec<Line<'_>>,
 ) {
     if layer.is_classes() {
         return;
     }
     let exact = screen.count.of(layer).filter(|_| !screen.compare.shows_second());
-    let is_sharp = composed.made.view.scale <= 1.0 && composed.overview == Some(None);
+    let is_sharp = composed.made.view.scale <= 1.0 && composed.level == Level::Full;
     let words = match (exact, is_sharp) {
         (Some(_), _) => "all pixels, exact",
         (None, true) => "in sight",
@@ -326,14 +333,7 @@ fn brief<'a>(layer: &Layer, i: usize, tally: &Tally, width: usize, cx: &Cx) -> L
 }
 
 /// Where the cursor is, and what lies there in all bands.
-fn under_cursor<'a>(
-    screen: &RasterScreen,
-    layer: &Layer,
-    width: usize,
-    room: usize,
-    cx: &Cx,
-    lines: &mut Vec<Line<'a>>,
-) {
+fn under_cursor(screen: &RasterScreen, layer: &Layer, width: usize, room: usize, cx: &Cx, lines: &mut Vec<Line<'_>>) {
     if room < 3 {
         return;
     }
@@ -342,7 +342,7 @@ fn under_cursor<'a>(
     let mut own = vec![title("under the cursor", width, cx)];
     own.push(pair("column, row", &format!("{}, {}", text::count(x), text::count(y)), width, Role::Text, cx));
     let known = screen.spot.of(screen.cursor, layer);
-    let world = about.place.world(screen.cursor);
+    let world = status::own_place(about, screen.cursor);
     if let Some(world) = world.filter(|_| !about.is_degrees) {
         for i in 0..2 {
             let words = status::direction(about, i, world[i], [x, y][i]);

@@ -1,7 +1,7 @@
 //! The line above the picture, and those below it: axes, a legend in one line, what lies under the cursor.
 
 use super::draw::{plain, side_width};
-use super::layer::Layer;
+use super::layer::{Layer, Level};
 use super::{RasterScreen, Shows, side};
 use crate::map::graticule::degrees;
 use crate::map::short;
@@ -65,11 +65,13 @@ fn zoom(screen: &RasterScreen) -> Option<String> {
 fn overview(screen: &RasterScreen) -> Option<String> {
     let layer = screen.layer.as_ref()?;
     let n = layer.scene.about().overviews.len();
-    let shown = layer.composed.as_ref()?.overview?;
-    Some(match shown {
-        Some(index) => format!("overview {} of {n}", index + 1),
-        None if n == 0 => "no overviews".to_owned(),
-        None => "full resolution".to_owned(),
+    Some(match layer.composed.as_ref()?.level {
+        Level::Nothing => return None,
+        Level::Overview(index) => format!("overview {} of {n}", index + 1),
+        // An array has none, and that is nothing to be told.
+        Level::Full if n == 0 && !layer.scene.about().axes.is_empty() => return None,
+        Level::Full if n == 0 => "no overviews".to_owned(),
+        Level::Full => "full resolution".to_owned(),
     })
 }
 
@@ -170,7 +172,7 @@ fn cursor<'a>(screen: &RasterScreen, layer: &Layer, width: usize, cx: &Cx) -> Li
     let mut parts: Vec<Vec<Span<'a>>> = Vec::new();
     match known {
         Some(Err(err)) => {
-            parts.push(vec![Span::styled(text::fit(&err.to_string(), width / 2).into_owned(), ink(Role::Bad))])
+            parts.push(vec![Span::styled(text::fit(&err.to_string(), width / 2).into_owned(), ink(Role::Bad))]);
         }
         Some(Ok(known)) => {
             for &number in layer.bands.iter().take(MOST_BANDS) {
@@ -205,7 +207,7 @@ fn cursor<'a>(screen: &RasterScreen, layer: &Layer, width: usize, cx: &Cx) -> Li
         )]);
     }
     parts.push(vec![Span::styled(format!("column {} row {}", text::count(x), text::count(y)), ink(Role::Text))]);
-    if let Some(world) = about.place.world(screen.cursor).filter(|_| !about.is_degrees) {
+    if let Some(world) = own_place(about, screen.cursor).filter(|_| !about.is_degrees) {
         let words = [0, 1].map(|i| direction(about, i, world[i], [x, y][i]));
         parts.push(vec![Span::styled(words.join(" "), ink(Role::Dim))]);
     }
@@ -228,13 +230,17 @@ fn cursor<'a>(screen: &RasterScreen, layer: &Layer, width: usize, cx: &Cx) -> Li
 pub(super) fn direction(about: &crate::scene::About, i: usize, value: f64, position: u64) -> String {
     let direction = &about.directions[i];
     let name = text::clean(&direction.name).into_owned();
-    match &direction.words {
-        Some(words) => format!("{name} {}", text::clean(&words.of(position))),
-        None => {
-            let step = about.place.step(about.size).map_or(1.0, |s| s[i]);
-            let places = (1.0 - step.abs().max(1e-12).log10()).ceil().clamp(0.0, 8.0) as usize;
-            let unit = direction.unit.as_deref().map(|u| if u == "°" { u.to_owned() } else { format!(" {u}") });
-            format!("{name} {value:.places$}{}", text::clean(&unit.unwrap_or_default()))
-        }
+    if let Some(words) = &direction.words {
+        return format!("{name} {}", text::clean(&words.of(position)));
     }
+    let step = about.place.step(about.size).map_or(1.0, |s| s[i]);
+    let places = (1.0 - step.abs().max(1e-12).log10()).ceil().clamp(0.0, 8.0) as usize;
+    let unit = direction.unit.as_deref().map(|u| if u == "°" { u.to_owned() } else { format!(" {u}") });
+    format!("{name} {value:.places$}{}", text::clean(&unit.unwrap_or_default()))
+}
+
+/// The own coordinates of a place, or something in their stead where words tell them.
+pub(super) fn own_place(about: &crate::scene::About, at: [f64; 2]) -> Option<[f64; 2]> {
+    let in_words = about.directions.iter().all(|d| d.words.is_some()).then_some(at);
+    about.place.world(at).or(in_words)
 }

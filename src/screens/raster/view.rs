@@ -103,12 +103,12 @@ impl View {
         let scale = Self { scale: self.scale / factor, ..*self }.kept().scale;
         let share = scale / self.scale;
         let centre = [0, 1].map(|axis| at[axis] + (self.centre[axis] - at[axis]) * share);
-        Self { scale, centre, ..*self }.kept()
+        Self { centre, scale, ..*self }.kept()
     }
 
     /// One dot for each column of the plane, around `at`.
     pub(super) fn true_size(&self, at: [f64; 2]) -> Self {
-        Self { scale: 1.0, centre: at, ..*self }.kept()
+        Self { centre: at, scale: 1.0, ..*self }.kept()
     }
 
     /// With `at` in sight: moved as little as that needs.

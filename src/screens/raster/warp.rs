@@ -37,12 +37,12 @@ impl Warp {
             let index = position.floor().clamp(0.0, (CELLS - 1) as f64);
             (index as usize, position - index)
         };
-        let ((column, x), (row, y)) = (cell(at[0], self.size.0), cell(at[1], self.size.1));
+        let ((column, right), (row, down)) = (cell(at[0], self.size.0), cell(at[1], self.size.1));
         let node = |column: usize, row: usize| self.nodes.get(row * (CELLS + 1) + column).copied().flatten();
-        let (a, b) = (node(column, row)?, node(column + 1, row)?);
-        let (c, d) = (node(column, row + 1)?, node(column + 1, row + 1)?);
-        let mix = |i: usize| (a[i] * (1.0 - x) + b[i] * x) * (1.0 - y) + (c[i] * (1.0 - x) + d[i] * x) * y;
-        Some([mix(0), mix(1)])
+        let above = [node(column, row)?, node(column + 1, row)?];
+        let below = [node(column, row + 1)?, node(column + 1, row + 1)?];
+        let along = |edge: [[f64; 2]; 2], axis: usize| edge[0][axis] * (1.0 - right) + edge[1][axis] * right;
+        Some([0, 1].map(|axis| along(above, axis) * (1.0 - down) + along(below, axis) * down))
     }
 
     /// The part of the other plane that is seen, and how many of its pixels a dot stands for.
