@@ -115,7 +115,7 @@ fn draw_pictures(screen: &mut RasterScreen, frame: &mut Frame, area: Rect, cx: &
         let [name, picture] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(one);
         let title = if second { screen.compare.layer.as_ref() } else { screen.layer.as_ref() };
         let title = title.map(|l| text::clean(&l.scene.about().title).into_owned()).unwrap_or_default();
-        let title = text::fit_middle(&title, usize::from(half)).into_owned();
+        let title = format!(" {}", text::fit_middle(&title, usize::from(half.saturating_sub(1))));
         frame.render_widget(Paragraph::new(Line::styled(title, plain(cx.theme.style(Role::Title)))), name);
         take_dots(screen, picture, cx);
         draw_one(screen, second, frame, picture, u64::from(second), cx);
@@ -140,8 +140,7 @@ fn draw_one(screen: &RasterScreen, second: bool, frame: &mut Frame, area: Rect, 
             draw_cursor(screen, frame, area, cx);
         }
     }
-    let failed = layer.failed.as_ref().filter(|(key, _, _)| *key == layer.key() && !layer.is_reading());
-    if let Some((_, _, err)) = failed {
+    if let Some(err) = layer.trouble() {
         draw_failure(err, composed.is_some(), frame, area, cx);
     } else if cx.gallery.pixels(area) == (0, 0) {
         let words = "this terminal shows no pictures; the tables are there";
@@ -167,7 +166,7 @@ fn draw_cursor(screen: &RasterScreen, frame: &mut Frame, area: Rect, cx: &Cx) {
         let ink = match ground {
             Color::Rgb(red, green, blue) => {
                 let light = u32::from(red) * 3 + u32::from(green) * 6 + u32::from(blue);
-                if light > 1_300 { Color::Black } else { Color::White }
+                if light > 1_300 { Color::Rgb(0, 0, 0) } else { Color::Rgb(255, 255, 255) }
             }
             _ => Color::Reset,
         };

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Pixels of the first picture, in its longer direction, at most.
 const FIRST: u64 = 512;
+/// Failures that are remembered.
+const MOST_FAILED: usize = 64;
 /// What is seen rests so long before more is read for it.
 const REST: Duration = Duration::from_millis(40);
 
@@ -102,8 +104,10 @@ pub(super) struct Layer {
     pub(super) at: Vec<u64>,
     pub(super) pieces: Pieces,
     reading: Option<Reading>,
-    /// What could not be read, and why.
-    pub(super) failed: Option<(Key, Tiles, Error)>,
+    /// What could not be read, and why: it is not asked for again by itself.
+    failed: Vec<(Key, Tiles, Error)>,
+    /// Which of it is in sight.
+    trouble: Option<(Key, Tiles)>,
     /// Of all of the plane, from an overview.
     pub(super) whole: Option<(Key, Vec<Summary>)>,
     /// The limits that stay while one pans, and what they were made for.
@@ -128,7 +132,8 @@ impl Layer {
             at,
             pieces: Pieces::default(),
             reading: None,
-            failed: None,
+            failed: Vec::new(),
+            trouble: None,
             whole: None,
             frozen: None,
             composing: None,
@@ -153,6 +158,12 @@ impl Layer {
         self.bands.get(i).and_then(|&number| self.scene.about().bands.get(number.wrapping_sub(1)))
     }
 
+    /// Why a part that is in sight could not be read.
+    pub(super) fn trouble(&self) -> Option<&Error> {
+        let (key, tiles) = self.trouble.as_ref()?;
+        self.failed.iter().find(|(k, t, _)| k == key && t == tiles).map(|(_, _, err)| err)
+    }
+
     pub(super) fn is_reading(&self) -> bool {
         self.reading.is_some()
     }
@@ -170,7 +181,7 @@ impl Layer {
     pub(super) fn forget(&mut self) {
         self.pieces.clear();
         self.reading = None;
-        self.failed = None;
+        self.failed.clear();
         self.whole = None;
         self.frozen = None;
     }
@@ -189,7 +200,12 @@ impl Layer {
             self.reading = None;
             match result {
                 Ok(arrived) => self.take(arrived, since),
-                Err(err) => self.failed = Some((key, tiles, err)),
+                Err(err) => {
+                    if self.failed.len() >= MOST_FAILED {
+                        self.failed.remove(0);
+                    }
+                    self.failed.push((key, tiles, err));
+                }
             }
         }
         let mut slot = self.composing.take().map(|(made, value)| (made, Some(value)));
@@ -227,14 +243,18 @@ impl Layer {
         let own = View { size, ..*view };
         let first = first_tiles(&own);
         let mut wish = None;
-        let failed = |tiles: &Tiles| self.failed.as_ref().is_some_and(|(k, t, _)| *k == key && t == tiles);
+        let failed = |tiles: &Tiles| self.failed.iter().any(|(k, t, _)| *k == key && t == tiles);
+        let mut trouble = None;
         if self.pieces.whole(&key, &own).is_none() && !failed(&first) {
             wish = Some(first);
-        } else if let Some(missing) = wished.and_then(|tiles| self.pieces.missing(&key, tiles))
-            && !failed(&missing)
-        {
-            wish = Some(missing);
+        } else if let Some(missing) = wished.and_then(|tiles| self.pieces.missing(&key, tiles)) {
+            if failed(&missing) {
+                trouble = Some((key.clone(), missing));
+            } else {
+                wish = Some(missing);
+            }
         }
+        self.trouble = trouble;
         let Some(tiles) = wish else {
             self.reading = None;
             return;

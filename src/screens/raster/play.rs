@@ -45,7 +45,7 @@ impl RasterScreen {
     pub(super) fn step_by_itself(&mut self) {
         let (Some(since), Some(view)) = (self.play.since, self.view) else { return };
         let is_flicker = self.compare.is_flicker();
-        let is_there = self.layer.as_ref().is_some_and(|layer| layer.is_settled(&view) || layer.failed.is_some());
+        let is_there = self.layer.as_ref().is_some_and(|layer| layer.is_settled(&view) || layer.trouble().is_some());
         if since.elapsed() < if is_flicker { FLICKER } else { BEAT } || !is_there {
             return;
         }

@@ -26,6 +26,8 @@ const RAMP: &[u8; 10] = b" .:-=+*#%@";
 const TALL: usize = 4;
 /// Columns that a label of the legend takes.
 const LABEL: usize = 9;
+/// Values under the cursor that stand before coordinates.
+const MOST_VALUES: usize = 8;
 /// Lines of the world in small, and those that must be left for it.
 const WORLD: u16 = 9;
 const CHANNELS: [(&str, Color); 3] =
@@ -44,15 +46,16 @@ pub(super) fn draw(screen: &RasterScreen, frame: &mut Frame, area: Rect, cx: &Cx
         } else {
             single(screen, layer, composed, width, cx, &mut lines);
         }
-        statistics(screen, layer, composed, width, cx, &mut lines);
     }
     let outline = &layer.scene.about().outline;
     let world = screen.world.as_ref().filter(|_| !outline.is_empty());
     let height = usize::from(area.height);
     if screen.has_cursor {
         let room = height.saturating_sub(lines.len());
-        let kept = if world.is_some() && room > usize::from(WORLD) + 8 { usize::from(WORLD) } else { 0 };
-        under_cursor(screen, layer, width, room.saturating_sub(kept), cx, &mut lines);
+        under_cursor(screen, layer, width, room, cx, &mut lines);
+    }
+    if let Some(composed) = &layer.composed {
+        statistics(screen, layer, composed, width, cx, &mut lines);
     }
     let used = lines.len() as u16;
     frame.render_widget(Paragraph::new(lines), area);
@@ -339,35 +342,35 @@ fn under_cursor(screen: &RasterScreen, layer: &Layer, width: usize, room: usize,
     }
     let about = layer.scene.about();
     let (x, y) = super::spot::pixel(screen.cursor);
-    let mut own = vec![title("under the cursor", width, cx)];
-    own.push(pair("column, row", &format!("{}, {}", text::count(x), text::count(y)), width, Role::Text, cx));
     let known = screen.spot.of(screen.cursor, layer);
     let world = status::own_place(about, screen.cursor);
-    if let Some(world) = world.filter(|_| !about.is_degrees) {
-        for i in 0..2 {
-            let words = status::direction(about, i, world[i], [x, y][i]);
-            let (name, value) = words.split_once(' ').unwrap_or((&words, ""));
-            own.push(pair(name, value, width, Role::Text, cx));
-        }
+    let mut places = Vec::new();
+    let degrees_here = known.and_then(|k| k.as_ref().ok()?.degrees).or(world.filter(|_| about.is_degrees));
+    if let Some([lon, lat]) = degrees_here {
+        places.push(pair("latitude", &degrees(lat, false, 6), width, Role::Accent, cx));
+        places.push(pair("longitude", &degrees(lon, true, 6), width, Role::Accent, cx));
     }
-    let place = known.and_then(|k| k.as_ref().ok()?.degrees).or(world.filter(|_| about.is_degrees));
-    if let Some([lon, lat]) = place {
-        own.push(pair("latitude", &degrees(lat, false, 6), width, Role::Accent, cx));
-        own.push(pair("longitude", &degrees(lon, true, 6), width, Role::Accent, cx));
+    for i in 0..world.filter(|_| !about.is_degrees).map_or(0, |_| 2) {
+        let words = status::direction(about, i, world.unwrap_or_default()[i], [x, y][i]);
+        let (name, value) = words.split_once(' ').unwrap_or((&words, ""));
+        places.push(pair(name, value, width, Role::Text, cx));
     }
-    let left = room.saturating_sub(own.len());
+    places.push(pair("column, row", &format!("{}, {}", text::count(x), text::count(y)), width, Role::Text, cx));
+    lines.push(title("under the cursor", width, cx));
     if let Some(Ok(known)) = known {
-        let values = known.values.len();
-        let shown = if values > left { left.saturating_sub(1) } else { values };
+        // Values go first; where there are many, the line below the picture tells the place.
+        let left = room.saturating_sub(2 + places.len()).max(MOST_VALUES.min(room.saturating_sub(2)));
+        let shown = if about.bands.len() > left { left.saturating_sub(1) } else { about.bands.len() };
         for (band, value) in about.bands.iter().zip(&known.values).take(shown) {
             let role = if value.is_nan() { Role::Faint } else { Role::Number };
-            own.push(pair(&band.name, &status::exact(band, *value), width, role, cx));
+            lines.push(pair(&band.name, &status::exact(band, *value), width, role, cx));
         }
-        if shown < about.bands.len() && left > 0 {
-            own.push(Line::from(styled(format!("and {} more bands", about.bands.len() - shown), Role::Faint, cx)));
+        if shown < about.bands.len() {
+            lines.push(Line::from(styled(format!("and {} more bands", about.bands.len() - shown), Role::Faint, cx)));
         }
     }
-    lines.extend(own.into_iter().take(room));
+    lines.extend(places);
+    lines.push(Line::raw(""));
 }
 
 /// The legend in one line, where nothing stands beside the picture.

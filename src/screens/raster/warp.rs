@@ -60,8 +60,8 @@ impl Warp {
         }
         let (width, height) = (other.0 as f64, other.1 as f64);
         let inside = part[0] < width && part[1] < height && part[2] > 0.0 && part[3] > 0.0;
-        let dots = ((right - left) / view.step()[0]).max(1.0);
-        let step = ((part[2] - part[0]) / dots).max(1e-6);
+        let dots = [(right - left) / view.step()[0], (bottom - top) / view.step()[1]];
+        let step = ((part[2] - part[0]) / dots[0].max(1.0)).min((part[3] - part[1]) / dots[1].max(1.0)).max(1e-6);
         let kept = [part[0].max(0.0), part[1].max(0.0), part[2].min(width), part[3].min(height)];
         inside.then_some((kept, step))
     }
