@@ -111,37 +111,46 @@ pub(super) fn below<'a>(screen: &RasterScreen, area: Rect, cx: &Cx) -> Vec<Line<
     let room = usize::from(area.height).saturating_sub(lines.len());
     let axes = &layer.scene.about().axes;
     let first = (screen.axis + 1).saturating_sub(room).min(axes.len().saturating_sub(room));
-    let mut all: Vec<Line<'a>> = (first..axes.len())
-        .take(room)
-        .map(|i| slider(&axes[i], layer.at.get(i).copied().unwrap_or(0), (i == screen.axis, axes), width, cx))
-        .collect();
+    let widest = |of: &dyn Fn(usize) -> String| (0..axes.len()).map(|i| text::width(&of(i))).max().unwrap_or(0);
+    let at = |i: usize| layer.at.get(i).copied().unwrap_or(0);
+    let words = |i: usize| text::fit(&text::clean(&axes[i].words.of(at(i))), (width / 3).max(10)).into_owned();
+    let names = widest(&|i| text::clean(&axes[i].name).into_owned()).min(width / 4);
+    let widths = [names, widest(&words), widest(&|i| count_of(&axes[i], at(i)))];
+    let mut all: Vec<Line<'a>> =
+        (first..axes.len()).take(room).map(|i| slider(&axes[i], at(i), i == screen.axis, widths, width, cx)).collect();
     all.extend(lines);
     all
 }
 
-/// `time ├────●──────┤ 12 of 365  2024-01-12`
-fn slider<'a>(axis: &Axis, at: u64, (has_keys, axes): (bool, &[Axis]), width: usize, cx: &Cx) -> Line<'a> {
-    let theme = &cx.theme;
-    let names = axes.iter().map(|a| text::width(&text::clean(&a.name))).max().unwrap_or(0).min(width / 4);
-    let name = text::fit(&text::clean(&axis.name), names).into_owned();
-    let pad = " ".repeat(names.saturating_sub(text::width(&name)));
-    let count = format!("{} of {}", text::count(at + 1), text::count(axis.len));
-    let words = text::clean(&axis.words.of(at)).into_owned();
-    let words = text::fit(&words, (width / 3).max(10)).into_owned();
-    let used = names + 4 + text::width(&count) + 2 + text::width(&words) + 3;
+fn count_of(axis: &Axis, at: u64) -> String {
+    format!("{} of {}", text::count(at + 1), text::count(axis.len))
+}
+
+/// `time ─────●───────  2024-01-12  12 of 365`; the columns of all axes stand below each other.
+fn slider<'a>(axis: &Axis, at: u64, has_keys: bool, widths: [usize; 3], width: usize, cx: &Cx) -> Line<'a> {
+    let ink = |role| plain(cx.theme.style(role));
+    let padded = |text: &str, columns: usize| {
+        let text = text::fit(&text::clean(text), columns).into_owned();
+        let pad = " ".repeat(columns.saturating_sub(text::width(&text)));
+        format!("{text}{pad}")
+    };
+    let [names, words, counts] = widths;
+    let used = names + words + counts + 7;
     let track = width.saturating_sub(used).clamp(6, 60);
     let last = axis.len.saturating_sub(1).max(1) as f64;
-    let mark = (((track - 1) as f64) * at as f64 / last).round() as usize;
+    let mark = ((((track - 1) as f64) * at as f64 / last).round() as usize).min(track - 1);
     let (line, knob) = if cx.unicode { ("─", "●") } else { ("-", "o") };
-    let ink = |role| plain(theme.style(role));
     let role = if has_keys { Role::Focus } else { Role::Border };
     Line::from(vec![
-        Span::styled(format!(" {name}{pad} "), ink(if has_keys { Role::Title } else { Role::Dim })),
-        Span::styled(line.repeat(mark.min(track - 1)), ink(role)),
+        Span::styled(format!(" {} ", padded(&axis.name, names)), ink(if has_keys { Role::Title } else { Role::Dim })),
+        Span::styled(line.repeat(mark), ink(role)),
         Span::styled(knob, ink(if has_keys { Role::Key } else { Role::Dim })),
-        Span::styled(line.repeat(track - 1 - mark.min(track - 1)), ink(role)),
-        Span::styled(format!("  {words}"), ink(if has_keys { Role::Accent } else { Role::Text })),
-        Span::styled(format!("  {count}"), ink(Role::Dim)),
+        Span::styled(line.repeat(track - 1 - mark), ink(role)),
+        Span::styled(
+            format!("  {}", padded(&axis.words.of(at), words)),
+            ink(if has_keys { Role::Accent } else { Role::Text }),
+        ),
+        Span::styled(format!("  {}", count_of(axis, at)), ink(Role::Dim)),
     ])
 }
 
