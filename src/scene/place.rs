@@ -86,6 +86,7 @@ fn position_of(ruler: &[f64], value: f64) -> Option<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // numbers that are exact
 mod tests {
     use super::*;
 

@@ -123,6 +123,7 @@ pub fn steps((low, high): (f64, f64), most: usize) -> Vec<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // numbers that are exact
 mod tests {
     use super::*;
 

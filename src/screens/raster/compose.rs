@@ -194,6 +194,7 @@ fn draw_cross(rgba: &mut [u8], (width, height): (usize, usize), [x, y]: [f64; 2]
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // numbers that are exact
 mod tests {
     use super::super::pieces::Key;
     use super::super::view::tiles_of;

@@ -212,6 +212,7 @@ impl Tiles {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // numbers that are exact
 mod tests {
     use super::*;
 

@@ -68,6 +68,7 @@ impl Warp {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // numbers that are exact
 mod tests {
     use super::*;
 
