@@ -149,6 +149,30 @@ actions! {
     ChooseBox, "choose-box", "Begin a box at the cursor; once more copies its bounds";
     Freeze, "freeze", "Hold the picture still, or let it run";
 
+    TrueSize, "true-size", "One pixel of the raster for each of the screen";
+    Cursor, "cursor", "Show the cursor with value and coordinates, or put it away";
+    Invert, "invert", "Turn the colour map round";
+    StretchNext, "stretch-next", "Next stretch: 2-98 %, smallest to largest, two sigma, as stored";
+    StretchPrev, "stretch-prev", "The stretch before";
+    StretchType, "stretch-type", "Type the values of the first and the last colour";
+    StretchScope, "stretch-scope", "Stretch by all of it, or by what is in sight";
+    Bands, "bands", "Choose the bands: one, or three for red, green and blue";
+    BandNext, "band-next", "The next band alone";
+    BandPrev, "band-prev", "The band before alone";
+    BandRed, "band-red", "Show the band as red";
+    BandGreen, "band-green", "Show the band as green";
+    BandBlue, "band-blue", "Show the band as blue";
+    BandAlone, "band-alone", "Show a band alone, not three";
+    Statistics, "statistics", "Exact statistics of the bands shown: reads every pixel";
+    Compare, "compare", "Compare with another raster, beside this one";
+    Flicker, "flicker", "Compare with another raster in the same place; once more shows the other";
+    Side, "side", "Show or hide what stands beside the picture";
+    StepBack, "step-back", "One step back on the axis";
+    StepForward, "step-forward", "One step forward on the axis";
+    LeapBack, "leap-back", "A tenth of the axis back";
+    LeapForward, "leap-forward", "A tenth of the axis forward";
+    Play, "play", "Play along the axis, or flicker between two rasters; once more stops";
+
     GoToRow, "go-to-row", "Go to a row by its number";
     FilterRows, "filter-rows", "Show only rows for which a condition in SQL holds";
     SortRows, "sort-rows", "Sort by the column: ascending, descending, not at all";

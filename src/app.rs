@@ -480,7 +480,7 @@ fn without_signature(location: &Location) -> String {
 
 /// What looking at a thing is on the command line.
 fn note_opened(open: &Open, cx: &mut Cx) {
-    if let Open::Preview(probe) | Open::Table { probe } = open {
+    if let Open::Preview(probe) | Open::Table { probe } | Open::Raster(probe) = open {
         cx.last_command = Some(vec!["preview".to_owned(), without_signature(&probe.location)]);
     }
 }

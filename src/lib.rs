@@ -15,6 +15,7 @@
 //! | [`action`], [`theme`], [`terminal`], [`widgets`], [`config`], [`keymap`] | what a person can do; colours by role; the terminal and pictures on it; widgets that know nothing of ours; files of the user |
 //! | [`store`] | the one data plane: `Stores` opens a location, everything is metered, limited, explained; `store/gdal` lets GDAL read through it |
 //! | [`raster`], [`catalog`], [`snippet`] | reading rasters and STAC documents through the stores; lines of code that open a thing elsewhere |
+//! | [`scene`] | anything whose values are drawn as a picture: rasters, slices of arrays |
 //! | [`source`], [`sources`], [`du`] | what can be listed; how much lies below |
 //! | [`table`], [`tables`] | a table that stays open while it is looked at, read a piece at a time; the formats |
 //! | [`preview`], [`previews`] | what can be looked at: few shapes, many formats |
@@ -102,6 +103,7 @@ pub mod previews;
 pub mod probe;
 pub mod query;
 pub mod raster;
+pub mod scene;
 pub mod screen;
 pub mod screens;
 pub mod snippet;

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 pub mod color;
 mod info;
+mod place;
 pub mod report;
 pub mod safe;
 mod view;
@@ -29,6 +30,7 @@ pub(crate) mod world;
 mod write;
 
 pub use info::{Attributes, BandInfo, Domain, Info, Interpretation, Overview, Part, short_type};
+pub use place::Details;
 pub use report::Report;
 pub use view::{Pixels, View, Window};
 pub use write::{Grid, Samples, write_cog, write_jp2, write_tiff};

@@ -11,6 +11,7 @@ use crate::job::{JobId, Jobs};
 use crate::keymap::{Key, Keymap};
 use crate::location::{Location, Scheme, StoreId};
 use crate::preview::Probe;
+use crate::scene::Scene;
 use crate::store::Stores;
 use crate::table::Rows;
 use crate::task::{Control, Waker};
@@ -252,6 +253,15 @@ pub enum Open {
         probe: Probe,
         /// It, where it is open already.
         rows: Option<Arc<dyn Rows>>,
+    },
+    /// A raster, full screen.
+    Raster(Probe),
+    /// Anything that is open already and whose values are drawn as a picture, full screen: a slice of an array.
+    Scene {
+        /// What is shown.
+        scene: Arc<dyn Scene>,
+        /// Counts what reading it costs.
+        control: Option<Control>,
     },
     /// What is known of an object, or of one version of it.
     Facts(Location),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// The floors from the ground up. A module may import those below it and nothing else of ours; those on
 /// one floor do not import each other, except where [`WITHIN`] says so.
-const FLOORS: [&[&str]; 26] = [
+const FLOORS: [&[&str]; 27] = [
     &["text", "picture", "facts"],
     &["error"],
     &["location"],
@@ -21,6 +21,7 @@ const FLOORS: [&[&str]; 26] = [
     &["keymap"],
     &["store"],
     &["raster", "catalog", "snippet"],
+    &["scene"],
     &["source", "du"],
     &["sources"],
     &["table"],

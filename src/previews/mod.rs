@@ -34,6 +34,11 @@ pub fn claims(probe: &Probe) -> bool {
     PREVIEWERS.iter().any(|p| (p.matches)(probe))
 }
 
+/// Whether this is a raster by what is known of it, so that the raster screen opens it.
+pub fn is_raster(probe: &Probe) -> bool {
+    PREVIEWERS.iter().find(|p| (p.matches)(probe)).is_some_and(|p| p.name == raster::PREVIEWER.name)
+}
+
 fn nothing() -> Error {
     Error::unsupported("there is no preview of this")
 }

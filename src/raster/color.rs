@@ -3,6 +3,16 @@
 use super::info::{Info, Interpretation};
 use super::view::Pixels;
 
+mod brush;
+mod map;
+mod stretch;
+mod summary;
+
+pub use brush::Brush;
+pub use map::ColorMap;
+pub use stretch::{Stretch, brightening as lift, position as share, steps};
+pub use summary::{Summary, Tally};
+
 /// Values looked at for a stretch: more would not move the percentiles visibly.
 const SAMPLED: usize = 1 << 16;
 

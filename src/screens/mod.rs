@@ -8,6 +8,7 @@ use crate::action::Action;
 use crate::catalog;
 use crate::location::Location;
 use crate::preview::Probe;
+use crate::previews;
 use crate::screen::{Cx, Open, Screen};
 use crate::tables;
 use ratatui::text::Line;
@@ -20,6 +21,7 @@ mod places;
 mod popup;
 mod preview;
 mod query;
+mod raster;
 mod sql;
 mod table;
 mod uploads;
@@ -33,6 +35,8 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Table { probe } => Box::new(table::Grid::open(probe, cx)),
         Open::Rows { title, rows, control } => Box::new(table::Grid::of_rows(title, rows, control, cx)),
         Open::Map { probe, rows } => Box::new(map::MapScreen::open(probe, rows, cx)),
+        Open::Raster(probe) => Box::new(raster::RasterScreen::open(probe, cx)),
+        Open::Scene { scene, control } => Box::new(raster::RasterScreen::of_scene(scene, control, cx)),
         Open::Facts(location) => Box::new(facts::ObjectFacts::open(location, cx)),
         Open::BucketFacts(location) => Box::new(facts::BucketFacts::open(&location, cx)),
         Open::Versions(location) => Box::new(facts::Versions::open(&location, cx)),
@@ -80,9 +84,15 @@ pub fn open_of(location: Location) -> Open {
     }
 }
 
-/// What opening a thing means that is no container: a table is opened, anything else looked at.
+/// What opening a thing means that is no container: a table or a raster is opened, anything else looked at.
 pub(crate) fn open_thing(probe: Probe) -> Open {
-    if tables::claims(&probe) { Open::Table { probe } } else { Open::Preview(probe) }
+    if tables::claims(&probe) {
+        Open::Table { probe }
+    } else if previews::is_raster(&probe) {
+        Open::Raster(probe)
+    } else {
+        Open::Preview(probe)
+    }
 }
 
 /// What runs in the background, in one line; `contexts` tell the key that answers a job's question.

@@ -68,6 +68,8 @@ struct Look {
 #[derive(Clone)]
 struct Placement {
     slot: u64,
+    /// Whether the picture shown before in its place stays until it is encoded.
+    follows: bool,
     picture: Picture,
     fit: Fit,
     background: Color,
@@ -170,6 +172,16 @@ impl Gallery {
     /// `slot` tells one place for pictures from another (0 for a screen's only one): in a slot at
     /// most one picture is encoded at a time. Returns the cells that it takes.
     pub fn place(&self, buffer: &mut Buffer, area: Rect, slot: u64, picture: &Picture) -> Rect {
+        self.put(buffer, area, (slot, false), picture)
+    }
+
+    /// The same for a picture that follows another of the same thing, moved or coloured anew: the one before
+    /// stays until this one is encoded, so that nothing flickers.
+    pub fn follow(&self, buffer: &mut Buffer, area: Rect, slot: u64, picture: &Picture) -> Rect {
+        self.put(buffer, area, (slot, true), picture)
+    }
+
+    fn put(&self, buffer: &mut Buffer, area: Rect, (slot, follows): (u64, bool), picture: &Picture) -> Rect {
         let mut inner = self.lock();
         let look = inner.look;
         let screen = buffer.area;
@@ -185,7 +197,7 @@ impl Gallery {
                 cell.set_char(' ').set_diff_option(CellDiffOption::Skip);
             }
         }
-        inner.now.push(Placement { slot, picture: picture.clone(), fit, background: Color::Reset });
+        inner.now.push(Placement { slot, follows, picture: picture.clone(), fit, background: Color::Reset });
         fit.cells
     }
 
@@ -202,6 +214,11 @@ impl Gallery {
                 let background = buffer.cell((cells.x, cells.y)).map_or(Color::Reset, |c| c.bg);
                 placement.background = nearest(background, look.colours);
                 frame.push(placement);
+                continue;
+            }
+            let before = inner.shown.iter().find(|s| s.slot == placement.slot && s.follows && s.fit.cells == cells);
+            if let Some(before) = before.filter(|_| placement.follows && !covered) {
+                frame.push(before.clone());
                 continue;
             }
             let tiles = inner.tiles(&placement.picture, &placement.fit);

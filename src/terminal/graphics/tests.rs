@@ -113,3 +113,22 @@ fn without_graphics_nothing_is_drawn_and_half_blocks_need_no_runtime() {
     assert_eq!(blocks.place(&mut buffer, AREA, 0, &picture(9)), AREA);
     assert_eq!(buffer[(2, 1)].bg, Color::Rgb(9, 0, 0));
 }
+
+#[tokio::test]
+async fn a_picture_that_follows_another_leaves_it_until_it_is_there_itself() {
+    let (gallery, waker) = gallery(Graphics::Kitty);
+    let (a, b) = (picture(200), picture(100));
+    let follow = |buffer: &mut Buffer, picture: &Picture| {
+        gallery.follow(buffer, AREA, 0, picture);
+    };
+    let (one, written, _) = frame(&gallery, &Buffer::empty(SCREEN), |f| follow(f, &a));
+    assert_eq!(written, 32, "there is none before: half-blocks");
+    waker.woken().await;
+    let (two, ..) = frame(&gallery, &one, |f| follow(f, &a));
+    let (three, written, bytes) = frame(&gallery, &two, |f| follow(f, &b));
+    assert_eq!((written, bytes.as_str()), (0, ""), "the first stays");
+    waker.woken().await;
+    let (_, written, bytes) = frame(&gallery, &three, |f| follow(f, &b));
+    assert_eq!(written, 0);
+    assert!(bytes.contains("a=T") && bytes.contains("a=d"), "{bytes:?}");
+}

@@ -1,0 +1,227 @@
+//! A raster as a scene.
+
+use super::{About, Band, Class, Direction, Place, Scene, Sheet, Window, Wish};
+use crate::error::Result;
+use crate::location::Location;
+use crate::raster::{self, BandInfo, Details, Info, Pixels, Raster, View};
+use crate::store::Stores;
+use crate::task::Control;
+use crate::text;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+
+/// Bands that are told of in a table.
+const MOST_BANDS: usize = 10_000;
+
+/// Opens a raster as a scene. Each read fails with [`crate::error::Kind::Limit`] once it has read more than
+/// `limit` bytes.
+pub async fn open(stores: &Stores, location: &Location, control: &Control, limit: u64) -> Result<Arc<dyn Scene>> {
+    let raster = raster::open(stores, location, control, limit).await?;
+    of_raster(raster, location, control).await
+}
+
+/// A raster that is open as a scene.
+pub async fn of_raster(raster: Raster, location: &Location, control: &Control) -> Result<Arc<dyn Scene>> {
+    let details = raster.details(control).await?;
+    let about = about(raster.info(), &details, location);
+    Ok(Arc::new(RasterScene { raster, about }))
+}
+
+struct RasterScene {
+    raster: Raster,
+    about: About,
+}
+
+impl Scene for RasterScene {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn read(&self, control: &Control, wish: Wish) -> BoxFuture<'static, Result<Pixels>> {
+        let (raster, control) = (self.raster.clone(), control.clone());
+        let view = View { bands: wish.bands, window: Some(wish.window), pixels: wish.pixels };
+        Box::pin(async move { raster.view(&control, view).await })
+    }
+
+    fn values(
+        &self,
+        control: &Control,
+        bands: Vec<usize>,
+        window: Window,
+        _at: Vec<u64>,
+    ) -> BoxFuture<'static, Result<Vec<Vec<f64>>>> {
+        let (raster, control) = (self.raster.clone(), control.clone());
+        Box::pin(async move { raster.values(&control, bands, window).await })
+    }
+
+    fn degrees(&self, control: &Control, pixels: Vec<[f64; 2]>) -> BoxFuture<'static, Result<Vec<Option<[f64; 2]>>>> {
+        let (raster, control, place) = (self.raster.clone(), control.clone(), self.about.place.clone());
+        Box::pin(async move {
+            let Some(world) = pixels.iter().map(|at| place.world(*at)).collect() else {
+                return Ok(vec![None; pixels.len()]);
+            };
+            raster.to_degrees(&control, world).await
+        })
+    }
+
+    fn pixels(&self, control: &Control, degrees: Vec<[f64; 2]>) -> BoxFuture<'static, Result<Vec<Option<[f64; 2]>>>> {
+        let (raster, control, place) = (self.raster.clone(), control.clone(), self.about.place.clone());
+        Box::pin(async move {
+            let world = raster.from_degrees(&control, degrees).await?;
+            Ok(world.into_iter().map(|at| place.pixel(at?)).collect())
+        })
+    }
+}
+
+fn about(info: &Info, details: &Details, location: &Location) -> About {
+    let direction = |name: &str| Direction { name: name.to_owned(), unit: details.unit.clone(), words: None };
+    let names = match (info.transform.is_some(), details.is_degrees) {
+        (true, true) => ["lon", "lat"],
+        (true, false) => ["x", "y"],
+        (false, _) => ["column", "row"],
+    };
+    let place = info.transform.map_or(Place::Nowhere, Place::Affine);
+    let mut title = location.name().to_owned();
+    if let Some(part) = &info.part {
+        title = format!("{title} ▸ {part}");
+    }
+    About {
+        title,
+        summary: info.title(),
+        location: Some(location.clone()),
+        size: info.size,
+        directions: names.map(direction),
+        bands: info.bands.iter().enumerate().map(|(i, b)| band(i + 1, b)).collect(),
+        first: raster::color::default_bands(info, location.name()),
+        axes: Vec::new(),
+        aspect: aspect(&place, info.size, details.is_degrees),
+        place,
+        crs: info.crs.clone(),
+        is_degrees: details.is_degrees && info.transform.is_some(),
+        outline: details.outline.clone(),
+        overviews: info.overviews.clone(),
+        block: info.block,
+        sheets: sheets(info, details),
+    }
+}
+
+/// Pixels are drawn as high as they are in the world: of a projection exactly, of degrees at their latitude.
+fn aspect(place: &Place, size: (u64, u64), is_degrees: bool) -> f64 {
+    let Some([across, down]) = place.step(size) else { return 1.0 };
+    let middle = place.world([size.0 as f64 / 2.0, size.1 as f64 / 2.0]);
+    let narrow = match middle {
+        // So much of the earth has no one latitude.
+        Some([_, lat]) if is_degrees && down * (size.1 as f64) < 40.0 => lat.clamp(-80.0, 80.0).to_radians().cos(),
+        _ => 1.0,
+    };
+    let aspect = down / (across * narrow);
+    if aspect.is_finite() && (0.02..50.0).contains(&aspect) { aspect } else { 1.0 }
+}
+
+fn band(number: usize, info: &BandInfo) -> Band {
+    let class = |(value, color): (usize, &[u8; 4])| Class { value: value as f64, name: None, color: *color };
+    Band {
+        name: info.description.clone().unwrap_or_else(|| format!("band {number}")),
+        dtype: raster::short_type(&info.dtype),
+        nodata: info.nodata,
+        unit: info.unit.clone(),
+        scale: info.scale,
+        interpretation: info.interpretation,
+        classes: info.palette.iter().flatten().enumerate().map(class).collect(),
+    }
+}
+
+fn sheets(info: &Info, details: &Details) -> Vec<Sheet> {
+    let mut sheets = vec![layout(info), bands(info)];
+    if !info.overviews.is_empty() {
+        sheets.push(overviews(info));
+    }
+    if !details.reference.is_empty() {
+        sheets.push(Sheet::list("reference system", details.reference.clone()));
+    }
+    let mut metadata = Vec::new();
+    for (title, rows) in &details.domains {
+        metadata.push((title.clone(), String::new()));
+        metadata.extend(rows.iter().cloned());
+    }
+    if !metadata.is_empty() {
+        sheets.push(Sheet::list("metadata", metadata));
+    }
+    sheets
+}
+
+fn layout(info: &Info) -> Sheet {
+    let mut rows: Vec<(&str, String)> = vec![("format", info.format().to_owned())];
+    if info.file_size > 0 {
+        rows.push(("size of the object", text::bytes(info.file_size)));
+    }
+    let (width, height) = info.size;
+    rows.push(("pixels", format!("{} × {}", text::count(width), text::count(height))));
+    let decoded = info
+        .bands
+        .iter()
+        .map(|b| b.bytes)
+        .fold(0_u64, |n, b| n.saturating_add(width.saturating_mul(height).saturating_mul(b)));
+    rows.push(("decoded", text::bytes(decoded)));
+    rows.push(("blocks", format!("{} × {}", info.block.0, info.block.1)));
+    let across = |n: u64, block: u64| n.div_ceil(block.max(1));
+    let blocks = across(width, info.block.0).saturating_mul(across(height, info.block.1));
+    rows.push(("number of blocks", text::count(blocks)));
+    rows.push(("codec", info.compression.clone().unwrap_or_else(|| "none".to_owned()).to_ascii_lowercase()));
+    if info.bands.len() > 1 {
+        let how = if info.pixel_interleaved { "all bands of a pixel together" } else { "band after band" };
+        rows.push(("interleave", how.to_owned()));
+    }
+    rows.extend(info.crs.clone().map(|crs| ("reference system", crs)));
+    if let Some(t) = info.transform {
+        let place = Place::Affine(t);
+        if let Some([x, y]) = place.step(info.size) {
+            rows.push(("pixel size", format!("{} × {}", text_of(x), text_of(y))));
+        }
+        rows.push(("origin", format!("{}, {}", text_of(t[0]), text_of(t[3]))));
+        rows.push(("geotransform", t.map(text_of).join(", ")));
+    }
+    if let Some([west, south, east, north]) = info.bounds {
+        rows.push(("west, south", format!("{west:.6}°, {south:.6}°")));
+        rows.push(("east, north", format!("{east:.6}°, {north:.6}°")));
+    }
+    Sheet::list("layout", rows.into_iter().map(|(name, value)| (name.to_owned(), value)))
+}
+
+fn bands(info: &Info) -> Sheet {
+    let row = |(index, band): (usize, &BandInfo)| {
+        let colors = match &band.palette {
+            Some(palette) => format!("palette of {}", palette.len()),
+            None => format!("{:?}", band.interpretation).to_lowercase(),
+        };
+        vec![
+            (index + 1).to_string(),
+            band.description.clone().unwrap_or_default(),
+            raster::short_type(&band.dtype),
+            band.nodata.map(text_of).unwrap_or_default(),
+            colors,
+            band.scale.map(|(factor, offset)| format!("×{factor} {offset:+}")).unwrap_or_default(),
+            band.unit.clone().unwrap_or_default(),
+        ]
+    };
+    let rows = info.bands.iter().enumerate().take(MOST_BANDS).map(row).collect();
+    Sheet::table("bands", &["band", "name", "type", "nodata", "colour", "scale", "unit"], rows)
+}
+
+fn overviews(info: &Info) -> Sheet {
+    let row = |(index, (width, height)): (usize, &(u64, u64))| {
+        let factor = info.size.0 as f64 / (*width).max(1) as f64;
+        vec![
+            (index + 1).to_string(),
+            format!("{} × {}", text::count(*width), text::count(*height)),
+            format!("1 : {}", text_of((factor * 100.0).round() / 100.0)),
+        ]
+    };
+    let rows = info.overviews.iter().enumerate().map(row).collect();
+    Sheet::table("overviews", &["overview", "pixels", "scale"], rows)
+}
+
+/// A number as short as it is exact.
+fn text_of(value: f64) -> String {
+    if value == 0.0 || (1e-5..1e15).contains(&value.abs()) { format!("{value}") } else { format!("{value:e}") }
+}
