@@ -3,7 +3,7 @@
 use super::{About, Band, Class, Direction, Place, Scene, Sheet, Window, Wish};
 use crate::error::Result;
 use crate::location::Location;
-use crate::raster::{self, BandInfo, Details, Info, Pixels, Raster, View};
+use crate::raster::{self, BandInfo, Details, Info, Pixels, Raster, Report, View};
 use crate::store::Stores;
 use crate::task::Control;
 use crate::text;
@@ -119,7 +119,8 @@ fn aspect(place: &Place, size: (u64, u64), is_degrees: bool) -> f64 {
 }
 
 fn band(number: usize, info: &BandInfo) -> Band {
-    let class = |(value, color): (usize, &[u8; 4])| Class { value: value as f64, name: None, color: *color };
+    let name = |value: usize| info.categories.get(value).filter(|name| !name.is_empty()).cloned();
+    let class = |(value, color): (usize, &[u8; 4])| Class { value: value as f64, name: name(value), color: *color };
     Band {
         name: info.description.clone().unwrap_or_else(|| format!("band {number}")),
         dtype: raster::short_type(&info.dtype),
@@ -136,6 +137,8 @@ fn sheets(info: &Info, details: &Details) -> Vec<Sheet> {
     if !info.overviews.is_empty() {
         sheets.push(overviews(info));
     }
+    sheets.extend(info.report.as_ref().map(report));
+    sheets.extend(info.bands.iter().enumerate().filter_map(attributes));
     if !details.reference.is_empty() {
         sheets.push(Sheet::list("reference system", details.reference.clone()));
     }
@@ -219,6 +222,36 @@ fn overviews(info: &Info) -> Sheet {
     };
     let rows = info.overviews.iter().enumerate().map(row).collect();
     Sheet::table("overviews", &["overview", "pixels", "scale"], rows)
+}
+
+/// Whether it is cloud-optimised, and how its images lie in the file.
+fn report(report: &Report) -> Sheet {
+    let mut rows = vec![("cloud-optimised".to_owned(), report.verdict())];
+    rows.extend(report.errors.iter().map(|why| ("not valid because".to_owned(), why.clone())));
+    rows.extend(report.warnings.iter().map(|why| ("could be better".to_owned(), why.clone())));
+    rows.extend(report.declared.iter().cloned());
+    rows.extend(report.directories.iter().map(|image| {
+        let layout = if image.tiled { "tiles" } else { "strips" };
+        let what = format!(
+            "{} × {} in {} {layout} of {} × {} · {} · at byte {}",
+            text::count(image.size.0),
+            text::count(image.size.1),
+            text::count(image.blocks),
+            image.block.0,
+            image.block.1,
+            image.codec.to_ascii_lowercase(),
+            text::count(image.offset),
+        );
+        (image.kind.name().to_owned(), what)
+    }));
+    Sheet::list("cloud-optimised", rows)
+}
+
+/// The attribute table of a band.
+fn attributes((index, band): (usize, &BandInfo)) -> Option<Sheet> {
+    let table = band.attributes.as_ref()?;
+    let columns: Vec<&str> = table.columns.iter().map(String::as_str).collect();
+    Some(Sheet::table(&format!("attributes of band {}", index + 1), &columns, table.rows.clone()))
 }
 
 /// A number as short as it is exact.

@@ -17,10 +17,10 @@ const MOST_DOTS: f64 = 1_500_000.0;
 /// Narrower than this there is nothing beside the picture.
 const FOLDS: u16 = 64;
 
-/// Whether a cell shows two dots and not a part of a picture.
-pub(super) fn has_halves(cx: &Cx) -> bool {
+/// Whether pictures are made of characters.
+pub(super) fn is_of_characters(cx: &Cx) -> bool {
     let (graphics, _) = cx.gallery.shows();
-    matches!(graphics, Graphics::HalfBlocks | Graphics::None)
+    graphics.is_characters() || graphics == Graphics::None
 }
 
 /// A style's foreground and weight, without its ground.
@@ -136,7 +136,7 @@ fn draw_one(screen: &RasterScreen, second: bool, frame: &mut Frame, area: Rect, 
     let composed = layer.composed.as_ref().filter(|c| c.picture.width > 0);
     if let Some(composed) = composed {
         cx.gallery.follow(frame.buffer_mut(), area, slot, &composed.picture);
-        if screen.has_cursor && has_halves(cx) {
+        if screen.has_cursor && is_of_characters(cx) {
             draw_cursor(screen, frame, area, cx);
         }
     }
@@ -150,7 +150,7 @@ fn draw_one(screen: &RasterScreen, second: bool, frame: &mut Frame, area: Rect, 
     }
 }
 
-/// The cursor on half-blocks: a cross in its cell.
+/// The cursor on a picture of characters: a cross in its cell.
 fn draw_cursor(screen: &RasterScreen, frame: &mut Frame, area: Rect, cx: &Cx) {
     let Some(view) = screen.view else { return };
     let dot = view.dot(screen.cursor);

@@ -203,7 +203,7 @@ impl RasterScreen {
 
     /// The dot under the cursor, for terminals that show pictures: there the cursor is a part of it.
     fn cross(&self, cx: &Cx) -> Option<[f64; 2]> {
-        let view = self.view.filter(|_| self.has_cursor && !draw::has_halves(cx))?;
+        let view = self.view.filter(|_| self.has_cursor && !draw::is_of_characters(cx))?;
         Some(view.dot(self.cursor).map(f64::floor))
     }
 
