@@ -262,7 +262,12 @@ impl Array {
         if let Some(known) = lock(&self.0) {
             return known;
         }
-        let found = control.race(self.listed(&folder)).await.ok().flatten().map(Arc::new);
+        let found = match control.race(self.listed(&folder)).await {
+            Ok(found) => found.map(Arc::new),
+            // A folder that is not there holds nothing.
+            Err(err) if err.kind() == Kind::NotFound => Some(Arc::default()),
+            Err(_) => None,
+        };
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner).insert(folder, found.clone());
         found
     }
