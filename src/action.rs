@@ -171,6 +171,10 @@ actions! {
     StepForward, "step-forward", "One step forward on the axis";
     LeapBack, "leap-back", "A tenth of the axis back";
     LeapForward, "leap-forward", "A tenth of the axis forward";
+    Plot, "plot", "Plot values along a dimension";
+    ChunkMap, "chunk-map", "Which chunks exist, and how much of the array is stored";
+    PlaneNext, "plane-next", "The next dimensions for the picture, or the next for the plot";
+    PlaneTurn, "plane-turn", "Turn the picture: rows become columns";
     Play, "play", "Play along the axis, or flicker between two rasters; once more stops";
 
     GoToRow, "go-to-row", "Go to a row by its number";

@@ -16,6 +16,7 @@
 //! | [`store`] | the one data plane: `Stores` opens a location, everything is metered, limited, explained; `store/gdal` lets GDAL read through it |
 //! | [`raster`], [`catalog`], [`snippet`] | reading rasters and STAC documents through the stores; lines of code that open a thing elsewhere |
 //! | [`scene`] | anything whose values are drawn as a picture: rasters, slices of arrays |
+//! | [`zarr`] | groups and arrays of Zarr: parts of them as numbers with what these mean, planes as scenes, which chunks exist |
 //! | [`source`], [`sources`], [`du`] | what can be listed; how much lies below |
 //! | [`table`], [`tables`] | a table that stays open while it is looked at, read a piece at a time; the formats |
 //! | [`preview`], [`previews`] | what can be looked at: few shapes, many formats |
@@ -118,3 +119,4 @@ pub mod text;
 pub mod theme;
 pub mod transfer;
 pub mod widgets;
+pub mod zarr;

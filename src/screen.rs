@@ -19,6 +19,7 @@ use crate::terminal::Gallery;
 use crate::theme::Theme;
 use crate::transfer::{AbortSpec, Target as Doomed};
 use crate::widgets::input::Edit;
+use crate::zarr::{self, Zarr};
 use futures::StreamExt as _;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -262,6 +263,22 @@ pub enum Open {
         scene: Arc<dyn Scene>,
         /// Counts what reading it costs.
         control: Option<Control>,
+    },
+    /// A Zarr: its groups and arrays.
+    Zarr(Location),
+    /// The values of an array along a dimension.
+    Plot {
+        /// What holds it.
+        zarr: Zarr,
+        /// Where in it.
+        path: zarr::Path,
+    },
+    /// Which chunks of an array exist.
+    ChunkMap {
+        /// What holds it.
+        zarr: Zarr,
+        /// Where in it.
+        path: zarr::Path,
     },
     /// What is known of an object, or of one version of it.
     Facts(Location),

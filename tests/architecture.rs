@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// The floors from the ground up. A module may import those below it and nothing else of ours; those on
 /// one floor do not import each other, except where [`WITHIN`] says so.
-const FLOORS: [&[&str]; 27] = [
+const FLOORS: [&[&str]; 28] = [
     &["text", "picture", "facts"],
     &["error"],
     &["location"],
@@ -22,6 +22,7 @@ const FLOORS: [&[&str]; 27] = [
     &["store"],
     &["raster", "catalog", "snippet"],
     &["scene"],
+    &["zarr"],
     &["source", "du"],
     &["sources"],
     &["table"],

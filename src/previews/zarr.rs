@@ -1,36 +1,14 @@
-//! Zarr groups and arrays, versions 2 and 3, as a tree of shapes, types, chunks and codecs.
-//! Only metadata are read: the consolidated ones in one request, else one document a member.
+//! A Zarr in the pane beside a list: a group as a tree of shapes, types, chunks and codecs; an array as a
+//! small picture, or its metadata.
 
-use crate::entry::EntryKind;
-use crate::error::{Context as _, Error, Kind, Result};
-use crate::location::Location;
-use crate::preview::{Ask, Facts, Node, Preview, Previewer, Probe, Tree};
-use crate::store::{StoreHandle, Stores};
+use crate::error::{Kind, Result};
+use crate::preview::{Ask, Band, Facts, Node, Picture, Preview, Previewer, Probe, Raster, Tree};
+use crate::raster::color::viridis;
+use crate::scene::{Place, Scene as _, Wish};
+use crate::store::Stores;
 use crate::text;
-use futures::stream::{self, StreamExt as _};
-use member::{Form, Member};
-use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use crate::zarr::{self, About, Form, Hierarchy, Member, Path, Plane, Series, Zarr};
 
-mod member;
-
-/// Documents that stand in the folder of a group or an array.
-const DOCUMENTS: &[&str] = &["zarr.json", ".zgroup", ".zarray", ".zmetadata"];
-
-/// Bytes of the root's metadata at most: consolidated ones of thousands of arrays have some MiB.
-const ROOT_BYTES: u64 = 16 << 20;
-/// Bytes of a member's metadata at most.
-const MEMBER_BYTES: u64 = 1 << 20;
-/// Members that are read one by one, and levels that are listed for them.
-const READ: usize = 200;
-const LEVELS: usize = 3;
-/// Requests under way at once.
-const AT_ONCE: usize = 8;
-/// Entries of a level that are looked through.
-const LISTED: usize = 10_000;
-/// Members shown of consolidated metadata, and how deep their names may lead.
-const SHOWN: usize = 5_000;
-const DEEPEST: usize = 16;
 /// Attributes shown of one member.
 const ATTRIBUTES: usize = 60;
 
@@ -38,274 +16,172 @@ pub(super) const PREVIEWER: Previewer =
     Previewer { name: "zarr", matches, load: |stores, ask| Box::pin(load(stores, ask)) };
 
 fn matches(probe: &Probe) -> bool {
-    let name = probe.location.name().trim_end_matches('/');
-    let suffix = name.rsplit_once('.').is_some_and(|(stem, end)| !stem.is_empty() && end.eq_ignore_ascii_case("zarr"));
-    suffix || (!probe.location.is_container() && DOCUMENTS.contains(&name))
-}
-
-/// The members by their path below the root; the root's path is empty.
-type Members = BTreeMap<Vec<String>, Member>;
-
-/// What was found.
-#[derive(Default)]
-struct Found {
-    version: u8,
-    members: Members,
-    consolidated: bool,
-    /// What is missing, in sentences.
-    notes: Vec<String>,
+    zarr::claims(&probe.location)
 }
 
 async fn load(stores: Stores, ask: Ask) -> Result<Preview> {
-    let location = &ask.probe.location;
-    let folder = match location.parent() {
-        Some(parent) if DOCUMENTS.contains(&location.name()) => parent,
-        _ => location.as_container(),
+    let (root, path) = zarr::root_of(&ask.probe.location);
+    if path.is_empty() {
+        let zarr = Zarr::open(&stores, &zarr::home(&ask.probe.location), &ask.control, ask.max_bytes).await?;
+        return Ok(Preview::Tree(tree(&zarr)));
+    }
+    // The metadata of the whole hold the coordinates of an array.
+    let zarr = Zarr::open(&stores, &root, &ask.control, ask.max_bytes).await?;
+    match zarr.hierarchy().array(&path) {
+        Some((member, about)) if about.is_number() && !about.shape.is_empty() && !about.shape.contains(&0) => {
+            array(&zarr, &path, (member, about), &ask).await
+        }
+        _ => {
+            let zarr = Zarr::open(&stores, &zarr::home(&ask.probe.location), &ask.control, ask.max_bytes).await?;
+            Ok(Preview::Tree(tree(&zarr)))
+        }
+    }
+}
+
+/// A small picture of an array, or a plot where it has one dimension; where there can be none its metadata say why.
+async fn array(zarr: &Zarr, path: &Path, (member, about): (&Member, &About), ask: &Ask) -> Result<Preview> {
+    let mut rows = about.facts();
+    rows.extend(member.shown_attributes().into_iter().take(ATTRIBUTES));
+    let named = member.words("long_name").or_else(|| member.words("standard_name"));
+    let title = [Some(about.shape_and_type()), named.map(str::to_owned)].into_iter().flatten().collect::<Vec<_>>();
+    let facts = Facts { title: title.join(" · "), rows };
+    let painted = if about.shape.len() == 1 { plot(zarr, path, ask).await } else { picture(zarr, path, ask).await };
+    match painted {
+        Ok(raster) => Ok(Preview::Raster(Raster { facts, ..raster })),
+        Err(err) if matches!(err.kind(), Kind::Unsupported | Kind::Limit | Kind::Invalid) => {
+            let mut facts = facts;
+            facts.rows.insert(0, ("Picture".into(), format!("none: {err}")));
+            facts.rows.extend(err.hint().map(|hint| ("Hint".into(), hint.to_owned())));
+            Ok(Preview::Facts(facts))
+        }
+        Err(err) => Err(err),
+    }
+}
+
+async fn picture(zarr: &Zarr, path: &Path, ask: &Ask) -> Result<Raster> {
+    let plane = Plane::open(zarr, path, None, &ask.control).await?;
+    let about = plane.about();
+    let wish = Wish { bands: about.first.clone(), window: about.whole(), pixels: ask.pixels, at: about.start() };
+    let pixels = plane.read(&ask.control, wish).await?;
+    let values = pixels.values.into_iter().next().unwrap_or_default();
+    let ((low, high), rgba) = ask.control.blocking(move |_| Ok(paint(&values))).await?;
+    let unit = about.bands.first().and_then(|band| band.unit.clone()).unwrap_or_default();
+    let at = about.axes.iter().map(|axis| format!("{} 1 of {}", axis.name, text::count(axis.len)));
+    let range = format!("{} … {} {unit}", zarr::plain(f64::from(low)), zarr::plain(f64::from(high)));
+    let stretch = std::iter::once(range.trim_end().to_owned()).chain(at).collect::<Vec<_>>().join(" · ");
+    let transform = if let Place::Affine(t) = about.place { Some(t) } else { None };
+    let bounds = about.outline.iter().fold(None, |bounds: Option<[f64; 4]>, &[x, y]| {
+        let [west, south, east, north] = bounds.unwrap_or([x, y, x, y]);
+        Some([west.min(x), south.min(y), east.max(x), north.max(y)])
+    });
+    Ok(Raster {
+        facts: Facts::default(),
+        picture: Picture { width: pixels.width as u32, height: pixels.height as u32, rgba: rgba.into() },
+        size: about.size,
+        bands: about
+            .bands
+            .iter()
+            .map(|band| Band {
+                name: band.name.clone(),
+                dtype: band.dtype.clone(),
+                nodata: band.nodata,
+                ..Band::default()
+            })
+            .collect(),
+        crs: about.crs.clone(),
+        bounds,
+        transform,
+        stretch,
+    })
+}
+
+/// Values in the colours of viridis, from the second to the ninety-eighth of a hundred; nothing is transparent.
+fn paint(values: &[f32]) -> ((f32, f32), Vec<u8>) {
+    let mut known: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    known.sort_unstable_by(f32::total_cmp);
+    let quantile =
+        |share: f64| known.get((known.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(f32::NAN);
+    let (low, high) = (quantile(0.02), quantile(0.98));
+    let (colours, width) = (viridis(), high - low);
+    let colour = |v: &f32| {
+        if !v.is_finite() {
+            return [0; 4];
+        }
+        let share = if width > 0.0 { ((v - low) / width).clamp(0.0, 1.0) } else { 0.5 };
+        let [r, g, b] = colours[(share * 255.0) as usize];
+        [r, g, b, 255]
     };
-    let handle = stores.open(&folder, &ask.control.meter).await?;
-    let reader = Reader { handle, folder, max_bytes: ask.max_bytes };
-    let found = ask.control.race(reader.read()).await?;
-    Ok(Preview::Tree(tree(&reader.folder, &found)))
+    ((low, high), values.iter().flat_map(colour).collect())
 }
 
-/// Reads the metadata below a folder.
-struct Reader {
-    handle: StoreHandle,
-    folder: Location,
-    max_bytes: u64,
+/// A line over the positions of a one-dimensional array.
+async fn plot(zarr: &Zarr, path: &Path, ask: &Ask) -> Result<Raster> {
+    let array = zarr.array(path)?;
+    let len = array.about().shape[0];
+    let series = Series::read(&array, &ask.control, 0, &[0], (0, len)).await?;
+    let encoding = array.encoding();
+    let stretch = series.statistics().map_or_else(
+        || "nothing but missing values".to_owned(),
+        |(low, high, ..)| format!("{} … {}", encoding.words(low), encoding.words(high)),
+    );
+    let (width, height) = (ask.pixels.0.max(16), (ask.pixels.1 / 2).max(16));
+    Ok(Raster {
+        facts: Facts::default(),
+        picture: curve(&series, width, height),
+        size: (len, 1),
+        bands: Vec::new(),
+        crs: None,
+        bounds: None,
+        transform: None,
+        stretch,
+    })
 }
 
-impl Reader {
-    async fn read(&self) -> Result<Found> {
-        let mut first_error = None;
-        match self.document(&self.folder.child("zarr.json"), ROOT_BYTES).await {
-            Ok(Some(root)) => return self.read_v3(&root).await,
-            Ok(None) => {}
-            // Who may not list is told so of keys that do not exist.
-            Err(err) if err.kind() == Kind::Denied => first_error = Some(err),
-            Err(err) => return Err(err),
-        }
-        if let Some(all) = self.document(&self.folder.child(".zmetadata"), ROOT_BYTES).await.or_else(denied_is_none)? {
-            return self.consolidated_v2(&all);
-        }
-        if let Some(root) = self.member_v2(&self.folder).await.or_else(denied_is_none)? {
-            let mut found = Found { version: 2, ..Found::default() };
-            found.members.insert(Vec::new(), root);
-            self.walk(&mut found).await;
-            return Ok(found);
-        }
-        Err(first_error.unwrap_or_else(|| {
-            let why = format!("{} is not a Zarr: it holds no zarr.json, .zgroup or .zarray", self.folder);
-            Error::new(Kind::NotFound, why).with_hint("check the address, or list the folder for a Zarr below it")
-        }))
-    }
-
-    async fn read_v3(&self, root: &Value) -> Result<Found> {
-        let at = self.folder.child("zarr.json");
-        let member = member::of_v3(root).context(|| at.to_string())?;
-        let is_group = matches!(member.form, Form::Group);
-        let mut found = Found { version: 3, ..Found::default() };
-        found.members.insert(Vec::new(), member);
-        if let Some(all) = root.pointer("/consolidated_metadata/metadata").and_then(Value::as_object) {
-            found.consolidated = true;
-            for (path, document) in all {
-                let member = member::of_v3(document).unwrap_or_else(|err| Member::broken(&err));
-                found.insert(path, member);
-            }
-        } else if is_group {
-            self.walk(&mut found).await;
-        }
-        Ok(found)
-    }
-
-    /// `.zmetadata`: all documents by their key.
-    fn consolidated_v2(&self, all: &Value) -> Result<Found> {
-        let mut found = Found { version: 2, consolidated: true, ..Found::default() };
-        let documents = all.get("metadata").and_then(Value::as_object);
-        let Some(documents) = documents else {
-            let at = self.folder.child(".zmetadata");
-            return Err(Error::invalid(format!("{at} is not consolidated Zarr metadata: it has no `metadata`")));
-        };
-        for (key, document) in documents {
-            let (path, name) = key.rsplit_once('/').unwrap_or(("", key));
-            if name != ".zarray" && name != ".zgroup" {
-                continue;
-            }
-            let beside = if path.is_empty() { ".zattrs".to_owned() } else { format!("{path}/.zattrs") };
-            let attributes = documents.get(&beside).and_then(Value::as_object).cloned().unwrap_or_default();
-            let member = member::of_v2(name == ".zarray", document, attributes);
-            found.insert(path, member.unwrap_or_else(|err| Member::broken(&err)));
-        }
-        found.members.entry(Vec::new()).or_default();
-        Ok(found)
-    }
-
-    /// Finds members level by level: the folders of each group, then their metadata.
-    async fn walk(&self, found: &mut Found) {
-        let mut groups = match found.members.get(&Vec::new()) {
-            Some(Member { form: Form::Group, .. }) => vec![Vec::new()],
-            _ => return,
-        };
-        let mut room = READ;
-        for level in 0..LEVELS {
-            let lists =
-                stream::iter(std::mem::take(&mut groups)).map(|path| self.folders(path, room)).buffered(AT_ONCE);
-            let mut paths: Vec<Vec<String>> = Vec::new();
-            for (listed, err) in lists.collect::<Vec<_>>().await {
-                paths.extend(listed);
-                found.notes.extend(err.map(|err| format!("members cannot be listed: {err}")));
-            }
-            if paths.len() > room {
-                found.notes.push(format!("more than {READ} members: the rest is not shown"));
-                paths.truncate(room);
-            }
-            room -= paths.len();
-            let version = found.version;
-            let reads = stream::iter(paths).map(|path| async move { (self.member(&path, version).await, path) });
-            for (member, path) in reads.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
-                let Some(member) = member else { continue };
-                if matches!(member.form, Form::Group) {
-                    groups.push(path.clone());
-                }
-                found.members.insert(path, member);
-            }
-            groups.sort();
-            if groups.is_empty() {
-                return;
-            }
-            if level + 1 == LEVELS {
-                found.notes.push(format!("groups below level {LEVELS} are not opened"));
+/// Each column of pixels from its smallest to its largest value, joined to the one before.
+fn curve(series: &Series, width: u32, height: u32) -> Picture {
+    let mut rgba = vec![0; width as usize * height as usize * 4];
+    let Some((low, high, ..)) = series.statistics() else { return Picture { width, height, rgba: rgba.into() } };
+    let row = |v: f64| {
+        let share = if high > low { (v - low) / (high - low) } else { 0.5 };
+        ((1.0 - share) * f64::from(height - 1)) as usize
+    };
+    let (count, mut last) = (series.values.len(), None);
+    let [r, g, b] = viridis()[190];
+    for x in 0..width as usize {
+        let (from, to) =
+            (x * count / width as usize, ((x + 1) * count / width as usize).max(x * count / width as usize + 1));
+        let here = series.values.get(from..to.min(count)).unwrap_or_default().iter().filter(|v| v.is_finite());
+        let rows = here.map(|v| row(*v)).fold(None, |found: Option<(usize, usize)>, y| {
+            Some(found.map_or((y, y), |(top, bottom)| (top.min(y), bottom.max(y))))
+        });
+        let joined = rows.map(|(top, bottom)| match last {
+            Some((before_top, before_bottom)) => (top.min(before_bottom), bottom.max(before_top)),
+            None => (top, bottom),
+        });
+        if let Some((top, bottom)) = joined {
+            for y in top.saturating_sub(1)..=bottom {
+                let at = (y * width as usize + x) * 4;
+                rgba[at..at + 4].copy_from_slice(&[r, g, b, 255]);
             }
         }
+        last = rows;
     }
-
-    /// The folders in a group, one more than there is room for at most, and why not all.
-    async fn folders(&self, path: Vec<String>, room: usize) -> (Vec<Vec<String>>, Option<Error>) {
-        let mut pages = self.handle.list(&self.at(&path));
-        let (mut folders, mut seen) = (Vec::new(), 0);
-        while let Some(page) = pages.next().await {
-            let page = match page {
-                Ok(page) => page.into_block(),
-                Err(err) => return (folders, Some(err)),
-            };
-            seen += page.len();
-            for entry in page.rows().filter(|e| e.kind() == EntryKind::Prefix) {
-                let name = entry.name().trim_end_matches('/');
-                if !name.is_empty() && name != "." && name != ".." {
-                    folders.push(path.iter().cloned().chain([name.to_owned()]).collect());
-                }
-            }
-            if folders.len() > room || seen > LISTED {
-                break;
-            }
-        }
-        // A local folder is listed in no order: which members are left out must not be chance.
-        folders.sort();
-        folders.truncate(room.saturating_add(1));
-        (folders, None)
-    }
-
-    /// A member; `None` for a folder that is none. One that cannot be read says why in its place.
-    async fn member(&self, path: &[String], version: u8) -> Option<Member> {
-        let folder = self.at(path);
-        let read = async {
-            if version == 2 {
-                return self.member_v2(&folder).await;
-            }
-            let document = self.document(&folder.child("zarr.json"), MEMBER_BYTES).await?;
-            document.map(|document| member::of_v3(&document)).transpose()
-        };
-        read.await.unwrap_or_else(|err| Some(Member::broken(&err)))
-    }
-
-    async fn member_v2(&self, folder: &Location) -> Result<Option<Member>> {
-        let (array, group, attributes) = (folder.child(".zarray"), folder.child(".zgroup"), folder.child(".zattrs"));
-        let (array, group, attributes) = futures::join!(
-            self.document(&array, MEMBER_BYTES),
-            self.document(&group, MEMBER_BYTES),
-            self.document(&attributes, MEMBER_BYTES)
-        );
-        let array = array.or_else(denied_is_none)?;
-        let is_array = array.is_some();
-        let Some(document) = (if is_array { array } else { group? }) else { return Ok(None) };
-        let attributes = match attributes.or_else(denied_is_none)? {
-            Some(Value::Object(attributes)) => attributes,
-            _ => Map::new(),
-        };
-        let at = folder.child(if is_array { ".zarray" } else { ".zgroup" });
-        member::of_v2(is_array, &document, attributes).context(|| at.to_string()).map(Some)
-    }
-
-    /// A JSON document; `None` where there is none.
-    async fn document(&self, at: &Location, most: u64) -> Result<Option<Value>> {
-        let most = most.min(self.max_bytes);
-        let head = match self.handle.read_head(at, most).await {
-            Ok(head) => head,
-            Err(err) if err.kind() == Kind::NotFound => return Ok(None),
-            Err(err) => return Err(err.context(format!("reading {at}"))),
-        };
-        if head.size > most {
-            let (size, most) = (text::bytes(head.size), text::bytes(most));
-            return Err(Error::new(Kind::Limit, format!("{at} has {size}, and at most {most} are read")));
-        }
-        member::parse(&head.bytes).map(Some).context(|| at.to_string())
-    }
-
-    fn at(&self, path: &[String]) -> Location {
-        at(&self.folder, path)
-    }
+    Picture { width, height, rgba: rgba.into() }
 }
 
-fn denied_is_none<T>(err: Error) -> Result<Option<T>> {
-    if err.kind() == Kind::Denied { Ok(None) } else { Err(err) }
-}
-
-fn at(folder: &Location, path: &[String]) -> Location {
-    path.iter().fold(folder.clone(), |at, name| at.child(&format!("{name}/")))
-}
-
-impl Found {
-    /// Takes a member of consolidated metadata, unless its path is none that leads down from here.
-    fn insert(&mut self, path: &str, member: Member) {
-        let parts: Vec<String> =
-            if path.is_empty() { Vec::new() } else { path.split('/').map(str::to_owned).collect() };
-        let bad = parts.len() > DEEPEST || parts.iter().any(|part| part.is_empty() || part == "." || part == "..");
-        let note = if bad {
-            "members with impossible names are not shown".to_owned()
-        } else if self.members.len() > SHOWN {
-            format!("more than {SHOWN} members: the rest is not shown")
-        } else {
-            for end in 0..parts.len() {
-                self.members.entry(parts[..end].to_vec()).or_default();
-            }
-            self.members.insert(parts, member);
-            return;
-        };
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
-        }
-    }
-
-    /// Arrays and groups below the root; a root that is an array counts.
-    fn counts(&self) -> (usize, usize) {
-        let arrays = self.members.values().filter(|m| matches!(m.form, Form::Array(_))).count();
-        let groups = self.members.iter().filter(|(path, m)| !path.is_empty() && matches!(m.form, Form::Group)).count();
-        (arrays, groups)
-    }
-}
-
-fn tree(folder: &Location, found: &Found) -> Tree {
+fn tree(zarr: &Zarr) -> Tree {
+    let found = zarr.hierarchy();
     let mut nodes = Vec::new();
-    let root = found.members.get(&Vec::new()).cloned().unwrap_or_default();
+    let root = found.root().cloned().unwrap_or_default();
     for (path, member) in &found.members {
         let (depth, name) = match path.split_last() {
             Some((name, above)) => (above.len(), name.as_str()),
             None if matches!(root.form, Form::Group) => continue,
-            None => (0, folder.name().trim_end_matches('/')),
+            None => (0, zarr.source().location().name().trim_end_matches('/')),
         };
         let depth = depth as u16;
-        let target = Some(at(folder, path));
-        nodes.push(Node { depth, name: text::fit(name, member::VALUE).into_owned(), detail: member.detail(), target });
+        let target = zarr.source().member(path);
+        nodes.push(Node { depth, name: text::fit(name, zarr::VALUE).into_owned(), detail: member.detail(), target });
         push_attributes(&mut nodes, depth + 1, member);
     }
     // A group's own attributes are many lines in files of climate models: its members come first.
@@ -314,7 +190,7 @@ fn tree(folder: &Location, found: &Found) -> Tree {
         nodes.push(Node { depth: 0, name: "attributes".into(), detail: count, target: None });
         push_attributes(&mut nodes, 1, &root);
     }
-    Tree { facts: facts(found, &root), nodes }
+    Tree { facts: facts(zarr, &root), nodes }
 }
 
 fn push_attributes(nodes: &mut Vec<Node>, depth: u16, member: &Member) {
@@ -328,7 +204,8 @@ fn push_attributes(nodes: &mut Vec<Node>, depth: u16, member: &Member) {
     }
 }
 
-fn facts(found: &Found, root: &Member) -> Facts {
+fn facts(zarr: &Zarr, root: &Member) -> Facts {
+    let found: &Hierarchy = zarr.hierarchy();
     let (arrays, groups) = found.counts();
     let format = format!("Zarr v{}", found.version);
     let count = |n: usize, one: &str| format!("{} {one}{}", text::count(n as u64), if n == 1 { "" } else { "s" });

@@ -25,6 +25,7 @@ mod raster;
 mod sql;
 mod table;
 mod uploads;
+mod zarr;
 
 /// The screen for what is to be opened.
 pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
@@ -37,6 +38,9 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
         Open::Map { probe, rows } => Box::new(map::MapScreen::open(probe, rows, cx)),
         Open::Raster(probe) => Box::new(raster::RasterScreen::open(probe, cx)),
         Open::Scene { scene, control } => Box::new(raster::RasterScreen::of_scene(scene, control, cx)),
+        Open::Zarr(location) => Box::new(zarr::ZarrScreen::open(&location, cx)),
+        Open::Plot { zarr, path } => Box::new(zarr::Plot::open(zarr, path, cx)),
+        Open::ChunkMap { zarr, path } => Box::new(zarr::ChunkMap::open(zarr, path, cx)),
         Open::Facts(location) => Box::new(facts::ObjectFacts::open(location, cx)),
         Open::BucketFacts(location) => Box::new(facts::BucketFacts::open(&location, cx)),
         Open::Versions(location) => Box::new(facts::Versions::open(&location, cx)),
@@ -75,9 +79,12 @@ pub fn open(open: Open, cx: &mut Cx) -> Box<dyn Screen> {
     }
 }
 
-/// What opening this address means: a container or a catalog is browsed, anything else looked at.
+/// What opening this address means: a Zarr has a screen of its own, a container or a catalog is browsed, anything
+/// else looked at.
 pub fn open_of(location: Location) -> Open {
-    if location.is_container() || catalog::is_entry_point(&location) {
+    if crate::zarr::is_root(&location) || crate::zarr::is_member(&location) {
+        Open::Zarr(location)
+    } else if location.is_container() || catalog::is_entry_point(&location) {
         Open::Browse(location)
     } else {
         open_thing(Probe::new(location))

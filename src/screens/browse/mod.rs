@@ -182,6 +182,9 @@ impl Browse {
     fn enter(&mut self, cx: &mut Cx) -> Flow {
         let Some(entry) = self.pane.row().map(|r| r.to_entry()) else { return Flow::Done };
         let target = entry.location(&self.pane.location);
+        if crate::zarr::is_root(&target) {
+            return Flow::Open(Open::Zarr(target));
+        }
         if entry.kind.is_container() || catalog::is_entry_point(&target) {
             let mut trail = self.trail.clone();
             trail.push(self.pane.location.clone());

@@ -1,82 +1,68 @@
-//! The metadata of one group or array in words. Everything comes from a file that may say anything:
-//! it is shown, not believed.
+//! The metadata of one group or array. Everything comes from a file that may say anything: it is
+//! shown, not believed.
 //!
 //! Zarr v2: <https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html>, v3:
 //! <https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html>, sharding:
 //! <https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html>.
 
+use super::values::Item;
 use crate::error::{Error, Result};
 use crate::text;
 use serde_json::{Map, Value};
 
 /// Columns of a name or value that are shown.
-pub(super) const VALUE: usize = 200;
+pub const VALUE: usize = 200;
 /// Dimensions, codecs and fields of a type that are shown.
 const LISTED: usize = 32;
 /// What a reader wants to know before the other attributes.
-const FIRST: [&str; 4] = ["units", "scale_factor", "add_offset", "calendar"];
+const FIRST: [&str; 6] = ["long_name", "standard_name", "units", "scale_factor", "add_offset", "calendar"];
 /// The names of dimensions in version 2, by the convention of xarray.
-const DIMENSIONS: &str = "_ARRAY_DIMENSIONS";
+pub(super) const DIMENSIONS: &str = "_ARRAY_DIMENSIONS";
 
 /// A group or an array.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Member {
-    pub(super) form: Form,
-    pub(super) attributes: Map<String, Value>,
+pub struct Member {
+    /// What it is.
+    pub form: Form,
+    /// What its author wrote about it.
+    pub attributes: Map<String, Value>,
 }
 
 /// What a member is.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Form {
+pub enum Form {
+    /// Holds members.
     #[default]
     Group,
-    Array(Box<Array>),
+    /// Holds values.
+    Array(Box<About>),
     /// Its metadata cannot be read, and why.
     Broken(String),
 }
 
-/// An array, its parts in words.
+/// What an array's metadata say.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Array {
-    shape: String,
-    dtype: String,
-    chunks: String,
-    /// Shape of the shards that hold the chunks.
-    shards: Option<String>,
-    codecs: Vec<String>,
-    dimensions: String,
-    fill: String,
-}
-
-/// Reads JSON. Python writes `NaN` and `Infinity` bare into attributes: they become strings.
-pub(super) fn parse(bytes: &[u8]) -> Result<Value> {
-    serde_json::from_slice(bytes).or_else(|err| {
-        let quoted = std::str::from_utf8(bytes).ok().and_then(quote_numbers);
-        quoted.and_then(|text| serde_json::from_str(&text).ok()).ok_or_else(|| Error::from(err))
-    })
-}
-
-/// `text` with bare `NaN`, `Infinity`, `-Infinity` in quotes; `None` where there are none.
-fn quote_numbers(text: &str) -> Option<String> {
-    let mut out = String::with_capacity(text.len() + 16);
-    let (mut inside, mut escaped, mut changed) = (false, false, false);
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let word = ["NaN", "-Infinity", "Infinity"].into_iter().find(|w| !inside && rest.starts_with(w));
-        if let Some(word) = word {
-            out.extend(["\"", word, "\""]);
-            rest = &rest[word.len()..];
-            changed = true;
-            continue;
-        }
-        if c == '"' && !escaped {
-            inside = !inside;
-        }
-        escaped = inside && c == '\\' && !escaped;
-        out.push(c);
-        rest = &rest[c.len_utf8()..];
-    }
-    changed.then_some(out)
+pub struct About {
+    /// 2 or 3.
+    pub version: u8,
+    /// Its extent, slowest dimension first.
+    pub shape: Vec<u64>,
+    /// A short name of its type in both versions: `f32`, `u16`, `datetime64[ns]`.
+    pub dtype: String,
+    /// Extent of a chunk, or of the chunks within a shard; empty where the grid is none of equal boxes.
+    pub chunks: Vec<u64>,
+    /// Extent of the shards that hold the chunks.
+    pub shards: Option<Vec<u64>>,
+    /// How the chunks lie, where they are no equal boxes.
+    pub grid: String,
+    /// Names of what packs the values, in the order of writing: `blosc(lz4)`.
+    pub codecs: Vec<String>,
+    /// Names of the dimensions; as many as it has, or none.
+    pub dimensions: Vec<String>,
+    /// What stands where nothing is stored.
+    pub fill: Value,
+    /// The metadata as they are.
+    pub document: Value,
 }
 
 /// From a `zarr.json`.
@@ -102,69 +88,81 @@ pub(super) fn of_v2(is_array: bool, document: &Value, attributes: Map<String, Va
     Ok(Member { form, attributes })
 }
 
-fn array_v3(document: &Value) -> Result<Array> {
+fn array_v3(document: &Value) -> Result<About> {
     let grid = document.get("chunk_grid");
-    let regular = grid.and_then(|g| g.pointer("/configuration/chunk_shape"));
-    let outer = match regular.and_then(shape) {
-        Some(chunks) => chunks,
-        None => grid.map(name_of).unwrap_or_default(),
-    };
-    let mut array = Array {
+    let outer = grid.and_then(|g| g.pointer("/configuration/chunk_shape")).and_then(numbers);
+    let mut about = About {
+        version: 3,
         shape: required_shape(document)?,
         dtype: document.get("data_type").map(dtype_v3).unwrap_or_default(),
         dimensions: document.get("dimension_names").map(names).unwrap_or_default(),
-        fill: document.get("fill_value").map(value).unwrap_or_default(),
-        ..Array::default()
+        fill: document.get("fill_value").cloned().unwrap_or_default(),
+        grid: if outer.is_none() { grid.map(name_of).unwrap_or_default() } else { String::new() },
+        document: document.clone(),
+        ..About::default()
     };
+    let outer = outer.unwrap_or_default();
     let codecs = document.get("codecs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let sharding = codecs.iter().find(|c| name_of(c) == "sharding_indexed").and_then(|c| c.get("configuration"));
     if let Some(inner) = sharding {
-        array.shards = Some(outer);
-        array.chunks = inner.get("chunk_shape").and_then(shape).unwrap_or_default();
-        array.codecs = inner.get("codecs").map(codec_names).unwrap_or_default();
-        array.codecs.extend(codecs.iter().filter(|c| name_of(c) != "sharding_indexed").filter_map(codec));
+        about.shards = Some(outer);
+        about.chunks = inner.get("chunk_shape").and_then(numbers).unwrap_or_default();
+        about.codecs = inner.get("codecs").map(codec_names).unwrap_or_default();
+        about.codecs.extend(codecs.iter().filter(|c| name_of(c) != "sharding_indexed").filter_map(codec));
     } else {
-        array.chunks = outer;
-        array.codecs = document.get("codecs").map(codec_names).unwrap_or_default();
+        about.chunks = outer;
+        about.codecs = document.get("codecs").map(codec_names).unwrap_or_default();
     }
-    array.codecs.truncate(LISTED);
-    Ok(array)
+    about.codecs.truncate(LISTED);
+    about.keep_names();
+    // The whole of a consolidated group may hang on its root's document.
+    if let Some(document) = about.document.as_object_mut() {
+        document.remove("consolidated_metadata");
+        document.remove("attributes");
+    }
+    Ok(about)
 }
 
-fn array_v2(document: &Value, attributes: &Map<String, Value>) -> Result<Array> {
+fn array_v2(document: &Value, attributes: &Map<String, Value>) -> Result<About> {
     let mut codecs = document.get("filters").map(codec_names).unwrap_or_default();
     codecs.extend(document.get("compressor").and_then(codec));
-    Ok(Array {
+    let mut about = About {
+        version: 2,
         shape: required_shape(document)?,
         dtype: document.get("dtype").map(dtype_v2).unwrap_or_default(),
-        chunks: document.get("chunks").and_then(shape).unwrap_or_default(),
+        chunks: document.get("chunks").and_then(numbers).unwrap_or_default(),
         shards: None,
+        grid: String::new(),
         codecs,
         dimensions: attributes.get(DIMENSIONS).map(names).unwrap_or_default(),
-        fill: document.get("fill_value").map(value).unwrap_or_default(),
-    })
+        fill: document.get("fill_value").cloned().unwrap_or_default(),
+        document: document.clone(),
+    };
+    about.keep_names();
+    Ok(about)
 }
 
-fn required_shape(document: &Value) -> Result<String> {
-    document.get("shape").and_then(shape).ok_or_else(|| Error::invalid("not metadata of a Zarr array: no `shape`"))
+fn required_shape(document: &Value) -> Result<Vec<u64>> {
+    document.get("shape").and_then(numbers).ok_or_else(|| Error::invalid("not metadata of a Zarr array: no `shape`"))
+}
+
+fn numbers(value: &Value) -> Option<Vec<u64>> {
+    value.as_array()?.iter().map(Value::as_u64).collect()
 }
 
 /// `6×4×600×600`; empty for no dimensions.
-fn shape(value: &Value) -> Option<String> {
-    let sides = value.as_array()?;
-    let words = sides.iter().take(LISTED).map(|n| n.as_u64().map(|n| n.to_string()));
-    let mut shape = words.collect::<Option<Vec<_>>>()?.join("×");
+pub fn sides(sides: &[u64]) -> String {
+    let mut words = sides.iter().take(LISTED).map(u64::to_string).collect::<Vec<_>>().join("×");
     if sides.len() > LISTED {
-        shape.push('…');
+        words.push('…');
     }
-    Some(shape)
+    words
 }
 
 /// Names of dimensions; one without a name is `_`.
-fn names(value: &Value) -> String {
+fn names(value: &Value) -> Vec<String> {
     let names = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    let words: Vec<_> = names.iter().take(LISTED).map(|n| text::fit(n.as_str().unwrap_or("_"), 40)).collect();
-    words.join(",")
+    names.iter().map(|n| n.as_str().unwrap_or("_").to_owned()).collect()
 }
 
 /// The name of a codec, grid or type of version 3: a string, or an object with a `name`.
@@ -251,16 +249,29 @@ impl Member {
     }
 
     /// What stands beside its name.
-    pub(super) fn detail(&self) -> String {
+    pub fn detail(&self) -> String {
         match &self.form {
             Form::Group => "group".to_owned(),
-            Form::Array(array) => array.detail(),
+            Form::Array(about) => about.detail(),
             Form::Broken(why) => text::fit(why, VALUE * 2).into_owned(),
         }
     }
 
+    /// The array's metadata, where it is one.
+    pub fn array(&self) -> Option<&About> {
+        match &self.form {
+            Form::Array(about) => Some(about),
+            _ => None,
+        }
+    }
+
+    /// An attribute that is text.
+    pub fn words(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name).and_then(Value::as_str).map(str::trim).filter(|words| !words.is_empty())
+    }
+
     /// Names and short values, those first that tell how to read the numbers.
-    pub(super) fn shown_attributes(&self) -> Vec<(String, String)> {
+    pub fn shown_attributes(&self) -> Vec<(String, String)> {
         let first = FIRST.iter().filter_map(|&name| self.attributes.get_key_value(name));
         let is_known =
             |name: &str| FIRST.contains(&name) || (name == DIMENSIONS && matches!(self.form, Form::Array(_)));
@@ -269,34 +280,102 @@ impl Member {
     }
 }
 
-impl Array {
+impl About {
+    /// Names that are not as many as the dimensions name nothing.
+    fn keep_names(&mut self) {
+        if self.dimensions.len() != self.shape.len() {
+            self.dimensions.clear();
+        }
+    }
+
+    /// The name of a dimension; `dim 0` where it has none.
+    pub fn dimension(&self, axis: usize) -> String {
+        match self.dimensions.get(axis) {
+            Some(name) if !name.is_empty() && name != "_" => text::fit(name, 40).into_owned(),
+            _ => format!("dim {axis}"),
+        }
+    }
+
+    /// Whether its values are numbers, times or truths.
+    pub fn is_number(&self) -> bool {
+        Item::of(self).is_some()
+    }
+
+    /// Number of values; saturates.
+    pub fn count(&self) -> u64 {
+        self.shape.iter().fold(1, |n, side| n.saturating_mul(*side))
+    }
+
+    /// Bytes of one value, where all take the same.
+    pub fn item(&self) -> Option<u64> {
+        let digit = self.dtype.find(|c: char| c.is_ascii_digit()).unwrap_or(self.dtype.len());
+        let (kind, digits) = self.dtype.split_at(digit);
+        let size = digits.parse::<u64>().ok().filter(|n| *n > 0);
+        match kind {
+            "S" | "V" => return size,
+            "U" => return size.and_then(|n| n.checked_mul(4)),
+            _ => {}
+        }
+        match self.dtype.as_str() {
+            "bool" => Some(1),
+            "bfloat16" => Some(2),
+            name if name.starts_with("datetime64") || name.starts_with("timedelta64") => Some(8),
+            _ => size.map(|bits| bits.div_ceil(8)),
+        }
+    }
+
+    /// Bytes that all values take in memory, where that is known.
+    pub fn bytes(&self) -> Option<u64> {
+        self.item().map(|item| self.count().saturating_mul(item))
+    }
+
+    /// The box that one object of the store holds: a shard, or a chunk.
+    pub fn object(&self) -> &[u64] {
+        self.shards.as_deref().unwrap_or(&self.chunks)
+    }
+
+    /// How many objects lie along each dimension, if all are stored.
+    pub fn grid_shape(&self) -> Vec<u64> {
+        self.shape.iter().zip(self.object()).map(|(n, side)| n.div_ceil((*side).max(1))).collect()
+    }
+
     /// `10×10 f32`.
-    pub(super) fn shape_and_type(&self) -> String {
-        let shape = if self.shape.is_empty() { "scalar" } else { &self.shape };
+    pub fn shape_and_type(&self) -> String {
+        let shape = if self.shape.is_empty() { "scalar".to_owned() } else { sides(&self.shape) };
         format!("{shape} {}", self.dtype).trim_end().to_owned()
     }
 
-    fn detail(&self) -> String {
+    /// What stands beside its name in one line.
+    pub fn detail(&self) -> String {
         let chunks = match &self.shards {
-            Some(shards) => format!("shards {shards} of chunks {}", self.chunks),
-            None if self.chunks.is_empty() => String::new(),
-            None => format!("chunks {}", self.chunks),
+            Some(shards) => format!("shards {} of chunks {}", sides(shards), sides(&self.chunks)),
+            None if self.chunks.is_empty() => self.grid.clone(),
+            None => format!("chunks {}", sides(&self.chunks)),
         };
-        let parts = [self.shape_and_type(), chunks, self.codecs.join(" "), self.dimensions.clone()];
+        let names: Vec<_> = self.dimensions.iter().take(LISTED).map(|n| text::fit(n, 40)).collect();
+        let parts = [self.shape_and_type(), chunks, self.codecs.join(" "), names.join(",")];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
     }
 
     /// The same one by one, for an array that is looked at alone.
-    pub(super) fn facts(&self) -> Vec<(String, String)> {
+    pub fn facts(&self) -> Vec<(String, String)> {
         let codecs = if self.codecs.is_empty() { "none".to_owned() } else { self.codecs.join(" ") };
+        let names: Vec<_> = (0..self.dimensions.len().min(LISTED)).map(|axis| self.dimension(axis)).collect();
+        let grid = self.grid_shape();
+        let objects = grid.iter().fold(1_u64, |n, side| n.saturating_mul(*side));
+        let word = if self.shards.is_some() { "shard" } else { "chunk" };
+        let s = if objects == 1 { "" } else { "s" };
+        let count = if grid.is_empty() { String::new() } else { format!("{} {word}{s}", text::count(objects)) };
         let rows = [
-            ("Shape", self.shape.clone()),
+            ("Shape", sides(&self.shape)),
             ("Type", self.dtype.clone()),
-            ("Dimensions", self.dimensions.clone()),
-            ("Shards", self.shards.clone().unwrap_or_default()),
-            ("Chunks", self.chunks.clone()),
+            ("Dimensions", names.join(", ")),
+            ("In memory", self.bytes().map(text::bytes).unwrap_or_default()),
+            ("Shards", self.shards.as_deref().map(sides).unwrap_or_default()),
+            ("Chunks", if self.chunks.is_empty() { self.grid.clone() } else { sides(&self.chunks) }),
+            ("Grid", if grid.len() > 1 { format!("{} = {count}", sides(&grid)) } else { count }),
             ("Codecs", codecs),
-            ("Fill value", self.fill.clone()),
+            ("Fill value", if self.fill.is_null() { "none".to_owned() } else { value(&self.fill) }),
         ];
         rows.into_iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| (n.to_owned(), v)).collect()
     }
@@ -338,13 +417,6 @@ mod tests {
     }
 
     #[test]
-    fn what_python_calls_json_is_read() {
-        let parsed = parse(br#"{"a": NaN, "b": [-Infinity, Infinity], "c": "NaN \" NaN"}"#).expect("read");
-        assert_eq!(parsed, json!({ "a": "NaN", "b": ["-Infinity", "Infinity"], "c": "NaN \" NaN" }));
-        assert!(parse(b"{\"a\": NaN").is_err());
-    }
-
-    #[test]
     fn attributes_that_tell_how_to_read_come_first() {
         let attributes =
             json!({ "z": 1, "scale_factor": 0.1, "_ARRAY_DIMENSIONS": ["x"], "units": "K", "long": "w ".repeat(500) });
@@ -353,6 +425,8 @@ mod tests {
         assert_eq!(member.detail(), "3 f32  chunks 2  x");
         let shown = member.shown_attributes();
         assert_eq!(shown.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(), ["units", "scale_factor", "z", "long"]);
+        let about = member.array().expect("an array");
+        assert_eq!((about.item(), about.bytes(), about.grid_shape()), (Some(4), Some(12), vec![2]));
         assert!(text::width(&shown[3].1) <= VALUE);
     }
 }

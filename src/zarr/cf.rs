@@ -1,0 +1,233 @@
+//! What the attributes say about the numbers: packed values, missing ones, units, times.
+//!
+//! CF conventions 1.11 <https://cfconventions.org/cf-conventions/cf-conventions.html>: 8.1 (packed data),
+//! 2.5.1 (missing data, valid range), 3.1 (units), 4.4 (time). In version 2 of Zarr the fill value is the
+//! missing one, as xarray reads it.
+
+use super::calendar::{self, Date, Times};
+use super::document::number;
+use super::member::{About, DIMENSIONS, Member};
+use base64::Engine as _;
+use serde_json::Value;
+
+/// How stored numbers become what they mean.
+#[derive(Clone, Debug, Default)]
+pub struct Encoding {
+    /// Factor and offset, where the values are packed.
+    pub scale: Option<(f64, f64)>,
+    /// Stored numbers that stand for nothing.
+    pub missing: Vec<f64>,
+    /// Smallest and largest stored number that is valid.
+    pub valid: (Option<f64>, Option<f64>),
+    /// The numbers as times.
+    pub times: Option<Times>,
+    /// The unit, as it is shown.
+    pub unit: String,
+    /// What the values are, in words: `long_name`, `standard_name`.
+    pub about: String,
+    /// Signed numbers that mean unsigned ones, with the number to add to negative ones.
+    pub unsigned: Option<f64>,
+}
+
+impl Encoding {
+    /// Of an array.
+    pub(super) fn of(member: &Member, about: &About) -> Self {
+        let get = |name: &str| member.attributes.get(name);
+        let times = match about.dtype.strip_prefix("datetime64") {
+            Some(unit) => Times::numpy(unit.trim_matches(['[', ']'])),
+            None => member.words("units").and_then(|units| Times::parse(units, member.words("calendar"))),
+        };
+        let (factor, offset) = (get("scale_factor").and_then(number), get("add_offset").and_then(number));
+        let scale = (factor.is_some() || offset.is_some()).then(|| (factor.unwrap_or(1.0), offset.unwrap_or(0.0)));
+        let is_float = about.dtype.starts_with('f');
+        let stored = |value: f64| if about.dtype == "f32" { f64::from(value as f32) } else { value };
+        let mut missing: Vec<f64> = ["_FillValue", "missing_value"]
+            .iter()
+            .filter_map(|name| get(name))
+            .flat_map(|value| match value {
+                Value::Array(many) => many.iter().take(16).filter_map(|v| missing_of(v, about)).collect(),
+                one => missing_of(one, about).into_iter().collect::<Vec<_>>(),
+            })
+            .collect();
+        // Files of xarray alone: elsewhere a fill value is one like others.
+        if about.version == 2 && member.attributes.contains_key(DIMENSIONS) && (is_float || scale.is_some()) {
+            missing.extend(number(&about.fill));
+        }
+        missing.retain(|value| !value.is_nan());
+        for value in &mut missing {
+            *value = stored(*value);
+        }
+        let range = get("valid_range").and_then(Value::as_array).filter(|pair| pair.len() == 2);
+        let bound = |at: usize, name: &str| {
+            range.and_then(|pair| number(&pair[at])).or_else(|| get(name).and_then(number)).map(stored)
+        };
+        let unsigned = match (get("_Unsigned").and_then(Value::as_str), about.dtype.as_str()) {
+            (Some("true"), "i8") => Some(256.0),
+            (Some("true"), "i16") => Some(65_536.0),
+            (Some("true"), "i32") => Some(4_294_967_296.0),
+            _ => None,
+        };
+        let name = member.words("long_name").or_else(|| member.words("standard_name")).unwrap_or_default();
+        Self {
+            scale,
+            missing,
+            valid: (bound(0, "valid_min"), bound(1, "valid_max")),
+            times,
+            unit: member.words("units").map(calendar::shown).unwrap_or_default(),
+            about: calendar::shown(name),
+            unsigned,
+        }
+    }
+
+    /// What a stored number means; NaN for nothing.
+    pub fn decode(&self, stored: f64) -> f64 {
+        // Bit for bit what the metadata say, so compared exactly.
+        let is = |missing: &f64| missing.total_cmp(&stored).is_eq() || (*missing == 0.0 && stored == 0.0);
+        if self.missing.iter().any(is)
+            || self.valid.0.is_some_and(|low| stored < low)
+            || self.valid.1.is_some_and(|high| stored > high)
+        {
+            return f64::NAN;
+        }
+        let value = match self.unsigned {
+            Some(more) if stored < 0.0 => stored + more,
+            _ => stored,
+        };
+        self.scale.map_or(value, |(factor, offset)| value * factor + offset)
+    }
+
+    /// Whether decoding changes anything.
+    pub fn is_plain(&self) -> bool {
+        self.scale.is_none() && self.missing.is_empty() && self.valid == (None, None) && self.unsigned.is_none()
+    }
+
+    /// The time that a decoded number stands for.
+    pub fn date(&self, value: f64) -> Option<Date> {
+        self.times.as_ref()?.date(value)
+    }
+
+    /// A decoded value in words: a date, or a number with its unit.
+    pub fn words(&self, value: f64) -> String {
+        if let Some(date) = self.date(value) {
+            return date.to_string();
+        }
+        if value.is_nan() {
+            return "none".to_owned();
+        }
+        let number = plain(value);
+        match self.unit.as_str() {
+            "" | "1" => number,
+            "degrees_north" | "degree_north" | "degrees_N" if value.abs() <= 90.0 => degrees(value, "N", "S"),
+            "degrees_east" | "degree_east" | "degrees_E" => degrees(value, "E", "W"),
+            unit => format!("{number} {unit}"),
+        }
+    }
+}
+
+/// `45.25°N`.
+fn degrees(value: f64, positive: &str, negative: &str) -> String {
+    let side = if value > 0.0 {
+        positive
+    } else if value < 0.0 {
+        negative
+    } else {
+        ""
+    };
+    format!("{}°{side}", plain(value.abs()))
+}
+
+/// A number in as few digits as tell it: `0.1`, `273.15`, `1.5e-9`.
+pub fn plain(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if !value.is_finite() {
+        return if value.is_nan() { "none".to_owned() } else { value.to_string() };
+    }
+    let size = value.abs().log10().floor();
+    if !(-5.0..15.0).contains(&size) {
+        let words = format!("{value:.5e}");
+        let (digits, power) = words.split_once('e').unwrap_or((&words, "0"));
+        return format!("{}e{power}", trimmed(digits));
+    }
+    // Seven digits are what 32 bits hold.
+    let places = (6.0 - size).clamp(0.0, 12.0) as usize;
+    trimmed(&format!("{value:.places$}")).to_owned()
+}
+
+fn trimmed(digits: &str) -> &str {
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
+}
+
+/// A number, or its bytes in base64 as xarray writes `_FillValue` into version 3.
+fn missing_of(value: &Value, about: &About) -> Option<f64> {
+    if let Some(found) = number(value) {
+        return Some(found);
+    }
+    let bytes = base64::engine::general_purpose::STANDARD.decode(value.as_str()?).ok()?;
+    match (about.dtype.starts_with('f'), bytes.as_slice()) {
+        (_, eight @ [_, _, _, _, _, _, _, _]) => eight.try_into().ok().map(f64::from_le_bytes),
+        (true, four @ [_, _, _, _]) => four.try_into().ok().map(|b| f64::from(f32::from_le_bytes(b))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::member;
+    use super::*;
+    use serde_json::json;
+
+    fn encoding(dtype: &str, fill: &Value, attributes: &Value) -> Encoding {
+        let document = json!({ "zarr_format": 2, "shape": [3], "chunks": [2], "dtype": dtype, "compressor": null, "fill_value": fill });
+        let attributes = attributes.as_object().expect("an object").clone();
+        let member = member::of_v2(true, &document, attributes).expect("an array");
+        Encoding::of(&member, member.array().expect("an array"))
+    }
+
+    #[test]
+    fn packed_and_missing_values_are_decoded() {
+        let packed = encoding(
+            "<i2",
+            &json!(null),
+            &json!({ "scale_factor": 0.01, "add_offset": 273.15, "_FillValue": -32767, "valid_range": [-1000, 4000] }),
+        );
+        assert!((packed.decode(100.0) - 274.15).abs() < 1e-9);
+        for none in [-32767.0, -1001.0, 4001.0] {
+            assert!(packed.decode(none).is_nan(), "{none}");
+        }
+        let many = encoding("<f4", &json!("NaN"), &json!({ "missing_value": [1e20, -999], "units": "K" }));
+        assert!(many.decode(f64::from(1e20_f32)).is_nan() && many.decode(-999.0).is_nan());
+        assert!(!many.decode(1.0).is_nan());
+        assert_eq!(many.words(1.5), "1.5 K");
+        let fill = encoding("<f4", &json!(-1.0), &json!({ "_ARRAY_DIMENSIONS": ["x"] }));
+        assert!(fill.decode(-1.0).is_nan());
+        assert!(!encoding("<f4", &json!(-1.0), &json!({})).decode(-1.0).is_nan(), "not of xarray");
+        let base64 = encoding("<f8", &json!(0), &json!({ "_FillValue": "AAAAAAAA8D8=" }));
+        assert!(base64.decode(1.0).is_nan());
+        let bytes = encoding("|i1", &json!(null), &json!({ "_Unsigned": "true" }));
+        assert!((bytes.decode(-1.0) - 255.0).abs() < 1e-9);
+        let odd = encoding("<i2", &json!(null), &json!({ "scale_factor": {}, "_FillValue": [[]], "valid_range": 3 }));
+        assert!(odd.is_plain());
+    }
+
+    #[test]
+    fn values_are_told_in_few_digits() {
+        for (value, words) in [
+            (0.1, "0.1"),
+            (273.15, "273.15"),
+            (1.5e-9, "1.5e-9"),
+            (1e20, "1e20"),
+            (-2.0, "-2"),
+            (0.0, "0"),
+            (101_325.0, "101325"),
+        ] {
+            assert_eq!(plain(value), words);
+        }
+        assert_eq!(plain(f64::from(0.1_f32)), "0.1");
+        let lat = encoding("<f4", &json!(null), &json!({ "units": "degrees_north" }));
+        assert_eq!((lat.words(-45.25), lat.words(0.0)), ("45.25°S".to_owned(), "0°".to_owned()));
+        let time = encoding("<i8", &json!(null), &json!({ "units": "days since 2000-01-01", "calendar": "noleap" }));
+        assert_eq!(time.words(59.0), "2000-03-01");
+    }
+}
