@@ -51,7 +51,7 @@ struct Inner {
     /// Images of kitty's to be deleted with the next flush.
     dead: Vec<u32>,
     encoded: Vec<Encoded>,
-    made: Vec<(Picture, (u16, u16), Arc<[Tile]>)>,
+    made: Vec<Made>,
     next_image: u32,
 }
 
@@ -63,6 +63,13 @@ struct Look {
     glyphs: Glyphs,
     cell: (u16, u16),
     sixel_colours: u16,
+}
+
+/// A picture out of characters.
+struct Made {
+    of: Picture,
+    dots: (u16, u16),
+    tiles: Arc<[Tile]>,
 }
 
 #[derive(Clone)]
@@ -247,8 +254,8 @@ impl Gallery {
 impl Inner {
     /// The picture out of characters.
     fn tiles(&mut self, picture: &Picture, fit: &Fit) -> Arc<[Tile]> {
-        if let Some(at) = self.made.iter().position(|(p, dots, _)| is_same(p, picture) && *dots == fit.dots) {
-            return self.made[at].2.clone();
+        if let Some(made) = self.made.iter().find(|made| is_same(&made.of, picture) && made.dots == fit.dots) {
+            return made.tiles.clone();
         }
         let small = picture.resized(u32::from(fit.dots.0), u32::from(fit.dots.1));
         let (look, cells) = (self.look, (fit.cells.width, fit.cells.height));
@@ -256,7 +263,7 @@ impl Inner {
         if self.made.len() >= KEPT_SMALL {
             self.made.remove(0);
         }
-        self.made.push((picture.clone(), fit.dots, tiles.clone()));
+        self.made.push(Made { of: picture.clone(), dots: fit.dots, tiles: tiles.clone() });
         tiles
     }
 

@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn steps_of_a_legend_are_round() {
         assert_eq!(steps((-280.0, 680.0), 5), [-200.0, 0.0, 200.0, 400.0, 600.0]);
-        assert_eq!(steps((0.12, 0.47), 4), [0.2, 0.30000000000000004, 0.4]);
+        assert_eq!(steps((0.12, 0.47), 4), [0.2, 0.300_000_000_000_000_04, 0.4]);
         assert!(steps((1.0, 1.0), 4).is_empty() && steps((f64::MIN, f64::MAX), 4).is_empty());
     }
 
