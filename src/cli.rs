@@ -89,7 +89,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "RATE")]
     pub bandwidth: Option<Rate>,
     /// Pictures: auto, kitty, sixel, iterm2, halfblocks, sextants, braille, none
-    #[arg(long, global = true, value_name = "MODE", default_value = "auto")]
+    #[arg(long, global = true, value_name = "MODE", default_value = "auto", hide_default_value = true)]
     pub graphics: String,
     /// Colours: deep, shallow, boreal, paper, contrast, ansi, mono, or one of your own
     #[arg(long, global = true, value_name = "NAME")]

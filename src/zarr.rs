@@ -68,6 +68,25 @@ impl Zarr {
         Ok(Self(Arc::new(Inner { source, hierarchy })))
     }
 
+    /// Opens the Zarr that a location lies in: also its root, and the path to what the location leads to. Where the
+    /// folder that is called so holds none, the location is one itself.
+    pub async fn find(
+        stores: &Stores,
+        location: &Location,
+        control: &Control,
+        max_bytes: u64,
+    ) -> Result<(Self, Location, Path)> {
+        let (root, path) = root_of(location);
+        match Self::open(stores, &root, control, max_bytes).await {
+            Err(err) if err.kind() == crate::error::Kind::NotFound && !path.is_empty() => {
+                let own = home(location);
+                let zarr = Self::open(stores, &own, control, max_bytes).await.map_err(|_| err)?;
+                Ok((zarr, own, Path::new()))
+            }
+            other => Ok((other?, root, path)),
+        }
+    }
+
     /// Where its keys are read.
     pub fn source(&self) -> &Source {
         &self.0.source

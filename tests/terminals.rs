@@ -21,12 +21,15 @@ fn picture() -> RgbImage {
         let edge = x.min(y).min(width - 1 - x).min(height - 1 - y);
         let (u, v) = (x as f32 / width as f32, y as f32 / height as f32);
         let near = |cx: f32, cy: f32, r: f32| (u - cx).hypot((v - cy) * 0.75) < r;
+        // Nowhere flat: a blank is not to be like any part of it.
+        let wave = 40.0 * ((x as f32 + 0.7 * y as f32) / 5.0).sin();
+        let lit = |v: f32| (v + wave).clamp(0.0, 255.0) as u8;
         match () {
             () if edge < 8 => FRAME,
-            () if near(0.3, 0.35, 0.16) => Rgb([250, 230, 60]),
-            () if near(0.72, 0.7, 0.1) => Rgb([20, 20, 30]),
-            () if v > 0.5 + 0.25 * (u * 9.0).sin() * (1.0 - u) => Rgb([(40.0 + 120.0 * u) as u8, 130, 60]),
-            () => Rgb([90, (150.0 + 60.0 * v) as u8, (235.0 - 120.0 * u) as u8]),
+            () if near(0.3, 0.35, 0.16) => Rgb([lit(230.0), lit(200.0), 60]),
+            () if near(0.72, 0.7, 0.1) => Rgb([lit(50.0), lit(50.0), lit(60.0)]),
+            () if v > 0.5 + 0.25 * (u * 9.0).sin() * (1.0 - u) => Rgb([lit(40.0 + 120.0 * u), lit(130.0), 60]),
+            () => Rgb([lit(90.0), lit(150.0 + 60.0 * v), lit(235.0 - 120.0 * u)]),
         }
     })
 }
@@ -145,8 +148,8 @@ fn shows(kind: &str, needs: &[&str], args: &[&str], least: f64) {
         assert!(began.elapsed() < PATIENCE, "{kind} shows something else (similarity {best:.2}): {}", to.display());
         std::thread::sleep(Duration::from_millis(200));
         let Some(shown) = terminal.shot(&to).as_ref().and_then(framed) else { continue };
-        let wanted = resize(&source, shown.width(), shown.height(), FilterType::Triangle);
-        best = best.max(similarity(&shown, &wanted));
+        let shown = resize(&shown, source.width(), source.height(), FilterType::Triangle);
+        best = best.max(similarity(&shown, &source));
     }
     eprintln!("{kind}: similarity {best:.3}");
 }

@@ -123,13 +123,13 @@ async fn consolidated_metadata_cost_one_request_and_lead_nowhere_else() {
             [
                 "broken  not Zarr v3 metadata: `zarr_format` is not 3",
                 "data  6×600 u16  chunks 2×256  blosc(lz4)  time,_",
-                "  units  K",
                 "  long_name  a",
+                "  units  K",
                 "deep  group",
                 "  er  group",
                 "    x  6×600 u16  chunks 2×256  blosc(lz4)  time,_",
-                "      units  K",
                 "      long_name  a",
+                "      units  K",
                 "attributes  1",
                 "  title  T",
             ]
@@ -158,7 +158,7 @@ async fn members_without_consolidated_metadata_are_found_and_bounded() {
     );
     assert_eq!(
         lines[1..],
-        ["g  group", "  a  4 u16  chunks 2  blosc(lz4)  time,_", "  h  group", "    i  group"].map(String::from)
+        ["g  group", "  a  4 u16  chunks 2  blosc(lz4)", "  h  group", "    i  group"].map(String::from)
     );
     assert!(found.facts.rows.iter().any(|(n, v)| n == "Note" && v.contains("level 3")), "{:?}", found.facts);
 

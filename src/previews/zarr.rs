@@ -20,13 +20,11 @@ fn matches(probe: &Probe) -> bool {
 }
 
 async fn load(stores: Stores, ask: Ask) -> Result<Preview> {
-    let (root, path) = zarr::root_of(&ask.probe.location);
+    // The metadata of the whole hold the coordinates of an array.
+    let (zarr, _, path) = Zarr::find(&stores, &ask.probe.location, &ask.control, ask.max_bytes).await?;
     if path.is_empty() {
-        let zarr = Zarr::open(&stores, &zarr::home(&ask.probe.location), &ask.control, ask.max_bytes).await?;
         return Ok(Preview::Tree(tree(&zarr)));
     }
-    // The metadata of the whole hold the coordinates of an array.
-    let zarr = Zarr::open(&stores, &root, &ask.control, ask.max_bytes).await?;
     match zarr.hierarchy().array(&path) {
         Some((member, about)) if about.is_number() && !about.shape.is_empty() && !about.shape.contains(&0) => {
             array(&zarr, &path, (member, about), &ask).await

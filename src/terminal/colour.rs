@@ -38,6 +38,13 @@ pub fn nearest(colour: Color, colours: Colours) -> Color {
 
 const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
 
+/// The levels of the cube just below and above a value; the same twice at the ends.
+pub(super) fn levels(value: u8) -> (u8, u8) {
+    let above = LEVELS.partition_point(|level| *level < value).min(LEVELS.len() - 1);
+    let below = if LEVELS[above] == value { above } else { above.saturating_sub(1) };
+    (LEVELS[below], LEVELS[above])
+}
+
 /// The sixteen as xterm paints them, in their order. Users change them, but not beyond recognition.
 const ANSI: [([u8; 3], Color); 16] = [
     ([0, 0, 0], Color::Black),

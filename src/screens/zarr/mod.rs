@@ -58,7 +58,7 @@ pub(super) struct ZarrScreen {
     /// Where the cursor is first.
     start_at: Path,
     control: Stops,
-    opening: Option<Pending<Zarr>>,
+    opening: Option<Pending<(Zarr, Location, Path)>>,
     zarr: Option<Zarr>,
     tree: Tree,
     /// What is known of members that the cursor was on.
@@ -80,11 +80,9 @@ pub(super) struct ZarrScreen {
 
 impl ZarrScreen {
     pub(super) fn open(location: &Location, cx: &Cx) -> Self {
-        // Of a member the whole is opened: it has the coordinates.
-        let (location, start_at) = zarr::root_of(location);
         let mut screen = Self {
-            location,
-            start_at,
+            location: location.clone(),
+            start_at: Path::new(),
             control: Stops(Control::new(cx.stores.meter().child())),
             opening: None,
             zarr: None,
@@ -107,10 +105,11 @@ impl ZarrScreen {
 
     fn start(&mut self, cx: &Cx) {
         let (stores, control) = (cx.stores.clone(), self.control.0.clone());
-        let root = self.location.clone();
+        let location = self.location.clone();
         self.error = None;
-        self.opening =
-            Some(Pending::spawn(&cx.waker, async move { Zarr::open(&stores, &root, &control, MOST_METADATA).await }));
+        // Of a member the whole is opened: it has the coordinates.
+        let open = async move { Zarr::find(&stores, &location, &control, MOST_METADATA).await };
+        self.opening = Some(Pending::spawn(&cx.waker, open));
     }
 
     /// The array under the cursor.
@@ -120,9 +119,13 @@ impl ZarrScreen {
         Some((path, about))
     }
 
-    fn take_zarr(&mut self, result: Result<Zarr>) {
+    fn take_zarr(&mut self, result: Result<(Zarr, Location, Path)>) {
         match result {
-            Ok(zarr) => {
+            Ok((zarr, root, path)) => {
+                // Opened again, it stays where it is.
+                if self.location != root {
+                    (self.location, self.start_at) = (root, path);
+                }
                 self.tree = Tree::of(zarr.hierarchy());
                 self.tree.go_to(&self.start_at);
                 self.zarr = Some(zarr);
@@ -366,7 +369,9 @@ impl Screen for ZarrScreen {
         }
         match poll_slot(&mut self.names) {
             Some(Ok(names)) => {
-                let title = self.tree.path().unwrap_or_default().join("/");
+                // An array that is the whole store has no path in it.
+                let path = self.tree.path().unwrap_or_default().join("/");
+                let title = if path.is_empty() { self.title() } else { path };
                 let lines = names.iter().enumerate().map(|(at, name)| format!("{at:>6}  {name}")).collect();
                 self.to_open = Some(Open::Message { title, lines });
             }

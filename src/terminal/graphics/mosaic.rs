@@ -5,6 +5,7 @@
 use super::Fit;
 use crate::picture::Picture;
 use crate::terminal::caps::{Colours, Graphics};
+use crate::terminal::colour;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::Color;
 
@@ -165,7 +166,7 @@ fn splits(dots: &[Rgb]) -> Vec<u8> {
         let of = || dots.iter().map(|dot| dot[c]);
         of().max().unwrap_or(0) - of().min().unwrap_or(0)
     };
-    let channel = (0..3).max_by_key(|c| spread(*c)).unwrap_or(1);
+    let channel = (0..3).rev().max_by_key(|c| spread(*c)).unwrap_or(0);
     let mut order: Vec<usize> = (0..dots.len()).collect();
     order.sort_by_key(|i| std::cmp::Reverse(dots[*i][channel]));
     let mut mask = 0;
@@ -218,16 +219,26 @@ fn glyph(mask: u8, glyphs: Glyphs) -> char {
 }
 
 /// Where there are few colours, what is lost of one is spread over its neighbours: ordered dithering with the
-/// matrix of Bayer (1973), by half a step of the palette.
-fn dithered(colour: Rgb, (x, y): (u32, u32), colours: Colours) -> Rgb {
+/// matrix of Bayer (1973). Of 256, what is nearly grey is left to the greys, which are fine, and all else to the
+/// cube, whose steps are coarse: the greys would be nearer, and take the colour out of dark water.
+fn dithered(of: Rgb, (x, y): (u32, u32), colours: Colours) -> Rgb {
     const BAYER: [[i16; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
-    let step = match colours {
-        Colours::TrueColour | Colours::None => return colour,
-        Colours::Indexed256 => 40,
-        Colours::Ansi16 => 100,
-    };
-    let by = (BAYER[(y % 4) as usize][(x % 4) as usize] * 2 - 15) * step / 32;
-    colour.map(|v| (i16::from(v) + by).clamp(0, 255) as u8)
+    /// Less between the strongest and the weakest channel is grey.
+    const GREY: u8 = 28;
+    let at = BAYER[(y % 4) as usize][(x % 4) as usize];
+    let moved = |step: i16| of.map(|v| (i16::from(v) + (at * 2 - 15) * step / 32).clamp(0, 255) as u8);
+    let most = of.into_iter().max().unwrap_or(0);
+    let least = of.into_iter().min().unwrap_or(0);
+    match colours {
+        Colours::TrueColour | Colours::None => of,
+        Colours::Ansi16 => moved(100),
+        Colours::Indexed256 if most - least < GREY => moved(10),
+        Colours::Indexed256 => of.map(|v| {
+            let (below, above) = colour::levels(v);
+            let share = f32::from(v - below) / f32::from((above - below).max(1));
+            if share > (f32::from(at) + 0.5) / 16.0 { above } else { below }
+        }),
+    }
 }
 
 #[cfg(test)]
