@@ -29,7 +29,7 @@ mod view;
 pub(crate) mod world;
 mod write;
 
-pub use info::{Attributes, BandInfo, Domain, Info, Interpretation, Overview, Part, short_type};
+pub use info::{Attributes, BandInfo, Info, Interpretation, Part, short_type};
 pub use place::Details;
 pub use report::Report;
 pub use view::{Pixels, View, Window};
@@ -236,10 +236,8 @@ impl Raster {
         height: usize,
     ) -> Result<Vec<u16>> {
         self.run(control, "reading", move |inner, info| {
-            let inside = |start: usize, len: usize, end: u64| {
-                len > 0 && start.checked_add(len).is_some_and(|stop| stop as u64 <= end)
-            };
-            if !inside(x, width, info.size.0) || !inside(y, height, info.size.1) {
+            let window = Window { x: x as u64, y: y as u64, width: width as u64, height: height as u64 };
+            if !window.is_inside(info.size) {
                 return Err(Error::usage(format!(
                     "the window {width}×{height} at {x},{y} is not inside {}×{}",
                     info.size.0, info.size.1

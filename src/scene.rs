@@ -249,11 +249,7 @@ impl About {
         if let Some(band) = wish.bands.iter().find(|&&band| band == 0 || band > bands) {
             return Err(Error::usage(format!("there is no band {band}; it has {bands}")));
         }
-        let inside = |start: u64, len: u64, end: u64| len > 0 && start.checked_add(len).is_some_and(|stop| stop <= end);
-        let w = wish.window;
-        if !inside(w.x, w.width, self.size.0) || !inside(w.y, w.height, self.size.1) {
-            return Err(Error::usage("the window is not inside the raster"));
-        }
+        wish.window.check(self.size)?;
         let fits = wish.at.len() == self.axes.len() && wish.at.iter().zip(&self.axes).all(|(&at, axis)| at < axis.len);
         if fits { Ok(()) } else { Err(Error::usage("there is no such position on its axes")) }
     }

@@ -3,7 +3,7 @@
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::location::Location;
 use crate::preview::{Ask, Band, Facts, Node, Picture, Preview, Previewer, Probe, Raster, Tree};
-use crate::raster::color::{self, Painted};
+use crate::raster::color::{self, Painted, Tally};
 use crate::raster::{self, BandInfo, Info, View, safe};
 use crate::store::{Head, Stores};
 use crate::text;
@@ -186,18 +186,12 @@ async fn shown(ask: &Ask, raster: &raster::Raster, mut facts: Facts) -> Result<P
     }))
 }
 
-/// Mean and standard deviation of what is valid, in one pass (Welford).
+/// Mean and standard deviation of what is valid.
 fn mean_and_deviation(values: &[f32], alpha: Option<&[u8]>) -> Option<(f64, f64)> {
-    let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
+    let mut tally = Tally::default();
     let opaque = |i: usize| alpha.is_none_or(|alpha| alpha.get(i).is_none_or(|&a| a > 0));
-    for (_, value) in values.iter().enumerate().filter(|&(i, v)| v.is_finite() && opaque(i)) {
-        let value = f64::from(*value);
-        count += 1.0;
-        let away = value - mean;
-        mean += away / count;
-        squares += away * (value - mean);
-    }
-    (count > 0.0).then(|| (mean, (squares / count).sqrt()))
+    values.iter().enumerate().filter(|(i, _)| opaque(*i)).for_each(|(_, value)| tally.add(f64::from(*value)));
+    (tally.count > 0).then(|| (tally.mean, tally.deviation()))
 }
 
 fn bands_of(info: &Info, read: &[usize], painted: &Painted) -> Vec<Band> {

@@ -1,11 +1,12 @@
 //! What a raster is, from its header alone.
 
+use super::place::{Way, between};
 use super::report::Report;
 use super::world::Placed;
 use crate::error::{Error, Result};
 use crate::store::gdal as vsi;
 use gdal::raster::{ColorInterpretation, GdalDataType, RasterBand};
-use gdal::spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef};
+use gdal::spatial_ref::SpatialRef;
 use gdal::{Dataset, Metadata};
 
 /// What a raster is.
@@ -44,28 +45,8 @@ pub struct Info {
     pub parts: Vec<Part>,
     /// The coordinate reference system in words: name, kind, unit, datum, ellipsoid, area.
     pub crs_words: Vec<(String, String)>,
-    /// Metadata of domains other than the main one: `IMAGE_STRUCTURE`, `RPC`, `xml:XMP`.
-    pub domains: Vec<Domain>,
     /// How a TIFF is laid out, as far as its header told when it was opened: see [`super::Raster::report`].
     pub report: Option<Report>,
-}
-
-/// Metadata of one domain.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Domain {
-    /// Its name: `IMAGE_STRUCTURE`.
-    pub name: String,
-    /// `(key, value)`; of XML and JSON one, without a key.
-    pub rows: Vec<(String, String)>,
-}
-
-/// A raster with fewer pixels beside a band.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Overview {
-    /// Pixels across and down.
-    pub size: (u64, u64),
-    /// Pixels across and down of a block.
-    pub block: (u64, u64),
 }
 
 /// One raster of an object that holds several.
@@ -100,12 +81,6 @@ pub struct BandInfo {
     pub all_valid: bool,
     /// Band metadata, `(key, value)`.
     pub metadata: Vec<(String, String)>,
-    /// Pixels across and down of a block.
-    pub block: (u64, u64),
-    /// Its overviews, largest first.
-    pub overviews: Vec<Overview>,
-    /// What tells which pixels are valid, in words: `nodata value`, `mask of the dataset`.
-    pub mask: String,
     /// Names of its values, from 0 on.
     pub categories: Vec<String>,
     /// Its raster attribute table.
@@ -200,7 +175,7 @@ pub fn short_type(name: &str) -> String {
 pub(super) fn read(dataset: &Dataset) -> Result<Info> {
     let size = dataset.raster_size();
     let first = dataset.rasterband(1).map_err(|err| Error::invalid("it has no bands").with_source(err))?;
-    let overviews: Vec<(u64, u64)> = overviews(&first).iter().map(|o| o.size).collect();
+    let overviews = overviews(&first);
     let block = first.block_size();
     let bands: Vec<BandInfo> =
         dataset.rasterbands().enumerate().filter_map(|(i, b)| b.ok().map(|b| band(&b, i < MOST_CLOSELY))).collect();
@@ -225,38 +200,18 @@ pub(super) fn read(dataset: &Dataset) -> Result<Info> {
         part: None,
         parts: Vec::new(),
         crs_words: srs.as_ref().map(words).unwrap_or_default(),
-        domains: domains(dataset),
         report: None,
     })
 }
 
-/// Overviews that are looked at, bands that are looked at as closely, and bytes of a metadata value that are kept.
+/// Overviews that are looked at, and bands whose values have names.
 const MOST_OVERVIEWS: i32 = 64;
 const MOST_CLOSELY: usize = 64;
-const LONGEST_VALUE: usize = 64 << 10;
 
-fn overviews(band: &RasterBand<'_>) -> Vec<Overview> {
+fn overviews(band: &RasterBand<'_>) -> Vec<(u64, u64)> {
     let count = band.overview_count().unwrap_or(0).clamp(0, MOST_OVERVIEWS);
     let found = (0..usize::try_from(count).unwrap_or(0)).filter_map(|i| band.overview(i).ok());
-    let size = |(w, h): (usize, usize)| (w as u64, h as u64);
-    found.map(|o| Overview { size: size(o.size()), block: size(o.block_size()) }).collect()
-}
-
-fn domains(dataset: &Dataset) -> Vec<Domain> {
-    // The rest is told in words of its own, or is the way of a driver to hand over its inside.
-    const KNOWN: [&str; 5] = ["", "SUBDATASETS", "DERIVED_SUBDATASETS", "OVERVIEWS", "COLOR_PROFILE"];
-    let names = dataset.metadata_domains().into_iter().filter(|name| !KNOWN.contains(&name.as_str()));
-    let rows = |name: &str| -> Vec<(String, String)> {
-        let lines = dataset.metadata_domain(name).unwrap_or_default();
-        let short = |text: &str| crate::text::fit(text, LONGEST_VALUE).into_owned();
-        let of_keys = !name.starts_with("xml:") && !name.starts_with("json:");
-        let pair = |line: &str| match line.split_once('=').filter(|_| of_keys) {
-            Some((key, value)) => (key.to_owned(), short(value)),
-            None => (String::new(), short(line)),
-        };
-        lines.iter().map(|line| pair(line)).collect()
-    };
-    names.map(|name| Domain { rows: rows(&name), name }).filter(|d| !d.rows.is_empty()).collect()
+    found.map(|o| (o.x_size() as u64, o.y_size() as u64)).collect()
 }
 
 /// A coordinate reference system as a person would tell it.
@@ -290,20 +245,6 @@ fn words(srs: &SpatialRef) -> Vec<(String, String)> {
     out
 }
 
-fn mask_words(band: &RasterBand<'_>) -> String {
-    let Ok(flags) = band.mask_flags() else { return String::new() };
-    let mut words = Vec::new();
-    for (is, word) in [
-        (flags.is_all_valid(), "all pixels are valid"),
-        (flags.is_alpha(), "alpha band"),
-        (flags.is_nodata(), "nodata value"),
-        (flags.is_per_dataset() && !flags.is_alpha(), "mask of the dataset"),
-    ] {
-        words.extend(is.then_some(word));
-    }
-    if words.is_empty() { "mask of the band".to_owned() } else { words.join(", ") }
-}
-
 fn band(band: &RasterBand<'_>, closely: bool) -> BandInfo {
     let kind = band.band_type();
     let (scale, offset) = (band.scale().unwrap_or(1.0), band.offset().unwrap_or(0.0));
@@ -327,9 +268,6 @@ fn band(band: &RasterBand<'_>, closely: bool) -> BandInfo {
         unit: Some(band.unit()).filter(|u| !u.is_empty()),
         all_valid: band.mask_flags().is_ok_and(|f| f.is_all_valid()),
         metadata: pairs(band),
-        block: (band.block_size().0 as u64, band.block_size().1 as u64),
-        overviews: if closely { overviews(band) } else { Vec::new() },
-        mask: mask_words(band),
         categories: if closely { vsi::category_names(band) } else { Vec::new() },
         attributes: if closely {
             vsi::attribute_table(band).map(|(columns, rows)| Attributes { columns, rows })
@@ -398,11 +336,7 @@ fn bounds(srs: &SpatialRef, t: &[f64; 6], size: (u64, u64)) -> Option<[f64; 4]> 
     for (x, y) in corners {
         b = [b[0].min(x), b[1].min(y), b[2].max(x), b[3].max(y)];
     }
-    let mut source = srs.clone();
-    source.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
-    let mut target = SpatialRef::from_epsg(4326).ok()?;
-    target.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
-    let b = CoordTransform::new(&source, &target).ok()?.transform_bounds(&b, POINTS).ok()?;
+    let b = between(srs, Way::ToDegrees)?.transform_bounds(&b, POINTS).ok()?;
     if !b.iter().all(|v| v.is_finite()) {
         return None;
     }

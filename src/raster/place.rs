@@ -9,7 +9,7 @@ use gdal::{Dataset, Metadata};
 
 /// Which way coordinates are turned.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     ToDegrees,
     FromDegrees,
 }
@@ -153,10 +153,7 @@ fn afford(info: &Info, bands: &[usize], window: Window) -> Result<()> {
     if let Some(band) = bands.iter().find(|&&band| band == 0 || band > count) {
         return Err(Error::usage(format!("there is no band {band}; it has {count}")));
     }
-    let inside = |start: u64, len: u64, end: u64| len > 0 && start.checked_add(len).is_some_and(|stop| stop <= end);
-    if !inside(window.x, window.width, info.size.0) || !inside(window.y, window.height, info.size.1) {
-        return Err(Error::usage("the window is not inside the raster"));
-    }
+    window.check(info.size)?;
     let bytes = [window.width, window.height, bands.len() as u64].iter().fold(8_u64, |n, &f| n.saturating_mul(f));
     if bytes > LARGEST_WINDOW {
         let size = crate::text::bytes(bytes);
@@ -165,7 +162,8 @@ fn afford(info: &Info, bands: &[usize], window: Window) -> Result<()> {
     refuse_giant_blocks(info)
 }
 
-fn between(own: &SpatialRef, way: Way) -> Option<CoordTransform> {
+/// Between a reference system, x first, and longitude and latitude.
+pub(super) fn between(own: &SpatialRef, way: Way) -> Option<CoordTransform> {
     let mut own = own.clone();
     own.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
     let mut degrees = SpatialRef::from_epsg(4326).ok()?;

@@ -26,6 +26,19 @@ pub struct Window {
     pub height: u64,
 }
 
+impl Window {
+    /// Whether it has pixels, all of them within so many across and down.
+    pub fn is_inside(&self, size: (u64, u64)) -> bool {
+        let inside = |start: u64, len: u64, end: u64| len > 0 && start.checked_add(len).is_some_and(|stop| stop <= end);
+        inside(self.x, self.width, size.0) && inside(self.y, self.height, size.1)
+    }
+
+    /// Fails where it is not inside.
+    pub(crate) fn check(&self, size: (u64, u64)) -> Result<()> {
+        if self.is_inside(size) { Ok(()) } else { Err(Error::usage("the window is not inside the raster")) }
+    }
+}
+
 /// What is wished to be seen.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -170,10 +183,7 @@ fn blank(values: &mut [f32], nodata: f64) {
 fn plan(info: &Info, view: &View) -> Result<Plan> {
     let whole = Window { x: 0, y: 0, width: info.size.0, height: info.size.1 };
     let window = view.window.unwrap_or(whole);
-    let inside = |start: u64, len: u64, end: u64| len > 0 && start.checked_add(len).is_some_and(|stop| stop <= end);
-    if !inside(window.x, window.width, info.size.0) || !inside(window.y, window.height, info.size.1) {
-        return Err(Error::usage("the window is not inside the raster"));
-    }
+    window.check(info.size)?;
     let (max_w, max_h) = (f64::from(view.pixels.0.max(1)), f64::from(view.pixels.1.max(1)));
     let shrink = (max_w / window.width as f64).min(max_h / window.height as f64).min(1.0);
     let enough = |level: (u64, u64)| {

@@ -55,20 +55,16 @@ pub(crate) const HEAD: u64 = 32 << 10;
 /// Bytes of decoded blocks that GDAL keeps for all datasets together.
 const BLOCK_CACHE: &str = "268435456";
 
-/// Drivers that stay registered: of formats that lead to no other file, and what writing needs. What a VRT names is
-/// opened with any driver that is registered.
-const DRIVERS: &[&str] = &[
+/// Formats that GDAL may take an object for. None of them leads to another file: VRT, WMS and
+/// their kin are left out, so that a file cannot make us read what it names.
+const FORMATS: &[&str] = &[
     "GTiff",
-    "COG",
-    "MEM",
-    "VRT",
     "JP2OpenJPEG",
     "GRIB",
     "SRTMHGT",
     "DTED",
     "HDF5",
     "HDF5Image",
-    "netCDF",
     "PNG",
     "JPEG",
     "GIF",
@@ -77,6 +73,10 @@ const DRIVERS: &[&str] = &[
     "AAIGrid",
     "PNM",
 ];
+
+/// Drivers that stay registered besides: for VRTs that were made harmless, what is on the local disk, and writing.
+/// What a VRT names is opened with any driver that is registered.
+const OTHERS: &[&str] = &["COG", "MEM", "VRT", "netCDF"];
 
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
 
@@ -295,7 +295,7 @@ fn install() -> Registry {
         let _ = gdal::config::set_config_option(key, value);
     }
     let kept: Vec<gdal::Driver> =
-        DRIVERS.iter().filter_map(|name| gdal::DriverManager::get_driver_by_name(name).ok()).collect();
+        FORMATS.iter().chain(OTHERS).filter_map(|name| gdal::DriverManager::get_driver_by_name(name).ok()).collect();
     let all: Vec<gdal::Driver> = gdal::DriverManager::all().collect();
     for driver in all.iter().filter(|d| !kept.iter().any(|k| k.short_name() == d.short_name())) {
         gdal::DriverManager::deregister_driver(driver);

@@ -1,28 +1,9 @@
 //! Opening what is mounted as a raster, and saying in words why it cannot be.
 
-use super::{Mount, mount, quietly};
+use super::{FORMATS, Mount, mount, quietly};
 use crate::error::{Error, Result};
 use crate::location::{Location, Scheme};
 use gdal::errors::GdalError;
-
-/// Formats that GDAL may take an object for. None of them leads to another file: VRT, WMS and
-/// their kin are left out, so that a file cannot make us read what it names.
-const DRIVERS: &[&str] = &[
-    "GTiff",
-    "JP2OpenJPEG",
-    "GRIB",
-    "SRTMHGT",
-    "DTED",
-    "HDF5",
-    "HDF5Image",
-    "PNG",
-    "JPEG",
-    "GIF",
-    "BMP",
-    "WEBP",
-    "AAIGrid",
-    "PNM",
-];
 
 /// Formats whose libraries open the local disk themselves.
 const LOCAL_DRIVERS: &[&str] = &["netCDF"];
@@ -41,7 +22,7 @@ pub(crate) struct Part {
 /// Opens a mounted object as a raster; `part` is one of its [`parts`].
 pub(crate) fn open(mount: &Mount, location: &Location, part: Option<&Part>) -> Result<gdal::Dataset> {
     let head = mount.head()?;
-    let mut drivers = DRIVERS;
+    let mut drivers = FORMATS;
     let mut path = mount.path().to_owned();
     if mount.resolve()? {
         drivers = &["VRT"];
