@@ -12,7 +12,10 @@ pub(super) const LANES: usize = 16;
 /// Bytes of a step of MD5.
 pub(super) const STEP: usize = 64;
 /// Below so many the lanes that go along for nothing cost more than they save.
-const FEW: usize = 4;
+const FEW: usize = 3;
+/// Steps whose words are laid side by side before they are summed up: 8 KiB, which stay next to the processor. Read
+/// back at once, they would wait for each of the small writes they consist of.
+const AHEAD: usize = 8;
 
 type Lane = [u32; LANES];
 
@@ -192,12 +195,21 @@ fn map(f: impl Fn(usize) -> u32) -> Lane {
 /// The bytes of every lane, all as long. Compiled for each width of processor, of which the right one is taken.
 #[multiversion::multiversion(targets("x86_64+avx+avx2+avx512f+avx512vl", "x86_64+avx+avx2", "aarch64+neon"))]
 fn blocks(state: &mut [Lane; 4], bytes: &[&[u8]; LANES]) {
-    let mut lanes: [_; LANES] = std::array::from_fn(|lane| bytes[lane].as_chunks::<STEP>().0.iter());
-    for _ in 0..bytes[0].len() / STEP {
-        // All lanes are as long: none ends before the others.
-        let steps: [&[u8; STEP]; LANES] = lanes.each_mut().map(|lane| lane.next().unwrap_or(&[0; STEP]));
-        let words: [Lane; 16] = std::array::from_fn(|w| map(|lane| word(steps[lane], w * 4)));
-        round(state, &words);
+    let lanes: [&[[u8; STEP]]; LANES] = std::array::from_fn(|lane| bytes[lane].as_chunks::<STEP>().0);
+    let steps = lanes.iter().map(|lane| lane.len()).min().unwrap_or(0);
+    let mut words = [[[0; LANES]; 16]; AHEAD];
+    for at in (0..steps).step_by(AHEAD) {
+        let n = (steps - at).min(AHEAD);
+        for (lane, bytes) in lanes.iter().enumerate() {
+            for (step, words) in bytes[at..at + n].iter().zip(&mut words) {
+                for (w, words) in words.iter_mut().enumerate() {
+                    words[lane] = word(step, w * 4);
+                }
+            }
+        }
+        for words in &words[..n] {
+            round(state, words);
+        }
     }
 }
 
@@ -206,25 +218,28 @@ fn word(bytes: &[u8; STEP], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// One step of 64 bytes in every lane. The compiler makes vector instructions of the loops over lanes.
+/// One step of 64 bytes in every lane. Written out, each with its constants, so that the compiler makes one vector
+/// instruction of every operation on all lanes; of a loop over the 64 it does not.
 #[inline(always)]
 #[expect(clippy::many_single_char_names, reason = "the names are those of the RFC")]
 fn round<const N: usize>(state: &mut [[u32; N]; 4], words: &[[u32; N]; 16]) {
     let [mut a, mut b, mut c, mut d] = *state;
-    for i in 0..64 {
-        let (f, w): ([u32; N], usize) = match i / 16 {
-            0 => (std::array::from_fn(|l| d[l] ^ (b[l] & (c[l] ^ d[l]))), i),
-            1 => (std::array::from_fn(|l| c[l] ^ (d[l] & (b[l] ^ c[l]))), (5 * i + 1) % 16),
-            2 => (std::array::from_fn(|l| b[l] ^ c[l] ^ d[l]), (3 * i + 5) % 16),
-            _ => (std::array::from_fn(|l| c[l] ^ (b[l] | !d[l])), 7 * i % 16),
-        };
-        let turn = TURN[i / 16][i % 4];
-        let next = std::array::from_fn(|l| {
-            let sum = a[l].wrapping_add(f[l]).wrapping_add(K[i]).wrapping_add(words[w][l]);
-            b[l].wrapping_add(sum.rotate_left(turn))
-        });
-        (a, b, c, d) = (d, next, b, c);
+    macro_rules! steps {
+        ($round:literal, $mix:expr, $word:expr, $($i:literal)*) => {$({
+            let (mix, word): (fn(u32, u32, u32) -> u32, fn(usize) -> usize) = ($mix, $word);
+            let words: &[u32; N] = &words[word($i) % 16];
+            let next: [u32; N] = std::array::from_fn(|l: usize| {
+                let sum = a[l].wrapping_add(mix(b[l], c[l], d[l]));
+                let sum = sum.wrapping_add(K[$round * 16 + $i]).wrapping_add(words[l]);
+                b[l].wrapping_add(sum.rotate_left(TURN[$round][$i % 4]))
+            });
+            (a, b, c, d) = (d, next, b, c);
+        })*};
     }
+    steps!(0, |b, c, d| d ^ (b & (c ^ d)), |i| i, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    steps!(1, |b, c, d| c ^ (d & (b ^ c)), |i| 5 * i + 1, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    steps!(2, |b, c, d| b ^ c ^ d, |i| 3 * i + 5, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    steps!(3, |b, c, d| c ^ (b | !d), |i| 7 * i, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
     for (word, new) in state.iter_mut().zip([a, b, c, d]) {
         *word = std::array::from_fn(|l| word[l].wrapping_add(new[l]));
     }
