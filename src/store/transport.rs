@@ -15,6 +15,7 @@ use object_store::client::{
 };
 use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long a connection may take to come about.
@@ -70,7 +71,24 @@ fn not_certificates(ca: Option<&Path>) -> Error {
 /// A client for `object_store` that waits no longer than it should, and logs.
 pub(super) fn client(options: &ClientOptions, waits: Waits, log: &Log) -> Result<HttpClient> {
     let inner = ReqwestConnector::default().connect(options).map_err(Error::from)?;
-    Ok(HttpClient::new(Transport { inner, waits, log: log.clone() }))
+    let alone = OnceLock::new();
+    Ok(HttpClient::new(Transport { inner, alone, options: options.clone(), waits, log: log.clone() }))
+}
+
+/// What a request carries that was lost once: it goes over a connection that nothing has used before. After a laptop
+/// slept, or a firewall forgot, all that are kept are dead, and each try would find another one of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewLine;
+
+impl NewLine {
+    /// For an `object_store` request: this where it is sent `again`.
+    pub(crate) fn extensions(again: bool) -> http::Extensions {
+        let mut extensions = http::Extensions::new();
+        if again {
+            extensions.insert(Self);
+        }
+        extensions
+    }
 }
 
 /// A client for the AWS SDK.
@@ -103,6 +121,9 @@ impl HttpConnector for Shared {
 
 struct Transport {
     inner: HttpClient,
+    /// For [`NewLine`]: keeps no connection.
+    alone: OnceLock<HttpClient>,
+    options: ClientOptions,
     waits: Waits,
     log: Log,
 }
@@ -110,6 +131,20 @@ struct Transport {
 impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Transport")
+    }
+}
+
+impl Transport {
+    /// What sends a request.
+    fn client(&self, request: &HttpRequest) -> &HttpClient {
+        if request.extensions().get::<NewLine>().is_none() {
+            return &self.inner;
+        }
+        self.alone.get_or_init(|| {
+            let options = self.options.clone().with_pool_max_idle_per_host(0);
+            // The same options were good for the other one.
+            ReqwestConnector::default().connect(&options).unwrap_or_else(|_| self.inner.clone())
+        })
     }
 }
 
@@ -121,7 +156,8 @@ impl HttpService for Transport {
         let range = request.headers().get("range").and_then(|range| range.to_str().ok());
         let mut seen = Exchange::begin(request.method().as_str(), &request.uri().to_string(), range, length);
         let is_signed = request.headers().contains_key(http::header::AUTHORIZATION);
-        let answer = match tokio::time::timeout(self.waits.whole(length), self.inner.execute(request)).await {
+        let answer = match tokio::time::timeout(self.waits.whole(length), self.client(&request).execute(request)).await
+        {
             Ok(answer) => answer,
             Err(elapsed) => Err(HttpError::new(HttpErrorKind::Timeout, elapsed)),
         };

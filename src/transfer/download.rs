@@ -11,6 +11,7 @@
 //! | `names` | the rule by which a key becomes a path |
 //! | `target` | the folder: never through a link, never over something |
 //! | `small`, `large` | one request; ranges |
+//! | `order` | how a large object is cut, and what is read first |
 //! | `read`, `sink` | one version of an object; where its bytes go |
 //! | `check`, `prove`, `hash`, `lanes` | what proves that the bytes are right |
 //! | `trail` | what the journal keeps |
@@ -38,6 +39,7 @@ pub(super) mod check;
 mod hash;
 mod large;
 mod names;
+mod order;
 mod plan;
 mod prove;
 mod read;

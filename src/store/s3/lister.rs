@@ -7,6 +7,7 @@ use crate::location::Location;
 use crate::store::credentials::Keys;
 use crate::store::errors::{Fault, chain};
 use crate::store::metered::Traffic;
+use crate::store::transport::NewLine;
 use aws_credential_types::Credentials;
 use futures::StreamExt as _;
 use http::Method;
@@ -125,11 +126,13 @@ impl From<Fault> for Trouble {
 
 impl Lister {
     /// Asks for a page, once. `early` is told the token of the next one as soon as it is known; it is
-    /// dropped where that is only at the end. With `traffic` the request is counted and limited.
+    /// dropped where that is only at the end. With `traffic` the request is counted and limited. `again`: it was
+    /// lost before, and goes another way.
     pub(super) async fn ask(
         &self,
         traffic: Option<&Traffic>,
         query: &Query,
+        again: bool,
         early: Option<oneshot::Sender<String>>,
     ) -> Result<Answer, Trouble> {
         let _permit = match traffic {
@@ -141,7 +144,8 @@ impl Lister {
             None => None,
         };
         let counted = traffic.map(|t| t.meter.request());
-        let request = self.request(query, keys.as_ref()).map_err(Trouble::Error)?;
+        let mut request = self.request(query, keys.as_ref()).map_err(Trouble::Error)?;
+        *request.extensions_mut() = NewLine::extensions(again);
         let answer = self.answered(traffic, query, request, early).await;
         match answer {
             Ok(answer) => {

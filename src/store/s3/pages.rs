@@ -76,7 +76,7 @@ impl Work {
     /// Asks for a page until it is there or there is no hope.
     pub(super) async fn page(&self, query: &Query, retry: &mut Retry) -> Result<Answer> {
         loop {
-            match self.lister().ask(self.traffic.as_ref(), query, None).await {
+            match self.lister().ask(self.traffic.as_ref(), query, retry.tries > 0, None).await {
                 Ok(answer) => {
                     *retry = Retry::default();
                     return Ok(answer);
@@ -231,7 +231,9 @@ impl Chain {
     fn start(&mut self, token: Option<String>) {
         let (sender, early) = oneshot::channel();
         let (work, query) = (self.work.clone(), Query { token: token.clone(), ..self.query.clone() });
-        let page = tokio::spawn(async move { work.lister().ask(work.traffic.as_ref(), &query, Some(sender)).await });
+        let again = self.retry.tries > 0;
+        let ask = async move { work.lister().ask(work.traffic.as_ref(), &query, again, Some(sender)).await };
+        let page = tokio::spawn(ask);
         self.under_way.push_back(Fetch { token, page: AbortOnDropHandle::new(page) });
         self.early = Some(early);
     }

@@ -20,7 +20,7 @@ const NEAR: usize = 4 * LANES;
 /// Bytes of a part that are worth to go on with.
 const WORTH: u64 = 256 << 10;
 /// So much that waits is summed up although more lanes could go along.
-const BACKLOG: u64 = 128 << 20;
+const BACKLOG: u64 = 32 << 20;
 
 /// What has been written of a file.
 #[derive(Default)]
@@ -32,10 +32,22 @@ struct Written {
     version: u64,
 }
 
-/// Tells the thread how far the file is. Dropped, it ends the thread.
+/// A thread that sums up a file while it is written. Dropped, it ends the thread.
 pub(super) struct Follower {
     shared: Arc<(Mutex<Written>, Condvar)>,
     digest: tokio::task::JoinHandle<Result<[u8; 16]>>,
+}
+
+/// Tells the thread how far the file is.
+#[derive(Clone)]
+pub(super) struct Teller(Arc<(Mutex<Written>, Condvar)>);
+
+impl Teller {
+    /// A range has been written.
+    pub(super) fn written(&self, range: Range<u64>) {
+        lock(&self.0).add(range);
+        self.0.1.notify_all();
+    }
 }
 
 fn lock(shared: &(Mutex<Written>, Condvar)) -> MutexGuard<'_, Written> {
@@ -57,10 +69,9 @@ impl Follower {
         Self { shared, digest }
     }
 
-    /// A range has been written.
-    pub(super) fn written(&self, range: Range<u64>) {
-        lock(&self.shared).add(range);
-        self.shared.1.notify_all();
+    /// What tells it how far the file is.
+    pub(super) fn teller(&self) -> Teller {
+        Teller(self.shared.clone())
     }
 
     /// The digest, once everything has been written.
@@ -270,9 +281,9 @@ mod tests {
         for (parts, expected) in [None, Some(parts)].into_iter().zip(expected) {
             let follower = Follower::start(file.clone(), size, parts);
             for start in [4_000_000, 1_000_000, 2_000_000, 0, 3_000_000] {
-                follower.written(start..size.min(start + 1_000_000));
+                follower.teller().written(start..size.min(start + 1_000_000));
             }
-            follower.written(size - 1..size);
+            follower.teller().written(size - 1..size);
             assert_eq!(follower.finish().await.expect("a digest"), expected);
         }
         let there = Whole(|| Ok(()));
@@ -282,7 +293,7 @@ mod tests {
         assert_eq!(of_parts(&file, &few, &there).expect("reads"), <[u8; 16]>::from(Md5::digest(expected)));
         assert!(of_parts(&file, std::slice::from_ref(&(0..size + 1)), &there).is_err(), "it is shorter");
         let dropped = Follower::start(file, size, None);
-        dropped.written(0..5);
+        dropped.teller().written(0..5);
         let ended = dropped.shared.clone();
         drop(dropped);
         assert!(lock(&ended).ended);

@@ -1,7 +1,8 @@
 //! A large object: ranges of one version at once, each at its place in a hidden file, noted as they are done.
 
-use super::check::{Proof, part_sizes};
+use super::check::Proof;
 use super::hash::Follower;
+use super::order::{Cut, range_size, summed_parts};
 use super::plan::Item;
 use super::prove::follow;
 use super::read::{Fault, Patience, Pin, Reader, noted_time, patiently, time_of};
@@ -13,33 +14,22 @@ use crate::entry::Stat;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::location::{Location, Scheme};
 use crate::task::Control;
-use crate::transfer::lanes::LANES;
 use crc_fast::CrcAlgorithm;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 const MIB: u64 = 1 << 20;
 /// Objects of so many bytes are asked about before they are read: what checksums the server keeps.
 const ASKED: u64 = 16 * MIB;
-/// Sizes of ranges.
-const SMALLEST: u64 = 8 * MIB;
-const LARGEST: u64 = 64 * MIB;
 /// Ranges of one file that are under way at once.
 const RANGES: usize = 16;
-/// Bytes after which the disk is told to keep what was written.
-const FLUSH: u64 = 128 * MIB;
 /// How often an object is read from its beginning: it may change, or arrive altered.
 const ATTEMPTS: u32 = 3;
-
-/// The size of the ranges of a file: many enough to go side by side, large enough not to be only requests.
-pub(super) fn range_size(size: u64) -> u64 {
-    (size / 64).div_ceil(MIB).saturating_mul(MIB).clamp(SMALLEST, LARGEST)
-}
 
 /// One attempt at one version.
 pub(super) struct Attempt<'a> {
@@ -56,9 +46,6 @@ pub(super) struct Attempt<'a> {
     noted: Mutex<Option<SystemTime>>,
     /// Bytes that were told as progress.
     advanced: AtomicU64,
-    /// Bytes written since the disk was last told to keep them, and whether it is at that.
-    unsynced: AtomicU64,
-    syncing: Arc<AtomicBool>,
 }
 
 impl Attempt<'_> {
@@ -66,49 +53,16 @@ impl Attempt<'_> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The ranges that are missing, at most `size` each.
-    fn missing(&self, size: u64) -> Vec<Range<u64>> {
-        let mut missing = Vec::new();
+    /// What is missing.
+    fn missing(&self) -> Vec<Range<u64>> {
         let mut at = 0;
-        let mut gap = |from: u64, to: u64| {
-            let mut from = from;
-            while from < to {
-                missing.push(from..to.min(from + size));
-                from += size;
-            }
-        };
+        let mut missing = Vec::new();
         for (start, (length, _)) in &*self.done() {
-            gap(at, *start);
+            missing.push(at..*start);
             at = start + length;
         }
-        gap(at, self.pin.size);
+        missing.push(at..self.pin.size);
         missing
-    }
-
-    /// Orders ranges so that as many parts as are summed up side by side come side by side too.
-    fn interleave(&self, missing: &mut [Range<u64>]) {
-        let part = match &self.proof {
-            Proof::Parts(_, parts) => part_sizes(self.pin.size, *parts).first().copied().unwrap_or(0),
-            _ => 0,
-        };
-        if part > 0 {
-            let lanes = LANES as u64;
-            missing.sort_by_key(|r| (r.start / part / lanes, r.start % part / SMALLEST, r.start / part));
-        }
-    }
-
-    /// Has the disk begin with what was written, so that not all of it is left for the end.
-    fn flush(&self, length: u64) {
-        if self.unsynced.fetch_add(length, Relaxed) + length < FLUSH || self.syncing.swap(true, Relaxed) {
-            return;
-        }
-        self.unsynced.store(0, Relaxed);
-        let (file, syncing) = (self.temp.file.clone(), self.syncing.clone());
-        tokio::task::spawn_blocking(move || {
-            // What it says is said again when the file is published.
-            let _ = file.sync_data();
-            syncing.store(false, Relaxed);
-        });
     }
 }
 
@@ -163,7 +117,7 @@ impl Work<'_> {
         let follower = follow(&proof, &temp, pin.size);
         for (start, (length, _)) in &done {
             if let Some(follower) = &follower {
-                follower.written(*start..start + length);
+                follower.teller().written(*start..start + length);
             }
         }
         Ok(Attempt {
@@ -177,8 +131,6 @@ impl Work<'_> {
             follower,
             noted: Mutex::new(noted),
             advanced: AtomicU64::new(already),
-            unsynced: AtomicU64::new(0),
-            syncing: Arc::default(),
         })
     }
 
@@ -284,8 +236,8 @@ impl Work<'_> {
             // One after the other from one answer: what cannot be told apart must not be mixed.
             (size, at_once) = (attempt.pin.size, 1);
         }
-        let mut missing = attempt.missing(size);
-        attempt.interleave(&mut missing);
+        let cut = Cut::new(attempt.pin.size, summed_parts(&attempt.proof, attempt.pin.size), size);
+        let missing = cut.ranges(attempt.missing());
         let mut waiting = missing.iter().cloned();
         let mut running = FuturesUnordered::new();
         let mut left = missing.len();
@@ -308,7 +260,7 @@ impl Work<'_> {
         }
         let mut patience = Patience::default();
         loop {
-            match self.race(attempt.reader.range(&attempt.pin, 0..1)).await.map_err(Fault::of) {
+            match self.race(attempt.reader.range(&attempt.pin, 0..1, patience.is_again())).await.map_err(Fault::of) {
                 Ok(got) => return Ok(crate::store::is_whole(&got.attributes)),
                 Err(Fault::Final(err)) => return Err(err),
                 Err(Fault::Passing(err)) => self.race(patience.wait(err, false)).await?,
@@ -319,7 +271,8 @@ impl Work<'_> {
     /// Reads one range to its end, however often it breaks off.
     async fn range(&self, attempt: &Attempt<'_>, range: Range<u64>) -> Result<()> {
         let to = To::File(attempt.temp.file.clone());
-        let mut sink = Sink::new(to, range.clone(), attempt.proof.algorithm());
+        let teller = attempt.follower.as_ref().map(Follower::teller);
+        let mut sink = Sink::new(to, range.clone(), attempt.proof.algorithm()).telling(teller);
         let came = |n| {
             self.control.advance(n);
             attempt.advanced.fetch_add(n, Relaxed);
@@ -334,7 +287,7 @@ impl Work<'_> {
                     attempt.noted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(at);
                 }
             };
-            match attempt.reader.fill(&attempt.pin, &mut sink, came, told).await {
+            match attempt.reader.fill(&attempt.pin, &mut sink, patience.is_again(), came, told).await {
                 Ok(()) => {
                     place.done(sink.at() - before);
                     break;
@@ -354,10 +307,6 @@ impl Work<'_> {
         let sums = sink.finish().await.map_err(|err| self.on_disk(err))?;
         attempt.done().insert(range.start, (length, sums));
         self.trail.range(&attempt.temp.hidden, range.start, length, sums);
-        if let Some(follower) = &attempt.follower {
-            follower.written(range);
-        }
-        attempt.flush(length);
         Ok(())
     }
 
@@ -402,13 +351,6 @@ fn verified(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_are_many_but_not_small() {
-        assert_eq!(range_size(3 * MIB), SMALLEST);
-        assert_eq!(range_size(1 << 30), 16 * MIB);
-        assert_eq!(range_size(5 << 40), LARGEST);
-    }
 
     #[test]
     fn only_what_is_as_it_was_noted_is_kept() {

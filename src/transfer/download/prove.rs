@@ -3,7 +3,8 @@
 use super::Work;
 use super::check::{self, Check, Proof};
 use super::hash::{self, Follower};
-use super::large::{Attempt, range_size};
+use super::large::Attempt;
+use super::order::{range_size, summed_parts};
 use super::read::{Fault, Patience};
 use super::sink::{Sink, Sums, To, sums_of};
 use super::small::altered;
@@ -123,7 +124,7 @@ impl Work<'_> {
             let place = self.pace.place().await;
             self.control.turn().await?;
             let before = sink.at();
-            match attempt.reader.fill(&attempt.pin, &mut sink, |_| {}, |_| {}).await {
+            match attempt.reader.fill(&attempt.pin, &mut sink, patience.is_again(), |_| {}, |_| {}).await {
                 Ok(()) => {
                     place.done(sink.at() - before);
                     break;
@@ -146,8 +147,8 @@ impl Work<'_> {
 pub(super) fn follow(proof: &Proof, temp: &Temp, size: u64) -> Option<Follower> {
     match proof {
         Proof::Md5(_) => Some(Follower::start(temp.file.clone(), size, None)),
-        Proof::Parts(_, parts) => {
-            let part = check::part_sizes(size, *parts).first().copied()?;
+        Proof::Parts(..) => {
+            let part = summed_parts(proof, size)?;
             Some(Follower::start(temp.file.clone(), size, Some(check::parts(size, part))))
         }
         Proof::Crc(..) | Proof::None => None,

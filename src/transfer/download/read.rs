@@ -4,6 +4,7 @@
 use super::sink::Sink;
 use crate::error::{Error, Kind, Result};
 use crate::location::Location;
+use crate::store::NewLine;
 use crate::task::Control;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -39,8 +40,8 @@ impl Pin {
         self.etag.as_deref().filter(|etag| !etag.starts_with("W/") && !etag.is_empty())
     }
 
-    fn options(&self, range: GetRange) -> GetOptions {
-        let mut options = GetOptions::new().with_range(Some(range));
+    fn options(&self, range: GetRange, again: bool) -> GetOptions {
+        let mut options = options(again).with_range(Some(range));
         match self.strong() {
             Some(etag) => options.if_match = Some(etag.to_owned()),
             None => options.if_unmodified_since = self.modified,
@@ -78,6 +79,11 @@ pub(super) struct Reader {
     pub(super) silence: Duration,
 }
 
+/// What a request is sent with, `again` over another connection than those that may be the reason.
+fn options(again: bool) -> GetOptions {
+    GetOptions::new().with_extensions(NewLine::extensions(again))
+}
+
 /// What ended a try.
 pub(super) enum Fault {
     /// Asking again may help: the network, or a busy server.
@@ -108,6 +114,11 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    /// Whether something was tried before without a byte of it.
+    pub(super) fn is_again(&self) -> bool {
+        self.tries > 0
+    }
+
     /// Waits before the next try; fails with the error where there were enough.
     pub(super) async fn wait(&mut self, err: Error, progress: bool) -> Result<()> {
         self.tries = if progress { 1 } else { self.tries + 1 };
@@ -138,13 +149,14 @@ where
 
 impl Reader {
     /// Asks for all of the object, whichever version it has now.
-    pub(super) async fn whole(&self) -> Result<GetResult> {
-        Ok(self.store.get_opts(&self.path, GetOptions::new()).await?)
+    pub(super) async fn whole(&self, again: bool) -> Result<GetResult> {
+        Ok(self.store.get_opts(&self.path, options(again)).await?)
     }
 
     /// Asks for a range of this version.
-    pub(super) async fn range(&self, pin: &Pin, range: Range<u64>) -> Result<GetResult> {
-        let got = self.store.get_opts(&self.path, pin.options(GetRange::Bounded(range.clone()))).await?;
+    pub(super) async fn range(&self, pin: &Pin, range: Range<u64>, again: bool) -> Result<GetResult> {
+        let options = pin.options(GetRange::Bounded(range.clone()), again);
+        let got = self.store.get_opts(&self.path, options).await?;
         let found = Pin::of(&got);
         if !pin.is_same(&found) {
             return Err(changed(&self.location));
@@ -182,10 +194,11 @@ impl Reader {
         &self,
         pin: &Pin,
         sink: &mut Sink,
+        again: bool,
         mut came: impl FnMut(u64),
         mut told: impl FnMut(&Attributes),
     ) -> std::result::Result<(), Fault> {
-        let got = self.range(pin, sink.rest()).await.map_err(Fault::of)?;
+        let got = self.range(pin, sink.rest(), again).await.map_err(Fault::of)?;
         told(&got.attributes);
         let mut body = got.into_stream();
         while let Some(bytes) = self.next(&mut body).await.map_err(Fault::of)? {
@@ -270,6 +283,6 @@ mod tests {
         assert!(!pin(1, Some("\"a\""), 1).is_same(&pin(1, Some("\"b\""), 1)));
         assert!(!pin(1, None, 1).is_same(&pin(1, Some("\"b\""), 2)));
         assert!(!pin(1, Some("\"a\""), 1).is_same(&pin(2, Some("\"a\""), 1)));
-        assert!(pin(1, Some("W/\"a\""), 1).options(GetRange::Offset(0)).if_match.is_none());
+        assert!(pin(1, Some("W/\"a\""), 1).options(GetRange::Offset(0), false).if_match.is_none());
     }
 }

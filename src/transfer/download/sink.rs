@@ -1,16 +1,20 @@
 //! Where the bytes of one range go: they are gathered into blocks, which a thread that may block writes at their
 //! place and sums up, while the next block arrives.
 
+use super::hash::Teller;
 use crate::error::{Context as _, Error, Kind, Result};
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// Bytes that are written at once.
 const BLOCK: usize = 1 << 20;
+/// Bytes after which the disk begins with them, so that little is left for the end, where they have to be on it.
+const FLUSH: u64 = 8 << 20;
 
 /// CRC32C, by which the journal knows a range again.
 pub(super) const CRC32C: CrcAlgorithm = CrcAlgorithm::Crc32Iscsi;
@@ -64,12 +68,15 @@ pub(super) struct Sink {
     block_at: u64,
     block: Vec<Bytes>,
     held: usize,
+    /// Up to here the disk was told to begin.
+    flushed: u64,
     summing: Option<Summing>,
     busy: Option<JoinHandle<Result<Summing>>>,
+    teller: Option<Teller>,
 }
 
 impl Sink {
-    pub(super) fn new(to: To, range: std::ops::Range<u64>, other: Option<CrcAlgorithm>) -> Self {
+    pub(super) fn new(to: To, range: Range<u64>, other: Option<CrcAlgorithm>) -> Self {
         Self {
             to,
             at: range.start,
@@ -77,9 +84,16 @@ impl Sink {
             block_at: range.start,
             block: Vec::new(),
             held: 0,
+            flushed: range.start,
             summing: Some(Summing::new(other)),
             busy: None,
+            teller: None,
         }
+    }
+
+    /// Tells of every block that has been written.
+    pub(super) fn telling(self, teller: Option<Teller>) -> Self {
+        Self { teller, ..self }
     }
 
     /// Where the next byte belongs.
@@ -88,7 +102,7 @@ impl Sink {
     }
 
     /// What is missing.
-    pub(super) fn rest(&self) -> std::ops::Range<u64> {
+    pub(super) fn rest(&self) -> Range<u64> {
         self.at..self.end
     }
 
@@ -109,15 +123,23 @@ impl Sink {
     async fn write(&mut self) -> Result<()> {
         self.settle().await?;
         let Some(mut summing) = self.summing.take() else { return Err(lost()) };
-        let (block, to, mut at) = (std::mem::take(&mut self.block), self.to.clone(), self.block_at);
+        let (block, to, at) = (std::mem::take(&mut self.block), self.to.clone(), self.block_at..self.at);
         (self.held, self.block_at) = (0, self.at);
+        let teller = self.teller.clone();
+        let flush = (at.end - self.flushed >= FLUSH || at.end == self.end).then_some(self.flushed..at.end);
+        self.flushed = flush.as_ref().map_or(self.flushed, |flush| flush.end);
         self.busy = Some(tokio::task::spawn_blocking(move || {
-            for bytes in &block {
-                if let To::File(file) = &to {
-                    file.write_all_at(bytes, at)?;
+            if let To::File(file) = &to {
+                write_at(file, &block, at.start)?;
+                if let Some(flush) = flush {
+                    begin_flush(file, flush);
                 }
+            }
+            if let Some(teller) = teller {
+                teller.written(at);
+            }
+            for bytes in &block {
                 summing.update(bytes);
-                at += bytes.len() as u64;
             }
             Ok(summing)
         }));
@@ -141,6 +163,53 @@ impl Sink {
     }
 }
 
+/// Writes all of `block`, by as few calls as the system allows: each one takes its turn at the file.
+#[cfg(target_os = "linux")]
+fn write_at(file: &File, block: &[Bytes], mut at: u64) -> std::io::Result<()> {
+    use rustix::io::Errno;
+    use std::io::IoSlice;
+    /// `IOV_MAX`.
+    const MOST: usize = 1024;
+    let mut slices: Vec<IoSlice> = block.iter().filter(|b| !b.is_empty()).map(|b| IoSlice::new(b)).collect();
+    let mut left = &mut slices[..];
+    while !left.is_empty() {
+        match rustix::io::pwritev(file, &left[..left.len().min(MOST)], at) {
+            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                IoSlice::advance_slices(&mut left, n);
+                at += n as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The same where the system has no such call.
+#[cfg(not(target_os = "linux"))]
+fn write_at(file: &File, block: &[Bytes], mut at: u64) -> std::io::Result<()> {
+    use std::os::unix::fs::FileExt as _;
+    for bytes in block {
+        file.write_all_at(bytes, at)?;
+        at += bytes.len() as u64;
+    }
+    Ok(())
+}
+
+/// Has the system begin to write a range to the disk, without waiting for it; others do so in their own time.
+#[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "only Linux has such a call"))]
+fn begin_flush(file: &File, range: Range<u64>) {
+    // It starts what is not on the disk yet, which stays in memory meanwhile (`generic_fadvise` of Linux).
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(
+        file,
+        range.start,
+        std::num::NonZeroU64::new(range.end - range.start),
+        rustix::fs::Advice::DontNeed,
+    );
+}
+
 fn lost() -> Error {
     Error::new(Kind::Failed, "a writing thread failed")
 }
@@ -148,7 +217,7 @@ fn lost() -> Error {
 /// The sums of a piece of a file, read in blocks; `check` may stop it. Blocks.
 pub(super) fn sums_of(
     file: &File,
-    range: std::ops::Range<u64>,
+    range: Range<u64>,
     other: Option<CrcAlgorithm>,
     check: impl Fn() -> Result<()>,
 ) -> Result<Sums> {

@@ -74,7 +74,7 @@ impl Work<'_> {
             let before = body.as_ref().map_or(0, |body| body.length);
             let place = self.pace.place().await;
             self.control.turn().await?;
-            match read_on(reader, &mut body, most).await {
+            match read_on(reader, &mut body, most, patience.is_again()).await {
                 Ok(large) => {
                     place.done(body.as_ref().map_or(0, |body| body.length - before));
                     match (large, body) {
@@ -127,10 +127,15 @@ impl Work<'_> {
 }
 
 /// Reads what is missing; the version there is where that is too much to be held.
-async fn read_on(reader: &Reader, known: &mut Option<Body>, most: u64) -> std::result::Result<Option<Pin>, Fault> {
+async fn read_on(
+    reader: &Reader,
+    known: &mut Option<Body>,
+    most: u64,
+    again: bool,
+) -> std::result::Result<Option<Pin>, Fault> {
     let got = match known.as_ref() {
-        None => reader.whole().await,
-        Some(body) => reader.range(&body.pin, body.length..body.pin.size).await,
+        None => reader.whole(again).await,
+        Some(body) => reader.range(&body.pin, body.length..body.pin.size, again).await,
     };
     let got = got.map_err(Fault::of)?;
     let (pin, modified) = (Pin::of(&got), time_of(&got.attributes));
