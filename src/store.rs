@@ -76,6 +76,7 @@ pub use log::{Exchange, LogFile, LogWatch};
 pub(crate) use prune::refused;
 pub use prune::{BATCH, Held, Unfinished, Victim, is_precious};
 pub use redact::address as redacted;
+pub(crate) use transport::NewLine;
 pub use upload::{CANNED_ACLS, CLEAN_UP, Kept, PartSent, Sums, Taken, UploadMeta};
 
 /// Requests under way at once, where nobody said a number.

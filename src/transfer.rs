@@ -24,6 +24,7 @@ mod send;
 mod source;
 mod standing;
 mod sync;
+mod together;
 mod upload;
 
 pub use copy::{CopyRecord, CopyReport, CopySpec, copy};

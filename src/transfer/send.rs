@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How often a piece is sent before it counts as failed; the store tries each time a few times itself.
 const TRIES: u32 = 4;
 
+/// Pieces of so many bytes are summed up side by side.
+const TOGETHER: u64 = 1 << 20;
+
 pub(super) const ALTERED: &str = "check the network between here and the server, then try again";
 
 /// Whether sending again may help.
@@ -35,13 +38,20 @@ impl Transfer {
     /// Reads a piece of a file, which has to be the file that was looked at before and after.
     pub(super) async fn piece(&self, file: &File, offset: u64, len: u64, want: Want) -> Result<(Bytes, Digests)> {
         let (path, stamp) = (file.path.clone(), file.stamp);
+        // The MD5 of what is large is made together with that of other pieces.
+        let apart = want.md5 && len >= TOGETHER;
+        let want = Want { md5: want.md5 && !apart, ..want };
         let read = move |_| {
             let read = digest::read(&path, offset, len, want, || changed(&path))?;
             // What was read is whole only if the file is still the same.
             stamp.check(&path)?;
             Ok(read)
         };
-        self.control.blocking(read).await
+        let (body, mut digests) = self.control.blocking(read).await?;
+        if apart {
+            digests.md5 = Some(self.race(self.together.md5(body.clone())).await?);
+        }
+        Ok((body, digests))
     }
 
     /// Sends a small file in one request.

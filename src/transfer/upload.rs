@@ -9,6 +9,7 @@ use super::parts::{IN_PARTS, MEMORY, mebibytes, part_size};
 use super::resume::Resume;
 use super::source::{File, Source, expand, numbered};
 use super::standing::Wanted;
+use super::together::Together;
 use crate::entry::Stat;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::location::{Location, Scheme};
@@ -97,6 +98,7 @@ pub async fn upload(stores: &Stores, spec: &UploadSpec, control: &Control, resum
         pace: Pace::new(limit).watching(&control.meter),
         memory: Semaphore::new(mebibytes(MEMORY) as usize),
         stop: CancellationToken::new(),
+        together: Together::default(),
         method: Method::new(spec.checksum, is_s3),
         conflicts: Conflicts::new(spec.if_exists).remembering(resume.answer()),
         obeys: AtomicBool::new(false),
@@ -136,6 +138,7 @@ pub(super) struct Transfer {
     memory: Semaphore,
     /// Set when one file failed.
     stop: CancellationToken,
+    pub(super) together: Together,
     pub(super) method: Method,
     conflicts: Conflicts,
     /// Whether the server is known to obey writes that are to replace nothing.
