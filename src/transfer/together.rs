@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Bytes of each piece between two looks at who came: those of all lanes stay in the processor's cache.
-const STRIDE: usize = 64 << 10;
+const STRIDE: usize = 32 << 10;
 /// So many are company, and so long it is waited for: next to nothing for who sends what was summed up.
 const COMPANY: usize = 4;
 const PATIENCE: Duration = Duration::from_millis(10);

@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 /// Bytes read at once.
 const BLOCK: usize = 1 << 20;
 /// Bytes read of each part at once: those of all lanes stay in the processor's cache.
-const STRIDE: usize = 64 << 10;
+const STRIDE: usize = 32 << 10;
 /// Unfinished parts that are looked at: later ones have their time.
 const NEAR: usize = 4 * LANES;
 
