@@ -221,7 +221,6 @@ fn word(bytes: &[u8; STEP], at: usize) -> u32 {
 /// One step of 64 bytes in every lane. Written out, each with its constants, so that the compiler makes one vector
 /// instruction of every operation on all lanes; of a loop over the 64 it does not.
 #[inline(always)]
-#[expect(clippy::many_single_char_names, reason = "the names are those of the RFC")]
 fn round<const N: usize>(state: &mut [[u32; N]; 4], words: &[[u32; N]; 16]) {
     let [mut a, mut b, mut c, mut d] = *state;
     macro_rules! steps {
