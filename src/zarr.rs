@@ -8,15 +8,16 @@
 //! | `source`, `zip`, `refs` | where keys are read |
 //! | `codec`, `values` | chunks and shards from their bytes, numbers from chunks |
 //! | `array`, `fetch`, `read` | an open array; one chunk of it; which chunks a part needs, and how many are affordable |
-//! | `cf`, `calendar`, `ruler` | what numbers mean: packed, missing, times, coordinates |
-//! | `plane`, `series` | two dimensions of an array as a [`crate::scene::Scene`], one as a list of values |
+//! | `cf`, `calendar`, `ruler`, `grid` | what numbers mean: packed, missing, times, coordinates of one and two dimensions |
+//! | `plane`, `pyramid`, `series` | two dimensions of an array as a [`crate::scene::Scene`] with its coarser levels, one as a list of values |
 //! | `stored` | which chunks exist |
 
 use crate::error::Result;
 use crate::location::Location;
 use crate::store::Stores;
 use crate::task::Control;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 mod array;
 mod calendar;
@@ -24,9 +25,11 @@ mod cf;
 mod codec;
 mod document;
 mod fetch;
+mod grid;
 mod hierarchy;
 mod member;
 mod plane;
+mod pyramid;
 mod read;
 mod refs;
 mod ruler;
@@ -39,6 +42,7 @@ mod zip;
 pub use array::Array;
 pub use calendar::{Calendar, Date, Times};
 pub use cf::{Encoding, plain};
+pub use grid::Grid;
 pub use hierarchy::{Hierarchy, Path};
 pub use member::{About, Form, Member, VALUE, sides};
 pub use plane::{Choice, Plane};
@@ -51,6 +55,9 @@ pub use stored::{Stored, stored};
 /// Documents that stand in the folder of a group or an array.
 const DOCUMENTS: &[&str] = &["zarr.json", ".zgroup", ".zarray", ".zmetadata"];
 
+/// Arrays of coordinates that are kept open.
+const MOST_COORDINATES: usize = 32;
+
 /// An open Zarr: what is in it. Clones share.
 #[derive(Clone)]
 pub struct Zarr(Arc<Inner>);
@@ -58,6 +65,8 @@ pub struct Zarr(Arc<Inner>);
 struct Inner {
     source: Source,
     hierarchy: Hierarchy,
+    /// Arrays of coordinates: many others share them, and they are read once.
+    coordinates: Mutex<HashMap<Path, Array>>,
 }
 
 impl Zarr {
@@ -65,7 +74,7 @@ impl Zarr {
     pub async fn open(stores: &Stores, location: &Location, control: &Control, max_bytes: u64) -> Result<Self> {
         let source = Source::open(stores, location, control).await?;
         let hierarchy = Hierarchy::read(&source, control, max_bytes).await?;
-        Ok(Self(Arc::new(Inner { source, hierarchy })))
+        Ok(Self(Arc::new(Inner { source, hierarchy, coordinates: Mutex::default() })))
     }
 
     /// Opens the Zarr that a location lies in: also its root, and the path to what the location leads to. Where the
@@ -104,6 +113,20 @@ impl Zarr {
             crate::error::Error::new(crate::error::Kind::NotFound, format!("there is no array `{name}` in it"))
         })?;
         Array::open(&self.0.source, path, member)
+    }
+
+    /// The array of a dimension's coordinates: always the same, so that what was read of it serves all.
+    fn coordinate(&self, path: &[String]) -> Result<Array> {
+        let mut known = self.0.coordinates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(array) = known.get(path) {
+            return Ok(array.clone());
+        }
+        let array = self.array(path)?;
+        if known.len() >= MOST_COORDINATES {
+            known.clear();
+        }
+        known.insert(path.to_vec(), array.clone());
+        Ok(array)
     }
 }
 

@@ -14,6 +14,9 @@ use serde_json::{Map, Value};
 pub const VALUE: usize = 200;
 /// Dimensions, codecs and fields of a type that are shown.
 const LISTED: usize = 32;
+/// How types of several fields are called, and how many of these are named.
+const RECORD: &str = "record";
+const FIELDS: usize = 4;
 /// What a reader wants to know before the other attributes.
 const FIRST: [&str; 6] = ["long_name", "standard_name", "units", "scale_factor", "add_offset", "calendar"];
 /// The names of dimensions in version 2, by the convention of xarray.
@@ -192,8 +195,27 @@ fn codec(value: &Value) -> Option<String> {
     })
 }
 
+/// `record (height f32, quality u8)`: `fields` are pairs of a name and a type, or objects with both.
+fn record(fields: &[Value], dtype: fn(&Value) -> String) -> String {
+    let field = |field: &Value| {
+        let name = field.get(0).or_else(|| field.get("name")).and_then(Value::as_str).unwrap_or("?");
+        let own = field.get(1).or_else(|| field.get("data_type")).map(dtype).unwrap_or_default();
+        format!("{} {own}", text::fit(name, 20))
+    };
+    let mut words: Vec<String> = fields.iter().take(FIELDS).map(field).collect();
+    if fields.len() > FIELDS {
+        words.push(format!("{} more", fields.len() - FIELDS));
+    }
+    text::fit(&format!("{RECORD} ({})", words.join(", ")), 120).into_owned()
+}
+
 fn dtype_v3(value: &Value) -> String {
     let name = name_of(value);
+    // zarr-python's name, and that of the registry of extensions.
+    if matches!(name.as_str(), "structured" | "struct") {
+        let fields = value.pointer("/configuration/fields").and_then(Value::as_array);
+        return record(fields.map(Vec::as_slice).unwrap_or_default(), dtype_v3);
+    }
     let short = match name.as_str() {
         "numpy.datetime64" | "numpy.timedelta64" => {
             let unit = value.pointer("/configuration/unit").and_then(Value::as_str).unwrap_or("?");
@@ -213,8 +235,8 @@ fn dtype_v3(value: &Value) -> String {
 /// A type as `NumPy` writes it: `<u2` is `u16`; a list is a record.
 fn dtype_v2(value: &Value) -> String {
     let Some(name) = value.as_str() else {
-        let fields = value.as_array().map_or(0, Vec::len);
-        return format!("record of {fields} fields");
+        let fields = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        return record(fields, dtype_v2);
     };
     let body = name.trim_start_matches(['<', '>', '|', '=']);
     let (kind, size) = body.split_at(body.chars().next().map_or(0, char::len_utf8));
@@ -299,6 +321,16 @@ impl About {
     /// Whether its values are numbers, times or truths.
     pub fn is_number(&self) -> bool {
         Item::of(self).is_some()
+    }
+
+    /// Whether each of its values is of several numbers: complex ones, records.
+    pub fn is_compound(&self) -> bool {
+        self.is_complex() || self.dtype.starts_with(RECORD)
+    }
+
+    /// Whether its values are complex numbers.
+    pub fn is_complex(&self) -> bool {
+        self.dtype.strip_prefix('c').is_some_and(|bits| bits.parse::<u32>().is_ok())
     }
 
     /// Number of values; saturates.
@@ -396,7 +428,7 @@ mod tests {
             (json!("|S10"), "S10"),
             (json!("|O"), "object"),
             (json!("<i99999999999"), "i99999999999"),
-            (json!([["a", "<i4"]]), "record of 1 fields"),
+            (json!([["a", "<i4"]]), "record (a i32)"),
             (json!(""), ""),
         ] {
             assert_eq!(dtype_v2(&v2), short, "{v2}");
@@ -406,6 +438,15 @@ mod tests {
             (json!("float64"), "f64"),
             (json!("string"), "string"),
             (json!("int"), "int"),
+            (json!("complex64"), "c64"),
+            (
+                json!({ "name": "structured", "configuration": { "fields": [["a", "int32"], ["b", "float64"]] } }),
+                "record (a i32, b f64)",
+            ),
+            (
+                json!({ "name": "struct", "configuration": { "fields": [{ "name": "a", "data_type": "int32" }] } }),
+                "record (a i32)",
+            ),
             (
                 json!({ "name": "numpy.datetime64", "configuration": { "unit": "s", "scale_factor": 1 } }),
                 "datetime64[s]",

@@ -344,6 +344,9 @@ fn draw_right(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) {
             draw_list(peek, frame, area, cx, Side::Inside, &Emphasis::none());
             cx.hits.add(area, Target::Act(Action::Right));
         }
-        None => browse.look.draw(frame, area, cx),
+        None => {
+            browse.look.focus(browse.in_look);
+            browse.look.draw(frame, area, cx);
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::warp::Warp;
 use crate::error::{Error, Result};
 use crate::picture::Picture;
 use crate::raster::color::{Brush, ColorMap, Stretch, Summary, lift};
-use crate::scene::{Scene, Wish};
+use crate::scene::{Rest, Scene, Wish};
 use crate::screen::Cx;
 use crate::task::{Control, Pending, poll_slot};
 use std::sync::Arc;
@@ -175,6 +175,19 @@ impl Layer {
     /// Whether the picture is of what is wished for now, and nothing more comes.
     pub(super) fn is_settled(&self, view: &View) -> bool {
         !self.is_busy() && self.composed.as_ref().is_some_and(|c| c.made.view == *view && c.made.key == self.key())
+    }
+
+    /// Whether there is a picture of what was wished first.
+    pub(super) fn has_picture(&self) -> bool {
+        self.composed.as_ref().is_some_and(|composed| composed.level != Level::Nothing)
+    }
+
+    /// Takes the same scene, of which more is known than before.
+    pub(super) fn know_more(&mut self, rest: Rest) {
+        self.scene = rest.scene;
+        if !rest.same_pixels {
+            self.forget();
+        }
     }
 
     /// Forgets what was read.

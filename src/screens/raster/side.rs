@@ -223,7 +223,11 @@ fn channels(
         let (Some(limits), Some(summary)) = (composed.limits.each.get(i), composed.visible.get(i)) else { continue };
         let band = layer.band(i).cloned().unwrap_or_default();
         let range = format!("{} – {}", short(band.physical(limits.0)), short(band.physical(limits.1)));
-        let mut line = pair(&named(layer, i), &dots(&range, cx), width.saturating_sub(2), Role::Number, cx);
+        // The unit gives way before the numbers do.
+        let (range, room) = (dots(&range, cx), width.saturating_sub(2));
+        let full = named(layer, i);
+        let name = if text::width(&full) + text::width(&range) < room { full } else { band.name.clone() };
+        let mut line = pair(&name, &range, room, Role::Number, cx);
         line.spans.insert(0, Span::styled(format!("{letter} "), Style::default().fg(color)));
         lines.push(line);
         let counts = summary.histogram(*limits, width);
@@ -332,7 +336,10 @@ fn brief<'a>(layer: &Layer, i: usize, tally: &Tally, width: usize, cx: &Cx) -> L
     let Some((min, max)) = tally.extremes() else { return Line::from(styled("no values", Role::Dim, cx)) };
     let number = |v: f64| short(band.physical(v));
     let range = dots(&format!("{} – {}", number(min), number(max)), cx);
-    pair(&format!("mean {}", number(tally.mean)), &range, width, Role::Number, cx)
+    let mean = format!("mean {}", number(tally.mean));
+    // Half a number would be another one: the limits stand above.
+    let fits = text::width(&mean) + text::width(&range) < width;
+    pair(&mean, if fits { &range } else { "" }, width, Role::Number, cx)
 }
 
 /// Where the cursor is, and what lies there in all bands.
