@@ -365,7 +365,7 @@ fn cost_line<'a>(loaded: &Loaded, choice: Option<bool>, width: u16, cx: &Cx) -> 
     let cost = loaded.cost.to_string();
     let words = if cx.unicode { cost } else { cost.replace('·', "-") };
     let mut line = Line::from(vec![Span::styled(words, theme.style(Role::Dim))]);
-    let key = |action| cx.keymap.label(&["browse", "list"], action);
+    let key = |action| cx.keymap.label(&["browse", "list", "global"], action);
     let choose = choice.map(|has_keys| match has_keys {
         true => (key(Action::Enter), " opens"),
         false => (key(Action::NextPane), " choose"),

@@ -83,7 +83,7 @@ fn about(info: &Info, details: &Details, location: &Location) -> About {
         (false, _) => ["column", "row"],
     };
     let place = info.transform.map_or(Place::Nowhere, Place::Affine);
-    let mut title = location.name().to_owned();
+    let mut title = raster::split(location).0.name().to_owned();
     if let Some(part) = &info.part {
         title = format!("{title} ▸ {part}");
     }

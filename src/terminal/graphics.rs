@@ -13,6 +13,7 @@ mod fit;
 mod iterm2;
 mod kitty;
 mod mosaic;
+mod shades;
 mod sixel;
 
 use super::caps::{Caps, Colours, Graphics};
@@ -292,7 +293,7 @@ impl Inner {
             let bytes = match look.graphics {
                 Graphics::Kitty => kitty::encode(&picture, image),
                 Graphics::Sixel => sixel::encode(&picture, look.sixel_colours),
-                _ => iterm2::encode(&picture),
+                _ => iterm2::encode(&picture, (placement.fit.cells.width, placement.fit.cells.height)),
             };
             if let Some(shared) = shared.upgrade() {
                 shared.lock().unwrap_or_else(PoisonError::into_inner).store(image, bytes);

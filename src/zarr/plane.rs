@@ -198,7 +198,7 @@ impl Inner {
         let at = self.choice.y;
         let bare = Ruler::bare(&self.zarr, &self.array, at);
         // The rows of a grid may lead anywhere: it tells itself.
-        if let Some(grid) = self.grid.as_ref().filter(|_| !bare.has_values()) {
+        if let Some(grid) = self.grid.as_ref().filter(|_| !bare.has_values) {
             return grid.rises(control).await.unwrap_or_default().unwrap_or_default();
         }
         if bare.axis != Some('Y') {

@@ -32,8 +32,8 @@ pub struct Ruler {
     pub encoding: Encoding,
     /// `Y`, `X`, `T`, `Z`: what CF calls the axis, where that is known.
     pub axis: Option<char>,
-    /// Whether there is an array of its coordinates.
-    has_values: bool,
+    /// Whether there is an array of its coordinates, read or not.
+    pub has_values: bool,
 }
 
 /// Which way a dimension leads on a map, by what its metadata say.
@@ -117,11 +117,6 @@ impl Ruler {
         let known = !self.values.is_empty() || !self.names.is_empty();
         let last = self.len.checked_sub(1).filter(|_| known)?;
         Some(if last == 0 { self.words(0) } else { format!("{} … {}", self.words(0), self.words(last)) })
-    }
-
-    /// Whether there is an array of its coordinates, read or not.
-    pub fn has_values(&self) -> bool {
-        self.has_values
     }
 
     /// Whether its coordinates are times.
