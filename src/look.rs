@@ -366,10 +366,11 @@ fn cost_line<'a>(loaded: &Loaded, choice: Option<bool>, width: u16, cx: &Cx) -> 
     let words = if cx.unicode { cost } else { cost.replace('·', "-") };
     let mut line = Line::from(vec![Span::styled(words, theme.style(Role::Dim))]);
     let key = |action| cx.keymap.label(&["browse", "list", "global"], action);
-    let choose = choice.map(|has_keys| match has_keys {
-        true => (key(Action::Enter), " opens"),
-        false => (key(Action::NextPane), " choose"),
-    });
+    let choose = choice.map(
+        |has_keys| {
+            if has_keys { (key(Action::Enter), " opens") } else { (key(Action::NextPane), " choose") }
+        },
+    );
     let facts = facts_of(&loaded.preview).map(|_| (key(Action::ViewNext), " facts"));
     for (key, what) in choose.into_iter().chain(facts) {
         if line.width() + 3 + text::width(&key) + text::width(what) > usize::from(width) {

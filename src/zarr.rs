@@ -5,8 +5,8 @@
 //! | file of `zarr/` | what it knows |
 //! |---|---|
 //! | `document`, `member`, `hierarchy` | metadata: JSON as Python writes it, one member, all of them |
-//! | `source`, `zip`, `refs` | where keys are read |
-//! | `codec`, `values` | chunks and shards from their bytes, numbers from chunks |
+//! | `source`, `zip`, `refs`, `records` | where keys are read: folders, zips, references as JSON and as Parquet |
+//! | `codec`, `nested`, `values` | chunks and shards from their bytes, numbers from chunks |
 //! | `array`, `fetch`, `read` | an open array; one chunk of it; which chunks a part needs, and how many are affordable |
 //! | `cf`, `calendar`, `ruler`, `grid` | what numbers mean: packed, missing, times, coordinates of one and two dimensions |
 //! | `plane`, `pyramid`, `series` | two dimensions of an array as a [`crate::scene::Scene`] with its coarser levels, one as a list of values |
@@ -28,9 +28,11 @@ mod fetch;
 mod grid;
 mod hierarchy;
 mod member;
+mod nested;
 mod plane;
 mod pyramid;
 mod read;
+mod records;
 mod refs;
 mod ruler;
 mod series;
@@ -148,7 +150,8 @@ pub fn is_member(location: &Location) -> bool {
 pub fn is_root(location: &Location) -> bool {
     let name = location.name().trim_end_matches('/');
     let file = !location.is_container();
-    is_zarr(name) || (file && (source::is_zip(name) || source::is_references(name)))
+    let is_listed = if file { source::is_references(name) } else { records::is_records(name) };
+    is_zarr(name) || is_listed || (file && source::is_zip(name))
 }
 
 /// What a location stands for: the folder that a document lies in, else itself.

@@ -8,7 +8,7 @@ use secchi::location::Location;
 use secchi::scene::{Place, Scene, Wish};
 use secchi::store::{Environment, Options, Stores};
 use secchi::task::Control;
-use secchi::zarr::{Plane, Zarr};
+use secchi::zarr::{Afford, Plane, Span, Zarr};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use zarrs::{Made, array_v3, climate, counted, f32s, f64s, gzip};
@@ -241,4 +241,64 @@ async fn values_of_several_numbers_are_named() {
         "each of its values is a record (height f32, when datetime64[s], quality u8, a i16, 1 more): only single numbers \
          are drawn"
     );
+}
+
+/// Path, offset and size, bytes.
+type Row<'a> = (Option<&'a str>, i64, i64, Option<&'a [u8]>);
+
+/// A table of Kerchunk's.
+fn table(rows: &[Row<'_>]) -> Vec<u8> {
+    use arrow::array::{ArrayRef, BinaryArray, DictionaryArray, Int64Array, RecordBatch};
+    use arrow::datatypes::Int32Type;
+    let path: DictionaryArray<Int32Type> = rows.iter().map(|row| row.0).collect();
+    let columns: [(&str, ArrayRef); 4] = [
+        ("path", Arc::new(path)),
+        ("offset", Arc::new(rows.iter().map(|row| Some(row.1)).collect::<Int64Array>())),
+        ("size", Arc::new(rows.iter().map(|row| Some(row.2)).collect::<Int64Array>())),
+        ("raw", Arc::new(rows.iter().map(|row| row.3).collect::<BinaryArray>())),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)));
+    let batch = batch.expect("a batch");
+    let mut bytes = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.close().expect("closed");
+    bytes
+}
+
+#[tokio::test]
+async fn references_in_parquet_are_read_as_they_are_needed() {
+    let stores = bare();
+    let root = Location::parse("memory:///d/sea.parq/").expect("an address");
+    let mut made = Made::default();
+    let array = json!({ "zarr_format": 2, "shape": [4, 4], "chunks": [2, 2], "dtype": "<f4", "compressor": null,
+                        "filters": null, "fill_value": -1.0, "order": "C" });
+    made.json(
+        ".zmetadata",
+        &json!({ "record_size": 3, "metadata": { ".zgroup": { "zarr_format": 2 }, "deep/sst/.zarray": array,
+                 "deep/.zgroup": { "zarr_format": 2 }, "deep/sst/.zattrs": { "units": "K" } } }),
+    );
+    let inline = f32s([4.0, 5.0, 6.0, 7.0]);
+    let file = "memory:///d/model.nc";
+    made.put(
+        "deep/sst/refs.0.parq",
+        table(&[(Some(file), 8, 16, None), (None, 0, 0, Some(&inline)), (None, 0, 0, None)]),
+    );
+    made.put("deep/sst/refs.1.parq", table(&[(Some("memory:///d/last.bin"), 0, 0, None)]));
+    made.write(&stores, &root).await;
+    let mut files = Made::default();
+    files.put("model.nc", f32s([9.0, 9.0, 0.0, 1.0, 2.0, 3.0, 9.0])).put("last.bin", f32s([12.0, 13.0, 14.0, 15.0]));
+    files.write(&stores, &Location::parse("memory:///d/").expect("an address")).await;
+    assert!(secchi::zarr::is_root(&root) && secchi::previews::claims(&secchi::preview::Probe::new(root.clone())));
+    let control = counted(&stores);
+    let zarr = Zarr::open(&stores, &root, &control, MOST).await.expect("opened");
+    assert_eq!(control.meter.counts().requests, 1, "no zarr.json is asked for");
+    let array = zarr.array(&["deep".to_owned(), "sst".to_owned()]).expect("an array");
+    let read = array.read(&control, &[Span::all(4), Span::all(4)], Afford::EXACT).await.expect("values");
+    let wanted = [0.0, 1.0, 4.0, 5.0, 2.0, 3.0, 6.0, 7.0, -1.0, -1.0, 12.0, 13.0, -1.0, -1.0, 14.0, 15.0];
+    assert_eq!(read.numbers, wanted);
+    assert_eq!(control.meter.counts().requests, 5, "two tables and two chunks");
+    let err = secchi::zarr::stored(&array, &control);
+    let err = futures::StreamExt::next(&mut std::pin::pin!(err)).await.expect("an answer").expect_err("refused");
+    assert!(err.to_string().contains("as they are read"), "{err}");
 }

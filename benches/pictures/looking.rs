@@ -4,7 +4,7 @@ use super::common::{env_with, quantiles, rounded};
 use super::terminal::{self, Program};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// As a terminal repeats a key, and then long enough for pictures to come in between.
 const PAUSES: [Duration; 2] = [Duration::from_millis(30), Duration::from_millis(150)];

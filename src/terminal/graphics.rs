@@ -25,7 +25,8 @@ pub use fit::{Fit, fit};
 use mosaic::{Glyphs, Tile};
 use ratatui::buffer::{Buffer, CellDiffOption};
 use ratatui::layout::Rect;
-use ratatui::style::Color;
+use ratatui::style::{Color, Style};
+use shades::Shades;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -174,6 +175,20 @@ impl Gallery {
             graphics if graphics.is_characters() => (columns * 2, rows * 4),
             _ => (columns * u32::from(look.cell.0), rows * u32::from(look.cell.1)),
         }
+    }
+
+    /// Cells of these colours, for a legend: as pictures of the same colours have them.
+    pub fn swatches(&self, colours: impl Iterator<Item = [u8; 3]>) -> Vec<(char, Style)> {
+        let mut shades = (self.lock().look.glyphs == Glyphs::Shades).then(Shades::new);
+        let rgb = |[r, g, b]: [u8; 3]| Color::Rgb(r, g, b);
+        let cell = |colour| match &mut shades {
+            Some(shades) => {
+                let (glyph, front, back) = shades.cell([colour; 2]);
+                (glyph, Style::default().fg(rgb(front)).bg(rgb(back)))
+            }
+            None => (' ', Style::default().bg(rgb(colour))),
+        };
+        colours.map(cell).collect()
     }
 
     /// Puts `picture` into `area` of the frame that is being drawn, as large as fits, centred.

@@ -298,7 +298,17 @@ impl Member {
         let is_known =
             |name: &str| FIRST.contains(&name) || (name == DIMENSIONS && matches!(self.form, Form::Array(_)));
         let others = self.attributes.iter().filter(|(name, _)| !is_known(name));
-        first.chain(others).map(|(name, v)| (text::fit(name, 80).into_owned(), value(v))).collect()
+        first.chain(others).map(|(name, v)| (text::fit(name, 80).into_owned(), self.shown(name, v))).collect()
+    }
+
+    /// A value in words: what stands for missing ones as a number, which xarray writes in base64.
+    fn shown(&self, name: &str, attribute: &Value) -> String {
+        let missing = || super::cf::missing_of(attribute, self.array()?);
+        match missing().filter(|_| name == "_FillValue" && attribute.is_string()) {
+            Some(number) if number.is_nan() => "NaN".to_owned(),
+            Some(number) => super::cf::plain(number),
+            None => value(attribute),
+        }
     }
 }
 
@@ -417,6 +427,16 @@ impl About {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn missing_values_are_shown_as_numbers() {
+        let array = json!({ "zarr_format": 2, "shape": [3], "chunks": [2], "dtype": "<f8", "fill_value": 0 });
+        let attributes = json!({ "_FillValue": "AAAAAAAA+H8=", "note": "AAAAAAAA+H8=" });
+        let member = of_v2(true, &array, attributes.as_object().expect("an object").clone()).expect("an array");
+        let shown = member.shown_attributes();
+        let of = |name: &str| shown.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        assert_eq!((of("_FillValue"), of("note")), (Some("NaN"), Some("AAAAAAAA+H8=")));
+    }
 
     #[test]
     fn types_have_one_short_name_in_both_versions() {

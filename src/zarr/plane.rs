@@ -138,7 +138,7 @@ impl Plane {
                 plane.learn(band, control).await;
             }
         };
-        let outline = async { plane.grid.as_ref()?.outline(control).await.ok() };
+        let outline = async { Box::pin(plane.grid.as_ref()?.outline(control)).await.ok() };
         let (choice, known) = (plane.choice, &plane);
         let all = async {
             Ok::<_, Error>(futures::join!(
@@ -161,7 +161,11 @@ impl Plane {
     /// Reads the coordinates of the axes, so that their positions have words from then on.
     pub async fn name_axes(&self, control: &Control) -> Result<()> {
         for &at in &self.0.axes {
-            control.race(async { Ok::<_, Error>(self.0.learn(at, control).await) }).await?;
+            let learned = async {
+                self.0.learn(at, control).await;
+                Ok::<_, Error>(())
+            };
+            control.race(learned).await?;
         }
         Ok(())
     }
@@ -188,7 +192,7 @@ impl Inner {
     /// Reads the coordinates of a dimension once. Those that cannot be read are no reason to show nothing.
     async fn learn(&self, at: usize, control: &Control) {
         if self.rulers[at].get().is_none() {
-            let read = Ruler::read(&self.zarr, &self.array, at, control).await;
+            let read = Box::pin(Ruler::read(&self.zarr, &self.array, at, control)).await;
             let _ = self.rulers[at].set(read.unwrap_or_else(|_| Ruler::bare(&self.zarr, &self.array, at)));
         }
     }

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 const PIECE: usize = 8 << 10;
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// Files by their paths.
+type Files = Mutex<HashMap<String, Arc<Vec<u8>>>>;
+
 /// What is counted.
 #[derive(Default)]
 pub struct Counts {
@@ -26,7 +29,7 @@ pub struct Counts {
 pub struct Trickle {
     pub address: SocketAddr,
     pub counts: Arc<Counts>,
-    files: Arc<Mutex<HashMap<String, Arc<Vec<u8>>>>>,
+    files: Arc<Files>,
 }
 
 impl Trickle {
@@ -34,7 +37,7 @@ impl Trickle {
     pub fn start(quick: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (files, counts): (Arc<Mutex<HashMap<String, Arc<Vec<u8>>>>>, Arc<Counts>) = Default::default();
+        let (files, counts): (Arc<Files>, Arc<Counts>) = Default::default();
         let (served, counted) = (files.clone(), counts.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -85,12 +88,7 @@ impl Trickle {
     }
 }
 
-fn answer(
-    mut stream: &TcpStream,
-    files: &Mutex<HashMap<String, Arc<Vec<u8>>>>,
-    counts: &Counts,
-    quick: usize,
-) -> Option<()> {
+fn answer(mut stream: &TcpStream, files: &Files, counts: &Counts, quick: usize) -> Option<()> {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
     let first = lines.next()?;
     let mut words = first.split(' ');

@@ -118,6 +118,8 @@ pub(super) struct Layer {
     pub(super) warp: Option<Arc<Warp>>,
     /// Limits of the first scene, where they hold for this one beside it.
     pub(super) shares: Option<Limits>,
+    /// Whether what was left for after the first picture is asked for.
+    pub(super) wants_rest: bool,
     /// How long the last reading took.
     pub(super) took: Option<Duration>,
 }
@@ -140,6 +142,7 @@ impl Layer {
             composed: None,
             warp: None,
             shares: None,
+            wants_rest: true,
             took: None,
         }
     }

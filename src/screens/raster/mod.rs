@@ -79,7 +79,6 @@ pub(super) struct RasterScreen {
     count: count::Count,
     /// What was left for after the first picture.
     rest: Option<Pending<Rest>>,
-    wants_rest: bool,
     world: Option<Arc<World>>,
     loading_world: Option<Pending<Arc<World>>>,
     error: Option<Error>,
@@ -143,7 +142,6 @@ impl RasterScreen {
             play: play::Play::default(),
             count: count::Count::default(),
             rest: None,
-            wants_rest: true,
             world: None,
             loading_world: None,
             error: None,
@@ -165,7 +163,7 @@ impl RasterScreen {
         self.axis = about.axes.len().saturating_sub(1);
         let middle = |n: u64| (n / 2) as f64 + 0.5;
         self.cursor = [middle(about.size.0), middle(about.size.1)];
-        (self.rest, self.wants_rest) = (None, true);
+        self.rest = None;
         self.load_world(about, cx);
         self.layer = Some(Layer::new(scene));
         self.view = None;
@@ -183,8 +181,8 @@ impl RasterScreen {
 
     /// Asks for what was left until the first picture is there.
     fn ask_rest(&mut self, cx: &Cx) {
-        let wants = self.wants_rest && self.rest.is_none();
-        if let Some(layer) = self.layer.as_ref().filter(|layer| wants && layer.has_picture()) {
+        let asks = self.rest.is_none();
+        if let Some(layer) = self.layer.as_ref().filter(|layer| asks && layer.wants_rest && layer.has_picture()) {
             let rest = layer.scene.rest(&self.control.0);
             self.rest = rest.map(|rest| Pending::spawn(&cx.waker, rest));
         }
@@ -322,7 +320,11 @@ impl Screen for RasterScreen {
         match poll_slot(&mut self.rest) {
             Some(Ok(rest)) => self.take_rest(rest, cx),
             // Coordinates that cannot be read are no reason to show nothing, and not asked for again.
-            Some(Err(_)) => self.wants_rest = false,
+            Some(Err(_)) => {
+                if let Some(layer) = &mut self.layer {
+                    layer.wants_rest = false;
+                }
+            }
             None => {}
         }
         self.ask_rest(cx);

@@ -50,11 +50,11 @@ impl Shades {
     /// A cell whose upper and lower half are to have these colours: its glyph, and the colours of that and of what is
     /// behind it, both of the sixteen. A shade where both halves are alike, else a half-block.
     pub(super) fn cell(&mut self, [upper, lower]: [Rgb; 2]) -> (char, Rgb, Rgb) {
-        let middle = [0, 1, 2].map(|c| ((u16::from(upper[c]) + u16::from(lower[c])) / 2) as u8);
+        let middle = [0, 1, 2].map(|c| u8::midpoint(upper[c], lower[c]));
         let mix = self.nearest(middle);
-        let shaded = (distance(upper, mix.colour) + distance(lower, mix.colour)) / 2 + mix.penalty;
+        let shaded = i32::midpoint(distance(upper, mix.colour), distance(lower, mix.colour)) + mix.penalty;
         let (top, bottom) = (plain(upper), plain(lower));
-        let halved = (distance(upper, top) + distance(lower, bottom)) / 2;
+        let halved = i32::midpoint(distance(upper, top), distance(lower, bottom));
         if halved < shaded && top != bottom { ('▀', top, bottom) } else { (mix.glyph, mix.front, mix.back) }
     }
 
