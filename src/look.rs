@@ -371,11 +371,11 @@ fn cost_line<'a>(loaded: &Loaded, choice: Option<bool>, width: u16, cx: &Cx) -> 
             if has_keys { (key(Action::Enter), " opens") } else { (key(Action::NextPane), " choose") }
         },
     );
-    let facts = facts_of(&loaded.preview).map(|_| (key(Action::ViewNext), " facts"));
+    // By the width alone: what it cost takes more or less room each time.
+    let choose = choose.filter(|_| width > 45);
+    let facts = facts_of(&loaded.preview).filter(|_| width > if choose.is_some() { 62 } else { 50 });
+    let facts = facts.map(|_| (key(Action::ViewNext), " facts"));
     for (key, what) in choose.into_iter().chain(facts) {
-        if line.width() + 3 + text::width(&key) + text::width(what) > usize::from(width) {
-            break;
-        }
         line.push_span(Span::raw("   "));
         line.push_span(Span::styled(key, theme.style(Role::Key)));
         line.push_span(Span::styled(what, theme.style(Role::Dim)));
