@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench pictures                    all of it
-//! cargo bench --bench pictures -- thumbnails      only these: thumbnails, scrolling
+//! cargo bench --bench pictures -- thumbnails      only these: thumbnails, scrolling, looking
 //! SECCHI_BENCH_PYTHON=/venv/bin/python            a Python with rasterio; GDAL's own programs are found by PATH
 //! SECCHI_BENCH_DATA=/folder                       keeps the files there; else they are made each time (a minute)
 //! SECCHI_BENCH_RUNS=5  SECCHI_BENCH_KEYS=1000     other than five runs, other than a thousand keys
@@ -20,12 +20,17 @@
 //! - `scrolling`: the screen on a bucket of 1,000 COGs, the preview beside them. `held`: a key every 30 ms, as a
 //!   terminal repeats them; `stepped`: one every 250 ms, each long enough for its picture. From a key to the frame
 //!   that shows it, and what was asked for.
+//! - `looking`: keys on the screen of `stack` behind that server, of a float raster of 5490 x 5490 on the disk, and of
+//!   an array of 24 days that is played: closer and farther, the cursor and the window moved, colours, stretch, the
+//!   position on the axis; while pictures are read, decoded and drawn.
 
 #[path = "pictures/bucket.rs"]
 mod bucket;
 mod common;
 #[path = "pictures/data.rs"]
 mod data;
+#[path = "pictures/looking.rs"]
+mod looking;
 #[path = "pictures/scrolling.rs"]
 mod scrolling;
 #[path = "rows/server.rs"]
@@ -88,6 +93,13 @@ fn main() {
     }
     if is_wanted("scrolling") {
         report["scrolling"] = scrolling::measure(&files[0], made.path(), LATENCY, number("SECCHI_BENCH_KEYS", 1000));
+    }
+    if is_wanted("looking") {
+        let server = server::Server::start(&files, LATENCY);
+        let name = files[1].file_name().expect("a name").to_string_lossy().into_owned();
+        let (remote, float) = (format!("http://{}/web/{name}", server.address), data::float(&folder));
+        let keys = number("SECCHI_BENCH_KEYS", 1000).div_ceil(2);
+        report["looking"] = looking::measure(&remote, &float, &folder, made.path(), keys);
     }
     report["limits"] = json!({ "requests": REQUESTS, "ms": THUMBNAIL_MS, "key_p99_ms": KEY_MS });
     report["ratios"] = ratios(&report);
@@ -184,5 +196,6 @@ fn ratios(report: &Value) -> Value {
         let p99 = report["scrolling"][mode]["key_ms"]["p99"].as_f64();
         out[format!("key_p99_{mode}")] = json!(against(p99, Some(KEY_MS)));
     }
+    out["key_p99_looking"] = json!(against(looking::worst(&report["looking"]), Some(KEY_MS)));
     out
 }

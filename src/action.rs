@@ -75,7 +75,7 @@ actions! {
     Bottom, "bottom", "To the last line; a number before it: to that line";
     Percent, "percent", "A number before it: so far down the list, in percent";
     Enter, "enter", "Open what is under the cursor";
-    Leave, "leave", "Go to the container above";
+    Leave, "leave", "Go to the container above, or back";
     HistoryBack, "history-back", "To the place before";
     HistoryForward, "history-forward", "To the place after";
 
@@ -129,21 +129,21 @@ actions! {
     Explain, "explain", "What the query would read, and how it is done";
     Benchmark, "benchmark", "Benchmark formats and storages";
 
-    ViewNext, "view-next", "Next view of the same thing: rows, schema, facts";
+    ViewNext, "view-next", "Next view of the same thing: rows, tables about it, facts, files";
     ZoomIn, "zoom-in", "Closer";
     ZoomOut, "zoom-out", "Farther";
     ZoomAll, "zoom-all", "All of it";
     OpenTable, "open-table", "Open a folder of Parquet files as one table";
-    Map, "map", "Map of the table's geometry";
-    PanLeft, "pan-left", "Move the map's window to the west";
-    PanRight, "pan-right", "Move the map's window to the east";
-    PanUp, "pan-up", "Move the map's window to the north";
-    PanDown, "pan-down", "Move the map's window to the south";
+    Map, "map", "On a map: the table's geometry, where a raster lies";
+    PanLeft, "pan-left", "Move the window to the left, or the cursor far";
+    PanRight, "pan-right", "Move the window to the right, or the cursor far";
+    PanUp, "pan-up", "Move the window up, or the cursor far";
+    PanDown, "pan-down", "Move the window down, or the cursor far";
     MoreRows, "more-rows", "A larger sample of the rows";
     FewerRows, "fewer-rows", "A smaller sample of the rows";
     AllRows, "all-rows", "All rows, not a sample";
-    ColourNext, "colour-next", "Colour by the next column";
-    ColourPrev, "colour-prev", "Colour by the column before";
+    ColourNext, "colour-next", "The next colours: colour map, column";
+    ColourPrev, "colour-prev", "The colours before";
     Projection, "projection", "Seen flat, or from above a pole";
     Drawing, "drawing", "Drawn in dots, or as a picture where the terminal shows one";
     ChooseBox, "choose-box", "Begin a box at the cursor; once more copies its bounds";
@@ -163,6 +163,7 @@ actions! {
     BandGreen, "band-green", "Show the band as green";
     BandBlue, "band-blue", "Show the band as blue";
     BandAlone, "band-alone", "Show a band alone, not three";
+    Parts, "parts", "Choose among the rasters of the same file: variables, resolutions";
     Statistics, "statistics", "Exact statistics of the bands shown: reads every pixel";
     Compare, "compare", "Compare with another raster, beside this one";
     Flicker, "flicker", "Compare with another raster in the same place; once more shows the other";
@@ -202,7 +203,7 @@ actions! {
     NextChoice, "next-choice", "Next choice of the field";
     PrevChoice, "prev-choice", "Previous choice of the field";
 
-    Cancel, "cancel", "Cancel the job";
+    Cancel, "cancel", "Cancel the job, or stop counting";
     Retry, "retry", "Run the job again, or resume it";
     ResumeAll, "resume-all", "Resume all jobs that were interrupted";
     GiveUp, "give-up", "Forget that the interrupted job could be resumed";

@@ -38,6 +38,7 @@
 //! | a format to preview | `previews/x.rs` and one line of its table |
 //! | something to list | `sources/x.rs` and one line |
 //! | a kind of job | `jobs/x.rs` and one line; the form that opens it |
+//! | something drawn as a picture | a type that is a [`scene::Scene`]; `Open::Scene` shows it, what opens it builds it |
 //! | a screen | `screens/x.rs`, a variant of [`screen::Open`], an arm, a section of `assets/keymap.toml` |
 //! | an action | one line in [`action`] and one in `assets/keymap.toml` |
 //! | a template of a place, open data | a table in `assets/places.toml` |

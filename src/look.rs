@@ -4,8 +4,7 @@
 use crate::action::Action;
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::meter::Cost;
-use crate::preview::{Ask, Facts, Loaded, Preview, Probe};
+use crate::preview::{Ask, Facts, Loaded, Preview, Probe, Tree};
 use crate::previews;
 use crate::screen::Cx;
 use crate::task::{Pending, poll_slot};
@@ -48,6 +47,10 @@ pub struct Look {
     view: View,
     /// First line and first column shown.
     scroll: (usize, usize),
+    /// The line of a tree that the cursor is on.
+    at: usize,
+    /// Whether the keys are for this, and not for the list beside it.
+    has_keys: bool,
 }
 
 /// Draws names and values, from the line `first` on.
@@ -76,7 +79,7 @@ impl Look {
         }
         self.pending = None;
         self.loaded = None;
-        self.scroll = (0, 0);
+        (self.scroll, self.at) = ((0, 0), 0);
         self.probe.clone_from(&probe);
         let Some(probe) = probe else { return };
         let known = self.kept.iter().find(|(at, etag, _)| *at == probe.location && *etag == probe.etag);
@@ -159,11 +162,34 @@ impl Look {
     /// Content, then facts, then content again.
     pub fn next_view(&mut self) {
         self.view = if self.view == View::Content { View::Facts } else { View::Content };
-        self.scroll = (0, 0);
+        (self.scroll, self.at) = ((0, 0), 0);
+    }
+
+    /// Tells whether the keys are for this: then a cursor stands in what can be chosen from.
+    pub fn focus(&mut self, has_keys: bool) {
+        self.has_keys = has_keys;
+    }
+
+    /// The tree shown, if any of its nodes leads somewhere.
+    fn choices(&self) -> Option<&Tree> {
+        match self.loaded().map(|l| &l.preview) {
+            Some(Preview::Tree(tree)) if self.view == View::Content => {
+                tree.nodes.iter().any(|node| node.target.is_some()).then_some(tree)
+            }
+            _ => None,
+        }
+    }
+
+    /// Where what is under the cursor leads.
+    pub fn target(&self) -> Option<Location> {
+        self.choices()?.nodes.get(self.at)?.target.clone()
     }
 
     /// Scrolls as a movement says, `page` lines a page; tells whether it was one.
     pub fn update(&mut self, action: Action, page: isize) -> bool {
+        if self.has_keys && self.choices().is_some() {
+            return self.step(action, page);
+        }
         match action {
             Action::Up => self.scroll(-1, 0),
             Action::Down => self.scroll(1, 0),
@@ -177,6 +203,27 @@ impl Look {
             Action::Bottom => self.scroll_to(usize::MAX),
             _ => return false,
         }
+        true
+    }
+
+    /// Moves the cursor of a tree, which stays in sight.
+    fn step(&mut self, action: Action, page: isize) -> bool {
+        let last = self.lines().saturating_sub(1);
+        let by = match action {
+            Action::Up => -1,
+            Action::Down => 1,
+            Action::HalfUp => -page / 2,
+            Action::HalfDown => page / 2,
+            Action::PageUp => -page,
+            Action::PageDown => page,
+            Action::Top => isize::MIN,
+            Action::Bottom => isize::MAX,
+            _ => return false,
+        };
+        self.at = self.at.saturating_add_signed(by).min(last);
+        // Title and cost stand above and below.
+        let height = usize::from(self.area.1.saturating_sub(2)).max(1);
+        self.scroll.0 = self.scroll.0.min(self.at).max((self.at + 1).saturating_sub(height));
         true
     }
 
@@ -234,7 +281,8 @@ impl Look {
                 let words = title_of(&loaded);
                 let words = text::fit(&text::clean(&words), area.width as usize).into_owned();
                 frame.render_widget(Paragraph::new(Line::styled(words, theme.style(Role::Title))), title);
-                frame.render_widget(Paragraph::new(cost_line(&loaded.cost, &loaded.preview, area.width, cx)), cost);
+                let choice = self.choices().map(|_| self.has_keys);
+                frame.render_widget(Paragraph::new(cost_line(&loaded, choice, area.width, cx)), cost);
                 self.draw_content(&loaded, frame, content, cx);
             }
             Some(Err(err)) => {
@@ -265,7 +313,10 @@ impl Look {
             Preview::Hex(hex) => hex::draw(hex, self.scroll.0, frame, area, cx),
             Preview::Table(table) => table::draw(table, self.scroll, frame, area, cx),
             Preview::Raster(raster) => raster::draw(raster, frame, area, cx),
-            Preview::Tree(tree) => tree::draw(tree, self.scroll.0, frame, area, cx),
+            Preview::Tree(tree) => {
+                let cursor = (self.has_keys && self.choices().is_some()).then_some(self.at);
+                tree::draw(tree, self.scroll.0, cursor, frame, area, cx);
+            }
         }
     }
 }
@@ -307,16 +358,27 @@ fn title_of(loaded: &Loaded) -> String {
     }
 }
 
-/// `3 requests · 212 kB · 48 ms`, and how to see more where there is room.
-fn cost_line<'a>(cost: &Cost, preview: &Preview, width: u16, cx: &Cx) -> Line<'a> {
+/// `3 requests · 212 kB · 48 ms`, and how to see more where there is room; `choice`: whether the keys are in what
+/// can be chosen from.
+fn cost_line<'a>(loaded: &Loaded, choice: Option<bool>, width: u16, cx: &Cx) -> Line<'a> {
     let theme = &cx.theme;
-    let words = if cx.unicode { cost.to_string() } else { cost.to_string().replace('·', "-") };
-    let mut spans = vec![Span::styled(words, theme.style(Role::Dim))];
-    if facts_of(preview).is_some() && width > 50 {
-        let key = cx.keymap.label(&["browse"], Action::ViewNext);
-        spans.push(Span::raw("   "));
-        spans.push(Span::styled(key, theme.style(Role::Key)));
-        spans.push(Span::styled(" facts", theme.style(Role::Dim)));
+    let cost = loaded.cost.to_string();
+    let words = if cx.unicode { cost } else { cost.replace('·', "-") };
+    let mut line = Line::from(vec![Span::styled(words, theme.style(Role::Dim))]);
+    let key = |action| cx.keymap.label(&["browse", "list", "global"], action);
+    let choose = choice.map(
+        |has_keys| {
+            if has_keys { (key(Action::Enter), " opens") } else { (key(Action::NextPane), " choose") }
+        },
+    );
+    // By the width alone: what it cost takes more or less room each time.
+    let choose = choose.filter(|_| width > 45);
+    let facts = facts_of(&loaded.preview).filter(|_| width > if choose.is_some() { 62 } else { 50 });
+    let facts = facts.map(|_| (key(Action::ViewNext), " facts"));
+    for (key, what) in choose.into_iter().chain(facts) {
+        line.push_span(Span::raw("   "));
+        line.push_span(Span::styled(key, theme.style(Role::Key)));
+        line.push_span(Span::styled(what, theme.style(Role::Dim)));
     }
-    Line::from(spans)
+    line
 }

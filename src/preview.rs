@@ -33,6 +33,8 @@ pub struct Ask {
     pub pixels: (u32, u32),
     /// Bytes that a preview may read before it gives up with [`crate::error::Kind::Limit`].
     pub max_bytes: u64,
+    /// Whether all that is told of a picture is wanted, such as where it lies, even if it costs more requests.
+    pub whole: bool,
     /// Counts requests and bytes; cancels.
     pub control: Control,
 }
@@ -49,6 +51,7 @@ impl Ask {
             bands: None,
             pixels: (512, 512),
             max_bytes: 64 << 20,
+            whole: false,
             control: Control::new(meter),
         }
     }

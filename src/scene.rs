@@ -6,6 +6,7 @@
 //! about()   what it is, known when it is opened: nothing is read for it
 //! read()    values for a picture: a window, decimated to so many pixels, from the overview that suits
 //! values()  values as they are stored: under the cursor, for exact statistics
+//! rest()    what was left for after the first picture
 //! degrees() pixels to longitude and latitude, pixels() back
 //! ```
 //!
@@ -46,6 +47,12 @@ pub trait Scene: Send + Sync {
         at: Vec<u64>,
     ) -> BoxFuture<'static, Result<Vec<Vec<f64>>>>;
 
+    /// The same with what was left for after its first picture, coordinates mostly, until `None` says that nothing is
+    /// left: a screen asks once the picture is there, and shows what it is given from then on.
+    fn rest(&self, _control: &Control) -> Option<BoxFuture<'static, Result<Rest>>> {
+        None
+    }
+
     /// Longitude and latitude of pixel coordinates; `None` where there is no place on earth. As it
     /// stands it serves scenes whose own coordinates are degrees.
     fn degrees(&self, _control: &Control, pixels: Vec<[f64; 2]>) -> BoxFuture<'static, Result<Vec<Option<[f64; 2]>>>> {
@@ -63,6 +70,14 @@ pub trait Scene: Send + Sync {
         let found = degrees.into_iter().map(|at| place.pixel(at)).collect();
         Box::pin(std::future::ready(Ok(found)))
     }
+}
+
+/// A scene of which more is known than before.
+pub struct Rest {
+    /// It, with the same size, bands and axes.
+    pub scene: Arc<dyn Scene>,
+    /// Whether its pixels lie where they lay, so that what was read of them holds.
+    pub same_pixels: bool,
 }
 
 /// What is wished to be seen.
@@ -115,6 +130,21 @@ pub struct About {
     pub block: (u64, u64),
     /// Tables about it: bands, overviews, codec, metadata, the reference system in words.
     pub sheets: Vec<Sheet>,
+    /// The rasters that lie in the same object, in its order: variables, pages, resolutions of a product.
+    pub parts: Vec<Part>,
+    /// Which of them this is.
+    pub part: Option<usize>,
+}
+
+/// Another raster in the same object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// Its name: `sst`, `grid/height`, `10m`.
+    pub name: String,
+    /// What it is, as its format tells.
+    pub about: String,
+    /// Its address.
+    pub location: Location,
 }
 
 /// What one direction of the plane is.

@@ -5,18 +5,19 @@
 //! | file of `zarr/` | what it knows |
 //! |---|---|
 //! | `document`, `member`, `hierarchy` | metadata: JSON as Python writes it, one member, all of them |
-//! | `source`, `zip`, `refs` | where keys are read |
-//! | `codec`, `values` | chunks and shards from their bytes, numbers from chunks |
+//! | `source`, `zip`, `refs`, `records` | where keys are read: folders, zips, references as JSON and as Parquet |
+//! | `codec`, `nested`, `values` | chunks and shards from their bytes, numbers from chunks |
 //! | `array`, `fetch`, `read` | an open array; one chunk of it; which chunks a part needs, and how many are affordable |
-//! | `cf`, `calendar`, `ruler` | what numbers mean: packed, missing, times, coordinates |
-//! | `plane`, `series` | two dimensions of an array as a [`crate::scene::Scene`], one as a list of values |
+//! | `cf`, `calendar`, `ruler`, `grid` | what numbers mean: packed, missing, times, coordinates of one and two dimensions |
+//! | `plane`, `pyramid`, `series` | two dimensions of an array as a [`crate::scene::Scene`] with its coarser levels, one as a list of values |
 //! | `stored` | which chunks exist |
 
 use crate::error::Result;
 use crate::location::Location;
 use crate::store::Stores;
 use crate::task::Control;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 mod array;
 mod calendar;
@@ -24,10 +25,14 @@ mod cf;
 mod codec;
 mod document;
 mod fetch;
+mod grid;
 mod hierarchy;
 mod member;
+mod nested;
 mod plane;
+mod pyramid;
 mod read;
+mod records;
 mod refs;
 mod ruler;
 mod series;
@@ -39,6 +44,7 @@ mod zip;
 pub use array::Array;
 pub use calendar::{Calendar, Date, Times};
 pub use cf::{Encoding, plain};
+pub use grid::Grid;
 pub use hierarchy::{Hierarchy, Path};
 pub use member::{About, Form, Member, VALUE, sides};
 pub use plane::{Choice, Plane};
@@ -51,6 +57,9 @@ pub use stored::{Stored, stored};
 /// Documents that stand in the folder of a group or an array.
 const DOCUMENTS: &[&str] = &["zarr.json", ".zgroup", ".zarray", ".zmetadata"];
 
+/// Arrays of coordinates that are kept open.
+const MOST_COORDINATES: usize = 32;
+
 /// An open Zarr: what is in it. Clones share.
 #[derive(Clone)]
 pub struct Zarr(Arc<Inner>);
@@ -58,6 +67,8 @@ pub struct Zarr(Arc<Inner>);
 struct Inner {
     source: Source,
     hierarchy: Hierarchy,
+    /// Arrays of coordinates: many others share them, and they are read once.
+    coordinates: Mutex<HashMap<Path, Array>>,
 }
 
 impl Zarr {
@@ -65,7 +76,7 @@ impl Zarr {
     pub async fn open(stores: &Stores, location: &Location, control: &Control, max_bytes: u64) -> Result<Self> {
         let source = Source::open(stores, location, control).await?;
         let hierarchy = Hierarchy::read(&source, control, max_bytes).await?;
-        Ok(Self(Arc::new(Inner { source, hierarchy })))
+        Ok(Self(Arc::new(Inner { source, hierarchy, coordinates: Mutex::default() })))
     }
 
     /// Opens the Zarr that a location lies in: also its root, and the path to what the location leads to. Where the
@@ -105,6 +116,20 @@ impl Zarr {
         })?;
         Array::open(&self.0.source, path, member)
     }
+
+    /// The array of a dimension's coordinates: always the same, so that what was read of it serves all.
+    fn coordinate(&self, path: &[String]) -> Result<Array> {
+        let mut known = self.0.coordinates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(array) = known.get(path) {
+            return Ok(array.clone());
+        }
+        let array = self.array(path)?;
+        if known.len() >= MOST_COORDINATES {
+            known.clear();
+        }
+        known.insert(path.to_vec(), array.clone());
+        Ok(array)
+    }
 }
 
 /// Whether this is the address of a Zarr, by its name: a folder `….zarr`, a document in one, a zip of one,
@@ -125,7 +150,8 @@ pub fn is_member(location: &Location) -> bool {
 pub fn is_root(location: &Location) -> bool {
     let name = location.name().trim_end_matches('/');
     let file = !location.is_container();
-    is_zarr(name) || (file && (source::is_zip(name) || source::is_references(name)))
+    let is_listed = if file { source::is_references(name) } else { records::is_records(name) };
+    is_zarr(name) || is_listed || (file && source::is_zip(name))
 }
 
 /// What a location stands for: the folder that a document lies in, else itself.

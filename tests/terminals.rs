@@ -80,6 +80,8 @@ fn framed(screen: &RgbImage) -> Option<RgbImage> {
 struct Terminal {
     child: Child,
     screen: String,
+    /// What the terminal itself complains of.
+    log: PathBuf,
 }
 
 impl Drop for Terminal {
@@ -99,6 +101,8 @@ impl Terminal {
         for (name, folder) in [("SECCHI_STATE_DIR", "state"), ("SECCHI_CONFIG_DIR", "config"), ("HOME", "home")] {
             command.env(name, home.join(folder));
         }
+        let log = home.join("log");
+        command.stderr(std::fs::File::create(&log).expect("a log"));
         command.env("LANG", "C.UTF-8").env_remove("NO_COLOR").stdin(Stdio::null());
         let mut child = command.spawn().expect("bash");
         let began = Instant::now();
@@ -111,7 +115,7 @@ impl Terminal {
             assert!(began.elapsed() < PATIENCE, "no screen for {kind}");
             std::thread::sleep(Duration::from_millis(20));
         };
-        Self { child, screen }
+        Self { child, screen, log }
     }
 
     /// What is seen now.
@@ -152,6 +156,9 @@ fn shows(kind: &str, needs: &[&str], args: &[&str], least: f64) {
         best = best.max(similarity(&shown, &source));
     }
     eprintln!("{kind}: similarity {best:.3}");
+    // Kitty tells of each sequence that it does not understand.
+    let log = std::fs::read_to_string(&terminal.log).unwrap_or_default();
+    assert!(!log.contains("PARSE ERROR"), "{kind}: {log}");
 }
 
 #[test]

@@ -124,6 +124,7 @@ async fn a_plane_is_a_picture_with_north_up() {
     let zarr = open(&stores, &root).await.expect("opened");
     let control = counted(&stores);
     let plane = Plane::open(&zarr, &path("tas"), None, &control).await.expect("a plane");
+    let plane = plane.placed(&control).await.expect("its place");
     let about = plane.about();
     assert_eq!((about.size, about.axes.len(), about.is_degrees), ((8, 6), 1, true));
     let Place::Affine(t) = about.place else { panic!("{:?}", about.place) };
@@ -148,16 +149,19 @@ async fn a_plane_is_a_picture_with_north_up() {
 #[tokio::test]
 async fn previews_of_members_are_a_picture_a_plot_or_a_tree() {
     let (stores, root) = in_memory(&climate(5, 6, 8)).await;
-    let preview = async |name: &str| {
+    let asked = async |name: &str, whole: bool| {
         let mut ask = Ask::new(Probe::new(root.child(name)), stores.meter().child());
-        ask.pixels = (64, 64);
+        (ask.pixels, ask.whole) = ((64, 64), whole);
         secchi::previews::load(stores.clone(), ask).await.expect(name)
     };
+    let preview = async |name: &str| asked(name, false).await;
     let tas = preview("tas/").await;
     assert!(tas.cost.requests <= 4, "{:?}", tas.cost);
     let Preview::Raster(raster) = tas.preview else { panic!("a picture") };
     assert_eq!((raster.picture.width, raster.picture.height, raster.size), (8, 6, (8, 6)));
-    assert_eq!(raster.bounds, Some([0.0, -90.0, 360.0, 90.0]));
+    assert_eq!(raster.bounds, None, "it would take another request");
+    let Preview::Raster(whole) = asked("tas/", true).await.preview else { panic!("a picture") };
+    assert_eq!((whole.bounds, whole.picture.rgba), (Some([0.0, -90.0, 360.0, 90.0]), raster.picture.rgba));
     assert!(raster.stretch.ends_with(" K · time 1 of 5"), "{}", raster.stretch);
     assert_eq!(raster.facts.title, "5×6×8 i16 · Air temperature");
     let Preview::Raster(raster) = preview("time/").await.preview else { panic!("a plot") };
@@ -409,7 +413,9 @@ async fn what_lies_or_is_not_known_is_told_in_a_sentence() {
             "cannot be read",
         ),
         (with(|m| m["shape"] = json!([-4, 4])), &fine, Kind::Invalid, "no `shape`"),
-        (with(|m| m["data_type"] = json!("complex64")), &fine, Kind::Invalid, "fill value"),
+        (with(|m| m["data_type"] = json!("complex64")), &fine, Kind::Unsupported, "complex numbers (c64)"),
+        (with(|m| m["codecs"] = codec("numcodecs.pcodec")), &fine, Kind::Unsupported, "numcodecs.pcodec"),
+        (with(|m| m["codecs"] = codec("zfp")), &fine, Kind::Unsupported, "zfp"),
         (with(|m| m["codecs"] = json!([])), &fine, Kind::Unsupported, "codec"),
     ];
     for (metadata, chunk, kind, words) in cases {

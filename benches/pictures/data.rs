@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 const DEM: usize = 3600;
 const STACK: usize = 10_980;
+const FLOAT: usize = 5_490;
 /// Rows written at once.
 const ROWS: usize = 180;
 
@@ -24,6 +25,16 @@ pub(crate) fn files(folder: &Path) -> [PathBuf; 2] {
         });
     }
     files
+}
+
+/// `float.tif` in this folder: a field of a satellite's tile.
+pub(crate) fn float(folder: &Path) -> PathBuf {
+    let file = folder.join("float.tif");
+    if !file.exists() {
+        let transform = [300_000.0, 20.0, 0.0, 6_800_040.0, 0.0, -20.0];
+        make::<f32>(&file, FLOAT, 1, (32635, transform), ("512", "3"), |_, x, y| height(x, y));
+    }
+    file
 }
 
 /// Hills, and in them what no codec packs away.

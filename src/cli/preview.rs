@@ -67,6 +67,7 @@ pub(super) async fn run(stores: &Stores, args: Args, json: bool) -> Result<()> {
     ask.columns = args.columns;
     ask.bands = args.rgb.or(args.band.map(|b| vec![b]));
     ask.pixels = args.size;
+    ask.whole = true;
     let loaded = out::about(previews::load(stores.clone(), ask).await, "previewing", &location)?;
     if let Some(file) = &args.png {
         let Preview::Raster(raster) = &loaded.preview else {

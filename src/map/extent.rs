@@ -49,6 +49,23 @@ impl Extent {
         Some(Self { west, south, east, north })
     }
 
+    /// Of positions around something on earth, by the shorter way: over the antimeridian west is greater than east.
+    pub fn around(outline: &[[f64; 2]]) -> Option<Self> {
+        let bounds = |turned: bool| {
+            outline.iter().fold(None, |b: Option<[f64; 4]>, [lon, lat]| {
+                let lon = if turned && *lon < 0.0 { lon + 360.0 } else { *lon };
+                let [w, s, e, n] = b.unwrap_or([lon, *lat, lon, *lat]);
+                Some([w.min(lon), s.min(*lat), e.max(lon), n.max(*lat)])
+            })
+        };
+        let (plain, turned) = (bounds(false)?, bounds(true)?);
+        let [west, south, mut east, north] = if turned[2] - turned[0] < plain[2] - plain[0] { turned } else { plain };
+        if east > 180.0 {
+            east -= 360.0;
+        }
+        Some(Self { west, south, east, north })
+    }
+
     /// From west to east, in degrees or own units.
     pub fn width(&self) -> f64 {
         if self.west > self.east { self.east + 360.0 - self.west } else { self.east - self.west }
@@ -169,5 +186,14 @@ mod tests {
         assert_eq!(of(&[[-170.0, 80.0], [-40.0, 60.0], [90.0, 70.0]]).plane(), Plane::North);
         assert_eq!(of(&[[0.0, -79.0], [10.0, -85.0]]).plane(), Plane::South);
         assert_eq!(of(&[[20.0, 60.0], [31.0, 70.0]]).plane(), Plane::Degrees);
+    }
+
+    #[test]
+    fn an_outline_over_the_antimeridian_is_narrow() {
+        let fiji = Extent::around(&[[177.0, -16.0], [-178.0, -16.0], [-178.0, -19.0], [177.0, -19.0]]).expect("one");
+        assert_eq!((fiji.west, fiji.east), (177.0, -178.0));
+        let lake = Extent::around(&[[24.0, 60.0], [25.0, 61.0]]).expect("one");
+        assert_eq!((lake.west, lake.south, lake.east, lake.north), (24.0, 60.0, 25.0, 61.0));
+        assert!(Extent::around(&[]).is_none());
     }
 }

@@ -57,7 +57,10 @@ async fn array(zarr: &Zarr, path: &Path, (member, about): (&Member, &About), ask
 }
 
 async fn picture(zarr: &Zarr, path: &Path, ask: &Ask) -> Result<Raster> {
-    let plane = Plane::open(zarr, path, None, &ask.control).await?;
+    let mut plane = Plane::open(zarr, path, None, &ask.control).await?;
+    if ask.whole {
+        plane = plane.placed(&ask.control).await?;
+    }
     let about = plane.about();
     let wish = Wish { bands: about.first.clone(), window: about.whole(), pixels: ask.pixels, at: about.start() };
     let pixels = plane.read(&ask.control, wish).await?;

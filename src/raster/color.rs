@@ -58,7 +58,9 @@ pub fn default_bands(info: &Info, file_name: &str) -> Vec<usize> {
     }
     let colors = info.bands.iter().filter(|b| b.interpretation != Interpretation::Alpha).count();
     let palette = info.bands.first().is_some_and(|b| b.palette.is_some());
-    if colors >= 3 && !palette { vec![1, 2, 3] } else { vec![1] }
+    // There, bands are positions along a dimension: times, depths.
+    let steps = ["netCDF", "HDF5Image", "GRIB"].contains(&info.driver.as_str());
+    if colors >= 3 && !palette && !steps { vec![1, 2, 3] } else { vec![1] }
 }
 
 /// Red, green, blue among names, Sentinel-2's and common ones. `B8A` is no `B8`.
@@ -247,6 +249,8 @@ mod tests {
         assert_eq!(default_bands(&info(&["", "", "", ""]), "B02_B03_B04_B08.tif"), [3, 2, 1]);
         assert_eq!(default_bands(&info(&["", "", "", ""]), "scene.tif"), [1, 2, 3]);
         assert_eq!(default_bands(&info(&["B8A", "B11"]), "x.tif"), [1]);
+        let times = Info { driver: "netCDF".into(), ..info(&["", "", "", ""]) };
+        assert_eq!(default_bands(&times, "sst.nc"), [1], "times are no colours");
         let mut declared = info(&["", "", "", ""]);
         for (band, meaning) in declared.bands.iter_mut().zip([
             Interpretation::Alpha,

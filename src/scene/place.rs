@@ -46,6 +46,20 @@ impl Place {
         at.iter().all(|v| v.is_finite()).then_some(at)
     }
 
+    /// How many times as high as wide a pixel of a plane is drawn: as it lies in the world. A projection's exactly,
+    /// one of degrees as it is in the middle.
+    pub fn aspect(&self, size: (u64, u64), is_degrees: bool) -> f64 {
+        let Some([across, down]) = self.step(size) else { return 1.0 };
+        let middle = self.world([size.0 as f64 / 2.0, size.1 as f64 / 2.0]);
+        let narrow = match middle {
+            // So much of the earth has no one latitude.
+            Some([_, lat]) if is_degrees && down * (size.1 as f64) < 40.0 => lat.clamp(-80.0, 80.0).to_radians().cos(),
+            _ => 1.0,
+        };
+        let aspect = down / (across * narrow);
+        if aspect.is_finite() && (0.02..50.0).contains(&aspect) { aspect } else { 1.0 }
+    }
+
     /// How far the middles of neighbours lie apart, across and down, in the middle of the plane.
     pub fn step(&self, size: (u64, u64)) -> Option<[f64; 2]> {
         let middle = [size.0 as f64 / 2.0, size.1 as f64 / 2.0];

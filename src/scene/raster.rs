@@ -1,6 +1,6 @@
 //! A raster as a scene.
 
-use super::{About, Band, Class, Direction, Place, Scene, Sheet, Window, Wish};
+use super::{About, Band, Class, Direction, Part, Place, Scene, Sheet, Window, Wish};
 use crate::error::Result;
 use crate::location::Location;
 use crate::raster::{self, BandInfo, Details, Info, Pixels, Raster, Report, View};
@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// Bands that are told of in a table.
 const MOST_BANDS: usize = 10_000;
+/// Other rasters of the object that are told of.
+const MOST_PARTS: usize = 2_000;
 
 /// Opens a raster as a scene. Each read fails with [`crate::error::Kind::Limit`] once it has read more than
 /// `limit` bytes.
@@ -81,7 +83,7 @@ fn about(info: &Info, details: &Details, location: &Location) -> About {
         (false, _) => ["column", "row"],
     };
     let place = info.transform.map_or(Place::Nowhere, Place::Affine);
-    let mut title = location.name().to_owned();
+    let mut title = raster::split(location).0.name().to_owned();
     if let Some(part) = &info.part {
         title = format!("{title} ▸ {part}");
     }
@@ -94,7 +96,7 @@ fn about(info: &Info, details: &Details, location: &Location) -> About {
         bands: info.bands.iter().enumerate().map(|(i, b)| band(i + 1, b)).collect(),
         first: raster::color::default_bands(info, location.name()),
         axes: Vec::new(),
-        aspect: aspect(&place, info.size, details.is_degrees),
+        aspect: place.aspect(info.size, details.is_degrees),
         place,
         crs: info.crs.clone(),
         is_degrees: details.is_degrees && info.transform.is_some(),
@@ -102,20 +104,19 @@ fn about(info: &Info, details: &Details, location: &Location) -> About {
         overviews: info.overviews.clone(),
         block: info.block,
         sheets: sheets(info, details),
+        parts: parts(info, location),
+        part: info.parts.iter().position(|part| Some(&part.name) == info.part.as_ref()),
     }
 }
 
-/// Pixels are drawn as high as they are in the world: of a projection exactly, of degrees at their latitude.
-fn aspect(place: &Place, size: (u64, u64), is_degrees: bool) -> f64 {
-    let Some([across, down]) = place.step(size) else { return 1.0 };
-    let middle = place.world([size.0 as f64 / 2.0, size.1 as f64 / 2.0]);
-    let narrow = match middle {
-        // So much of the earth has no one latitude.
-        Some([_, lat]) if is_degrees && down * (size.1 as f64) < 40.0 => lat.clamp(-80.0, 80.0).to_radians().cos(),
-        _ => 1.0,
+fn parts(info: &Info, location: &Location) -> Vec<Part> {
+    let (place, _) = raster::split(location);
+    let part = |part: &raster::Part| Part {
+        name: part.name.clone(),
+        about: part.about.clone(),
+        location: raster::part_of(&place, &part.name),
     };
-    let aspect = down / (across * narrow);
-    if aspect.is_finite() && (0.02..50.0).contains(&aspect) { aspect } else { 1.0 }
+    info.parts.iter().take(MOST_PARTS).map(part).collect()
 }
 
 fn band(number: usize, info: &BandInfo) -> Band {

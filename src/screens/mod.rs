@@ -102,6 +102,17 @@ pub(crate) fn open_thing(probe: Probe) -> Open {
     }
 }
 
+/// What opening a node of a preview's tree means: a member of a Zarr, a raster of several, a document.
+pub(crate) fn open_part(location: Location) -> Open {
+    if crate::zarr::is_root(&location) || crate::zarr::is_member(&location) {
+        Open::Zarr(location)
+    } else if location.is_container() || crate::catalog::is_entry_point(&location) {
+        Open::Browse(location)
+    } else {
+        open_thing(Probe::new(location))
+    }
+}
+
 /// What runs in the background, in one line; `contexts` tell the key that answers a job's question.
 pub fn strip<'a>(cx: &Cx, width: u16, contexts: &[&str]) -> Line<'a> {
     let answer = cx.keymap.label(contexts, Action::Answer);

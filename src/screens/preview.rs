@@ -21,7 +21,9 @@ pub(super) struct Preview {
 
 impl Preview {
     pub(super) fn open(probe: Probe) -> Self {
-        Self { probe, look: Look::default(), asked: false, height: 20 }
+        let mut look = Look::default();
+        look.focus(true);
+        Self { probe, look, asked: false, height: 20 }
     }
 }
 
@@ -54,6 +56,7 @@ impl Screen for Preview {
             return Flow::Done;
         }
         match action {
+            Action::Enter => return self.look.target().map_or(Flow::Ignored, |at| Flow::Open(super::open_part(at))),
             Action::ViewNext => self.look.next_view(),
             Action::Refresh => self.look.refresh(cx),
             Action::Leave | Action::Back => return Flow::Close,

@@ -71,7 +71,13 @@ impl Env {
     }
 
     pub(super) fn ask(&self) -> Ask {
-        if self.is_screen() || self.is_console() { Ask::Plain } else { Ask::All }
+        if self.is_screen() || self.is_console() {
+            Ask::Plain
+        } else if self.get("TERM").contains("kitty") || self.has("KITTY_WINDOW_ID") {
+            Ask::NoSixels
+        } else {
+            Ask::All
+        }
     }
 }
 
@@ -344,6 +350,17 @@ mod tests {
         assert_eq!(err.to_string(), "this terminal cannot show a full-screen program (TERM=dumb)");
         assert!(err.hint().is_some_and(|h| h.contains("secchi ls")));
         assert!(Env::default().check().is_err());
+    }
+
+    #[test]
+    fn kitty_is_not_asked_what_it_logs_as_an_error() {
+        let ask = |pairs: &[(&str, &str)]| pairs.iter().copied().collect::<Env>().ask();
+        assert_eq!(ask(&[("TERM", "xterm-kitty")]), Ask::NoSixels);
+        assert_eq!(ask(&[("TERM", "xterm-256color"), ("KITTY_WINDOW_ID", "1")]), Ask::NoSixels);
+        assert_eq!(ask(&XTERM), Ask::All);
+        assert_eq!(ask(&[("TERM", "screen-256color"), ("KITTY_WINDOW_ID", "1")]), Ask::Plain);
+        let has = |ask| super::super::replies::queries(ask).windows(4).any(|w| w == b"1;0S");
+        assert!(has(Ask::All) && !has(Ask::NoSixels) && !has(Ask::Plain));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) fn levels(value: u8) -> (u8, u8) {
 }
 
 /// The sixteen as xterm paints them, in their order. Users change them, but not beyond recognition.
-const ANSI: [([u8; 3], Color); 16] = [
+pub(super) const ANSI: [([u8; 3], Color); 16] = [
     ([0, 0, 0], Color::Black),
     ([205, 0, 0], Color::Red),
     ([0, 205, 0], Color::Green),
@@ -91,7 +91,7 @@ fn ansi(rgb: [u8; 3]) -> Color {
 }
 
 /// "Redmean" (<https://www.compuphase.com/cmetric.htm>): cheap, and near to what is seen.
-fn distance(a: [u8; 3], b: [u8; 3]) -> i32 {
+pub(super) fn distance(a: [u8; 3], b: [u8; 3]) -> i32 {
     let mean = i32::midpoint(i32::from(a[0]), i32::from(b[0]));
     let [r, g, b] = [0, 1, 2].map(|i| i32::from(a[i]) - i32::from(b[i]));
     (((512 + mean) * r * r) >> 8) + 4 * g * g + (((767 - mean) * b * b) >> 8)

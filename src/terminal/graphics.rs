@@ -13,6 +13,7 @@ mod fit;
 mod iterm2;
 mod kitty;
 mod mosaic;
+mod shades;
 mod sixel;
 
 use super::caps::{Caps, Colours, Graphics};
@@ -24,7 +25,8 @@ pub use fit::{Fit, fit};
 use mosaic::{Glyphs, Tile};
 use ratatui::buffer::{Buffer, CellDiffOption};
 use ratatui::layout::Rect;
-use ratatui::style::Color;
+use ratatui::style::{Color, Style};
+use shades::Shades;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -175,6 +177,20 @@ impl Gallery {
         }
     }
 
+    /// Cells of these colours, for a legend: as pictures of the same colours have them.
+    pub fn swatches(&self, colours: impl Iterator<Item = [u8; 3]>) -> Vec<(char, Style)> {
+        let mut shades = (self.lock().look.glyphs == Glyphs::Shades).then(Shades::new);
+        let rgb = |[r, g, b]: [u8; 3]| Color::Rgb(r, g, b);
+        let cell = |colour| match &mut shades {
+            Some(shades) => {
+                let (glyph, front, back) = shades.cell([colour; 2]);
+                (glyph, Style::default().fg(rgb(front)).bg(rgb(back)))
+            }
+            None => (' ', Style::default().bg(rgb(colour))),
+        };
+        colours.map(cell).collect()
+    }
+
     /// Puts `picture` into `area` of the frame that is being drawn, as large as fits, centred.
     /// `slot` tells one place for pictures from another (0 for a screen's only one): in a slot at
     /// most one picture is encoded at a time. Returns the cells that it takes.
@@ -292,7 +308,7 @@ impl Inner {
             let bytes = match look.graphics {
                 Graphics::Kitty => kitty::encode(&picture, image),
                 Graphics::Sixel => sixel::encode(&picture, look.sixel_colours),
-                _ => iterm2::encode(&picture),
+                _ => iterm2::encode(&picture, (placement.fit.cells.width, placement.fit.cells.height)),
             };
             if let Some(shared) = shared.upgrade() {
                 shared.lock().unwrap_or_else(PoisonError::into_inner).store(image, bytes);

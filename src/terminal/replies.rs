@@ -6,6 +6,8 @@
 pub(super) enum Ask {
     /// Only what every terminal since the VT100 parses: the position of the cursor, DA1, DSR.
     Plain,
+    /// All but what is said of sixels: kitty has none, and writes an error to its log for the question.
+    NoSixels,
     /// All of it. The sequences are ignored by those that do not know them.
     All,
 }
@@ -18,12 +20,16 @@ pub(super) fn queries(ask: Ask) -> Vec<u8> {
     let mut out = Vec::new();
     // A letter of two bytes: after it the cursor is in column 2 with UTF-8, in column 3 without.
     out.extend_from_slice("\ré\x1b[6n\r\x1b[K".as_bytes());
-    if ask == Ask::All {
+    if ask != Ask::Plain {
         // XTVERSION; kitty graphics; 24-bit colour through DECRQSS; cell size; sixel colours; mode 2026
         out.extend_from_slice(b"\x1b[>0q");
         out.extend_from_slice(b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\");
         out.extend_from_slice(b"\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m");
-        out.extend_from_slice(b"\x1b[16t\x1b[?1;1;0S\x1b[?2026$p");
+        out.extend_from_slice(b"\x1b[16t");
+        if ask == Ask::All {
+            out.extend_from_slice(b"\x1b[?1;1;0S");
+        }
+        out.extend_from_slice(b"\x1b[?2026$p");
     }
     out.extend_from_slice(b"\x1b[c\x1b[5n");
     out

@@ -108,6 +108,9 @@ impl Array {
     /// Opens an array of which the metadata are known. Nothing is read.
     pub fn open(source: &Source, path: &[String], member: &Member) -> Result<Self> {
         let about = member.array().ok_or_else(|| Error::usage("only arrays have values"))?;
+        if about.is_compound() {
+            return Err(neither(about));
+        }
         let metadata = metadata(about)?;
         let (data_type, fill) = (metadata.data_type().clone(), metadata.fill_value().clone());
         refuse(about)?;
@@ -116,10 +119,7 @@ impl Array {
                 Kinds::Numbers(item, item.at(fill.as_ne_bytes(), 0))
             }
             _ if data_type.fixed_size().is_none() || about.dtype.starts_with('U') => Kinds::Text,
-            _ => {
-                let dtype = text::fit(&about.dtype, 40).into_owned();
-                return Err(Error::unsupported(format!("values of the type {dtype} are neither numbers nor text")));
-            }
+            _ => return Err(neither(about)),
         };
         let chain = metadata.codecs();
         let codec = Codec::new(&chain, data_type.clone(), fill.clone());
@@ -220,6 +220,20 @@ fn refuse(about: &About) -> Result<()> {
         .with_hint("such an array has to be written again with smaller chunks"));
     }
     Ok(())
+}
+
+/// Why there is nothing to be drawn of the values of a type.
+fn neither(about: &About) -> Error {
+    let dtype = text::fit(&about.dtype, 120).into_owned();
+    if about.is_complex() {
+        return Error::unsupported(format!("its values are complex numbers ({dtype}): only real ones are drawn"))
+            .with_hint("write their amplitude or phase into an array of its own");
+    }
+    if about.is_compound() {
+        return Error::unsupported(format!("each of its values is a {dtype}: only single numbers are drawn"))
+            .with_hint("write the field that is wanted into an array of its own");
+    }
+    Error::unsupported(format!("values of the type {dtype} are neither numbers nor text"))
 }
 
 /// The metadata as `zarrs` understands them.

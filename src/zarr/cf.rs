@@ -160,7 +160,7 @@ fn trimmed(digits: &str) -> &str {
 }
 
 /// A number, or its bytes in base64 as xarray writes `_FillValue` into version 3.
-fn missing_of(value: &Value, about: &About) -> Option<f64> {
+pub(super) fn missing_of(value: &Value, about: &About) -> Option<f64> {
     if let Some(found) = number(value) {
         return Some(found);
     }

@@ -1,6 +1,7 @@
 //! Chunks from their bytes. What packs bytes is undone here, never to more than the chunk's shape allows:
 //! a few bytes can claim to hold gigabytes. What orders and types values is left to `zarrs`.
 
+use super::nested::Nested;
 use crate::error::{Error, Kind, Result};
 use crate::text;
 use bytes::Bytes;
@@ -30,6 +31,8 @@ pub(super) struct Codec {
     bytes: Vec<Arc<dyn BytesToBytesCodecTraits>>,
     data_type: DataType,
     fill: FillValue,
+    /// Where the chunks are shards themselves.
+    nested: Option<Nested>,
 }
 
 /// The values of a chunk.
@@ -58,11 +61,14 @@ impl Codec {
     pub(super) fn new(chain: &CodecChain, data_type: DataType, fill: FillValue) -> Self {
         let values =
             CodecChain::new(chain.array_to_array_codecs().to_vec(), chain.array_to_bytes_codec().clone(), Vec::new());
-        Self { values, bytes: chain.bytes_to_bytes_codecs().to_vec(), data_type, fill }
+        Self { values, bytes: chain.bytes_to_bytes_codecs().to_vec(), data_type, fill, nested: None }
     }
 
     /// The values of a chunk of `shape`. Blocks.
     pub(super) fn decode(&self, encoded: &[u8], shape: &[NonZeroU64]) -> Result<Decoded> {
+        if let Some(nested) = &self.nested {
+            return nested.decode(encoded, shape).map(Decoded::Fixed);
+        }
         let first = self.values.encoded_representation(shape, &self.data_type, &self.fill).map_err(bad)?;
         let mut stages = vec![first];
         for codec in &self.bytes {
@@ -199,7 +205,9 @@ impl Shards {
             return Err(Error::unsupported("the index of the shards is packed: its size is not known"));
         };
         let at_end = configuration.get("index_location").and_then(Value::as_str) != Some("start");
-        Ok(Self { inner: Codec::new(&chain("codecs")?, data_type, fill), counts, index, index_bytes, at_end })
+        let nested = Nested::of(configuration.get("codecs").unwrap_or(&Value::Null), chunk, &data_type, &fill)?;
+        let inner = Codec { nested, ..Codec::new(&chain("codecs")?, data_type, fill) };
+        Ok(Self { inner, counts, index, index_bytes, at_end })
     }
 
     /// Offset and length of each chunk in the shard; both the largest number for one that is not there.

@@ -14,6 +14,9 @@ use serde_json::{Map, Value};
 pub const VALUE: usize = 200;
 /// Dimensions, codecs and fields of a type that are shown.
 const LISTED: usize = 32;
+/// How types of several fields are called, and how many of these are named.
+const RECORD: &str = "record";
+const FIELDS: usize = 4;
 /// What a reader wants to know before the other attributes.
 const FIRST: [&str; 6] = ["long_name", "standard_name", "units", "scale_factor", "add_offset", "calendar"];
 /// The names of dimensions in version 2, by the convention of xarray.
@@ -192,8 +195,27 @@ fn codec(value: &Value) -> Option<String> {
     })
 }
 
+/// `record (height f32, quality u8)`: `fields` are pairs of a name and a type, or objects with both.
+fn record(fields: &[Value], dtype: fn(&Value) -> String) -> String {
+    let field = |field: &Value| {
+        let name = field.get(0).or_else(|| field.get("name")).and_then(Value::as_str).unwrap_or("?");
+        let own = field.get(1).or_else(|| field.get("data_type")).map(dtype).unwrap_or_default();
+        format!("{} {own}", text::fit(name, 20))
+    };
+    let mut words: Vec<String> = fields.iter().take(FIELDS).map(field).collect();
+    if fields.len() > FIELDS {
+        words.push(format!("{} more", fields.len() - FIELDS));
+    }
+    text::fit(&format!("{RECORD} ({})", words.join(", ")), 120).into_owned()
+}
+
 fn dtype_v3(value: &Value) -> String {
     let name = name_of(value);
+    // zarr-python's name, and that of the registry of extensions.
+    if matches!(name.as_str(), "structured" | "struct") {
+        let fields = value.pointer("/configuration/fields").and_then(Value::as_array);
+        return record(fields.map(Vec::as_slice).unwrap_or_default(), dtype_v3);
+    }
     let short = match name.as_str() {
         "numpy.datetime64" | "numpy.timedelta64" => {
             let unit = value.pointer("/configuration/unit").and_then(Value::as_str).unwrap_or("?");
@@ -213,8 +235,8 @@ fn dtype_v3(value: &Value) -> String {
 /// A type as `NumPy` writes it: `<u2` is `u16`; a list is a record.
 fn dtype_v2(value: &Value) -> String {
     let Some(name) = value.as_str() else {
-        let fields = value.as_array().map_or(0, Vec::len);
-        return format!("record of {fields} fields");
+        let fields = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        return record(fields, dtype_v2);
     };
     let body = name.trim_start_matches(['<', '>', '|', '=']);
     let (kind, size) = body.split_at(body.chars().next().map_or(0, char::len_utf8));
@@ -276,7 +298,17 @@ impl Member {
         let is_known =
             |name: &str| FIRST.contains(&name) || (name == DIMENSIONS && matches!(self.form, Form::Array(_)));
         let others = self.attributes.iter().filter(|(name, _)| !is_known(name));
-        first.chain(others).map(|(name, v)| (text::fit(name, 80).into_owned(), value(v))).collect()
+        first.chain(others).map(|(name, v)| (text::fit(name, 80).into_owned(), self.shown(name, v))).collect()
+    }
+
+    /// A value in words: what stands for missing ones as a number, which xarray writes in base64.
+    fn shown(&self, name: &str, attribute: &Value) -> String {
+        let missing = || super::cf::missing_of(attribute, self.array()?);
+        match missing().filter(|_| name == "_FillValue" && attribute.is_string()) {
+            Some(number) if number.is_nan() => "NaN".to_owned(),
+            Some(number) => super::cf::plain(number),
+            None => value(attribute),
+        }
     }
 }
 
@@ -299,6 +331,16 @@ impl About {
     /// Whether its values are numbers, times or truths.
     pub fn is_number(&self) -> bool {
         Item::of(self).is_some()
+    }
+
+    /// Whether each of its values is of several numbers: complex ones, records.
+    pub fn is_compound(&self) -> bool {
+        self.is_complex() || self.dtype.starts_with(RECORD)
+    }
+
+    /// Whether its values are complex numbers.
+    pub fn is_complex(&self) -> bool {
+        self.dtype.strip_prefix('c').is_some_and(|bits| bits.parse::<u32>().is_ok())
     }
 
     /// Number of values; saturates.
@@ -387,6 +429,16 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn missing_values_are_shown_as_numbers() {
+        let array = json!({ "zarr_format": 2, "shape": [3], "chunks": [2], "dtype": "<f8", "fill_value": 0 });
+        let attributes = json!({ "_FillValue": "AAAAAAAA+H8=", "note": "AAAAAAAA+H8=" });
+        let member = of_v2(true, &array, attributes.as_object().expect("an object").clone()).expect("an array");
+        let shown = member.shown_attributes();
+        let of = |name: &str| shown.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        assert_eq!((of("_FillValue"), of("note")), (Some("NaN"), Some("AAAAAAAA+H8=")));
+    }
+
+    #[test]
     fn types_have_one_short_name_in_both_versions() {
         for (v2, short) in [
             (json!("<u2"), "u16"),
@@ -396,7 +448,7 @@ mod tests {
             (json!("|S10"), "S10"),
             (json!("|O"), "object"),
             (json!("<i99999999999"), "i99999999999"),
-            (json!([["a", "<i4"]]), "record of 1 fields"),
+            (json!([["a", "<i4"]]), "record (a i32)"),
             (json!(""), ""),
         ] {
             assert_eq!(dtype_v2(&v2), short, "{v2}");
@@ -406,6 +458,15 @@ mod tests {
             (json!("float64"), "f64"),
             (json!("string"), "string"),
             (json!("int"), "int"),
+            (json!("complex64"), "c64"),
+            (
+                json!({ "name": "structured", "configuration": { "fields": [["a", "int32"], ["b", "float64"]] } }),
+                "record (a i32, b f64)",
+            ),
+            (
+                json!({ "name": "struct", "configuration": { "fields": [{ "name": "a", "data_type": "int32" }] } }),
+                "record (a i32)",
+            ),
             (
                 json!({ "name": "numpy.datetime64", "configuration": { "unit": "s", "scale_factor": 1 } }),
                 "datetime64[s]",

@@ -1,28 +1,27 @@
 //! Two dimensions of an array as a picture, the others as axes with positions. North is up where the
 //! coordinates tell; coarser levels (OME-NGFF and ndpyramid's `multiscales`) serve as overviews.
 //!
-//! <https://ngff.openmicroscopy.org/0.5/index.html#multiscale-md>: `multiscales[0].datasets[].path`, the finest
-//! first, in the attributes of the group (in those of version 0.5 below `ome`).
+//! A plane is opened with what its picture needs: which way its rows lead. All other coordinates are read when the
+//! picture is there ([`Scene::rest`]): each of them costs a request.
+
+mod about;
 
 use super::Zarr;
 use super::array::Array;
-use super::member::sides;
+use super::grid::Grid;
+use super::pyramid::levels;
 use super::read::{Afford, Span, Values};
 use super::ruler::Ruler;
 use crate::error::{Error, Kind, Result};
-use crate::scene::{self, Axis, Band, Direction, Pixels, Place, Scene, Sheet, Window, Wish, Words};
+use crate::scene::{self, Pixels, Place, Rest, Scene, Window, Wish};
 use crate::task::Control;
-use crate::text;
 use futures::future::BoxFuture;
-use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 
 /// Longest dimension of names that are bands instead of positions on an axis.
 const MOST_BANDS: u64 = 16;
 /// Names of such dimensions.
 const BANDS: [&str; 5] = ["band", "bands", "channel", "channels", "c"];
-/// Coarser levels that are used.
-const LEVELS: usize = 32;
 
 /// Which dimensions are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +36,18 @@ pub struct Choice {
 #[derive(Clone)]
 pub struct Plane(Arc<Inner>);
 
+/// What was read of coordinates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// What the picture needs.
+    Upright,
+    /// Where its pixels lie, and what its bands are called.
+    Placed,
+    /// Also what the positions on its axes are called.
+    Named,
+}
+
+#[derive(Clone)]
 struct Inner {
     zarr: Zarr,
     array: Array,
@@ -52,11 +63,14 @@ struct Inner {
     about: scene::About,
     /// Coordinates of all dimensions, as far as they were read.
     rulers: Arc<[OnceLock<Ruler>]>,
+    /// Coordinates in both dimensions, where it has such.
+    grid: Option<Grid>,
+    known: Known,
 }
 
 impl Plane {
-    /// Opens a plane of an array: by its coordinates, else the last two dimensions. Reads no values but the
-    /// coordinates of these two.
+    /// Opens a plane of an array: by its coordinates, else the last two dimensions. Reads no values but those
+    /// coordinates that tell which way its rows lead.
     pub async fn open(zarr: &Zarr, path: &[String], choice: Option<Choice>, control: &Control) -> Result<Self> {
         let array = zarr.array(path)?;
         let shape = &array.about().shape;
@@ -78,31 +92,24 @@ impl Plane {
             let is_free = at != choice.y && at != choice.x && (2..=MOST_BANDS).contains(&ruler.len);
             is_free && BANDS.contains(&ruler.name.to_ascii_lowercase().as_str())
         });
-        // A coordinate that cannot be read is no reason to show nothing.
-        let ruler = async |at: usize| Ruler::read(zarr, &array, at, control).await.unwrap_or_else(|_| bare[at].clone());
-        let names = async { Some(ruler(band?).await) };
-        let (y, x, names) =
-            control.race(async { Ok::<_, Error>(futures::join!(ruler(choice.y), ruler(choice.x), names)) }).await?;
-        let flip = (is_turned(&y, 'Y', false), is_turned(&x, 'X', true));
         let rulers: Arc<[OnceLock<Ruler>]> = (0..shape.len()).map(|_| OnceLock::new()).collect();
-        for (at, ruler) in [(choice.y, y), (choice.x, x)].into_iter().chain(band.zip(names)) {
-            let _ = rulers[at].set(ruler);
-        }
         let axes: Vec<usize> =
             (0..shape.len()).filter(|at| ![Some(choice.y), Some(choice.x), band].contains(&Some(*at))).collect();
-        let levels = levels(zarr, &array, choice);
         let mut plane = Inner {
             zarr: zarr.clone(),
+            levels: levels(zarr, &array, choice),
+            grid: Grid::find(zarr, &array, choice),
             array,
-            levels,
             choice,
             band,
             axes,
-            flip,
+            flip: (false, false),
             about: scene::About::default(),
             rulers,
+            known: Known::Upright,
         };
-        plane.about = plane.describe(&bare);
+        plane.flip.0 = control.race(async { Ok::<_, Error>(plane.is_south_up(control).await) }).await?;
+        plane.about = plane.describe();
         Ok(Self(Arc::new(plane)))
     }
 
@@ -123,13 +130,42 @@ impl Plane {
         self.0.choice
     }
 
+    /// The same with all that tells where its pixels lie: coordinates across, names of bands, the grid's edges.
+    pub async fn placed(&self, control: &Control) -> Result<Self> {
+        let mut plane = Inner::clone(&self.0);
+        let names = async {
+            if let Some(band) = plane.band {
+                plane.learn(band, control).await;
+            }
+        };
+        let outline = async { Box::pin(plane.grid.as_ref()?.outline(control)).await.ok() };
+        let (choice, known) = (plane.choice, &plane);
+        let all = async {
+            Ok::<_, Error>(futures::join!(
+                known.learn(choice.y, control),
+                known.learn(choice.x, control),
+                names,
+                outline
+            ))
+        };
+        let (.., outline) = control.race(all).await?;
+        plane.flip.1 = is_turned(&plane.ruler(choice.x), 'X', true);
+        plane.known = Known::Placed;
+        plane.about = plane.describe();
+        if let Some(outline) = outline {
+            plane.about.outline = outline;
+        }
+        Ok(Self(Arc::new(plane)))
+    }
+
     /// Reads the coordinates of the axes, so that their positions have words from then on.
     pub async fn name_axes(&self, control: &Control) -> Result<()> {
         for &at in &self.0.axes {
-            if self.0.rulers[at].get().is_none() {
-                let ruler = control.race(Ruler::read(&self.0.zarr, &self.0.array, at, control)).await?;
-                let _ = self.0.rulers[at].set(ruler);
-            }
+            let learned = async {
+                self.0.learn(at, control).await;
+                Ok::<_, Error>(())
+            };
+            control.race(learned).await?;
         }
         Ok(())
     }
@@ -152,196 +188,36 @@ fn is_turned(ruler: &Ruler, axis: char, rises: bool) -> bool {
     ruler.axis == Some(axis) && ruler.rises().is_some_and(|r| r != rises)
 }
 
-/// The coarser arrays of the pyramid that an array is the finest level of.
-fn levels(zarr: &Zarr, array: &Array, choice: Choice) -> Vec<Array> {
-    let Some((name, mut group)) = array.path().split_last().map(|(name, above)| (name, above.to_vec())) else {
-        return Vec::new();
-    };
-    let mut inner = name.clone();
-    // ndpyramid keeps the variable in a group for each level; NGFF's levels are arrays.
-    for _ in 0..2 {
-        let multiscales = zarr.hierarchy().members.get(&group).and_then(|member| {
-            let attributes = &member.attributes;
-            attributes.get("multiscales").or_else(|| attributes.get("ome").and_then(|ome| ome.get("multiscales")))
-        });
-        if let Some(found) = multiscales.and_then(|m| pyramid(zarr, array, &group, &inner, m, choice)) {
-            return found;
-        }
-        let Some(last) = group.pop() else { break };
-        inner = format!("{last}/{inner}");
-    }
-    Vec::new()
-}
-
-/// `inner` is the array's path below the group that has the `multiscales`.
-fn pyramid(
-    zarr: &Zarr,
-    array: &Array,
-    group: &[String],
-    inner: &str,
-    multiscales: &Value,
-    choice: Choice,
-) -> Option<Vec<Array>> {
-    let datasets = multiscales.as_array()?.first()?.get("datasets")?.as_array()?;
-    let paths: Vec<&str> = datasets.iter().filter_map(|d| d.get("path")?.as_str()).take(LEVELS).collect();
-    let own = paths.iter().position(|path| inner == *path || inner.starts_with(&format!("{path}/")))?;
-    let below = &inner[paths[own].len()..];
-    let mut last = array.about().shape.clone();
-    let mut found = Vec::new();
-    for path in &paths[own + 1..] {
-        let whole: Vec<String> =
-            group.iter().cloned().chain(format!("{path}{below}").split('/').map(str::to_owned)).collect();
-        let Ok(level) = zarr.array(&whole) else { continue };
-        let shape = level.about().shape.clone();
-        let same = |(at, (a, b)): (usize, (&u64, &u64))| at == choice.y || at == choice.x || a == b;
-        let coarser =
-            shape.len() == last.len() && shape[choice.y] <= last[choice.y] && shape[choice.x] <= last[choice.x];
-        if coarser && !shape.contains(&0) && shape.iter().zip(&last).enumerate().all(same) {
-            found.push(level);
-            last = shape;
-        }
-    }
-    Some(found)
-}
-
 impl Inner {
-    fn describe(&self, bare: &[Ruler]) -> scene::About {
-        let about = self.array.about();
-        let encoding = self.array.encoding();
-        let (y, x) = (self.ruler(self.choice.y), self.ruler(self.choice.x));
-        let size = (about.shape[self.choice.x], about.shape[self.choice.y]);
-        let title = match self.array.path().last() {
-            Some(name) => name.clone(),
-            None => self.array.source().location().name().trim_end_matches('/').to_owned(),
-        };
-        let is_degrees = x.axis == Some('X') && y.axis == Some('Y') && is_degrees(&x) && is_degrees(&y);
-        let place = self.place(&y, &x);
-        let level = |level: &Array| (level.about().shape[self.choice.x], level.about().shape[self.choice.y]);
-        let shown = [about.shape_and_type(), about.codecs.join(" "), encoding.about.clone()];
-        let axis = |&at: &usize| {
-            let (rulers, name) = (self.rulers.clone(), bare[at].name.clone());
-            let words = move |position: u64| match rulers[at].get() {
-                Some(ruler) => ruler.words(position),
-                None => position.to_string(),
-            };
-            Axis { name, len: bare[at].len, first: 0, words: Words::new(words) }
-        };
-        scene::About {
-            title,
-            summary: shown.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · "),
-            location: self.array.source().member(self.array.path()),
-            size,
-            directions: [Self::direction(&x, self.flip.1), Self::direction(&y, self.flip.0)],
-            bands: self.bands(),
-            first: vec![1],
-            axes: self.axes.iter().map(axis).collect(),
-            outline: outline(&place, size, is_degrees),
-            aspect: aspect(&place, size, x.axis == Some('X') && y.axis == Some('Y')),
-            place,
-            crs: is_degrees.then(|| "OGC:CRS84".to_owned()).or_else(|| self.crs()),
-            is_degrees,
-            overviews: self.levels.iter().map(level).collect(),
-            block: (about.chunks[self.choice.x].min(size.0), about.chunks[self.choice.y].min(size.1)),
-            sheets: self.sheets(),
+    /// Reads the coordinates of a dimension once. Those that cannot be read are no reason to show nothing.
+    async fn learn(&self, at: usize, control: &Control) {
+        if self.rulers[at].get().is_none() {
+            let read = Box::pin(Ruler::read(&self.zarr, &self.array, at, control)).await;
+            let _ = self.rulers[at].set(read.unwrap_or_else(|_| Ruler::bare(&self.zarr, &self.array, at)));
         }
     }
 
-    fn ruler(&self, at: usize) -> Ruler {
-        self.rulers[at].get().cloned().unwrap_or_default()
+    /// Whether its rows lead north, so that they are drawn from the last to the first.
+    async fn is_south_up(&self, control: &Control) -> bool {
+        let at = self.choice.y;
+        let bare = Ruler::bare(&self.zarr, &self.array, at);
+        // The rows of a grid may lead anywhere: it tells itself.
+        if let Some(grid) = self.grid.as_ref().filter(|_| !bare.has_values) {
+            return grid.rises(control).await.unwrap_or_default().unwrap_or_default();
+        }
+        if bare.axis != Some('Y') {
+            return false;
+        }
+        self.learn(at, control).await;
+        is_turned(&self.ruler(at), 'Y', false)
     }
 
-    fn direction(ruler: &Ruler, turned: bool) -> Direction {
-        let unit = Some(ruler.encoding.unit.clone()).filter(|unit| !unit.is_empty() && !ruler.is_time());
-        // Degrees and metres are told by the place; times and names are not.
-        let words = (ruler.is_time() || !ruler.names.is_empty()).then(|| {
-            let ruler = ruler.clone();
-            Words::new(move |at| ruler.words(if turned { ruler.len.saturating_sub(at + 1) } else { at }))
-        });
-        Direction { name: ruler.name.clone(), unit, words }
-    }
-
-    fn bands(&self) -> Vec<Band> {
-        let (about, encoding) = (self.array.about(), self.array.encoding());
-        let unit = Some(encoding.unit.clone()).filter(|unit| !unit.is_empty());
-        let band = |name: String| Band { name, dtype: about.dtype.clone(), unit: unit.clone(), ..Band::default() };
-        match self.band {
-            Some(at) => {
-                let ruler = self.ruler(at);
-                let name =
-                    |i| if ruler.range().is_some() { ruler.words(i) } else { format!("{} {}", ruler.name, i + 1) };
-                (0..ruler.len).map(|i| band(name(i))).collect()
-            }
-            None if encoding.about.is_empty() => vec![band(self.array.path().last().cloned().unwrap_or_default())],
-            None => vec![band(encoding.about.clone())],
-        }
-    }
-
-    /// Where the plane lies: evenly spaced coordinates are an affine transform, others rulers.
-    fn place(&self, y: &Ruler, x: &Ruler) -> Place {
-        let turned = |ruler: &Ruler, turned: bool| -> Arc<[f64]> {
-            if turned { ruler.values.iter().rev().copied().collect() } else { ruler.values.clone() }
-        };
-        let (down, across) = (turned(y, self.flip.0), turned(x, self.flip.1));
-        if down.is_empty() || across.is_empty() {
-            return self.transform().map_or(Place::Nowhere, Place::Affine);
-        }
-        let step = |ruler: &Ruler, turned: bool| ruler.step().map(|step| if turned { -step } else { step });
-        if let (Some(dy), Some(dx)) = (step(y, self.flip.0), step(x, self.flip.1)) {
-            return Place::Affine([across[0] - dx / 2.0, dx, 0.0, down[0] - dy / 2.0, 0.0, dy]);
-        }
-        if y.rises().is_none() || x.rises().is_none() {
-            return Place::Nowhere;
-        }
-        Place::Rulers { across, down }
-    }
-
-    /// The grid mapping of CF: the variable, and its attribute `name`.
-    fn mapping(&self, name: &str) -> Option<&str> {
-        let mapping = self.array.attribute("grid_mapping").and_then(Value::as_str).unwrap_or("spatial_ref");
-        let path = self.zarr.hierarchy().nearby(self.array.path(), mapping.split([':', ' ']).next()?)?;
-        self.zarr.hierarchy().members.get(&path)?.words(name)
-    }
-
-    /// GDAL's geotransform, which rioxarray writes beside the reference system.
-    fn transform(&self) -> Option<[f64; 6]> {
-        let numbers: Vec<f64> =
-            self.mapping("GeoTransform")?.split_whitespace().filter_map(|n| n.parse().ok()).collect();
-        numbers.try_into().ok()
-    }
-
-    /// The name of the reference system.
-    fn crs(&self) -> Option<String> {
-        let wkt = self.mapping("crs_wkt").or_else(|| self.mapping("spatial_ref"))?;
-        let code = wkt.rsplit_once("\"EPSG\"").map(|(_, end)| {
-            end.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).take(8).collect::<String>()
-        });
-        match code.filter(|code| !code.is_empty()) {
-            Some(code) => Some(format!("EPSG:{code}")),
-            None => wkt.split('"').nth(1).map(|name| text::fit(&text::clean(name), 40).into_owned()),
-        }
-    }
-
-    fn sheets(&self) -> Vec<Sheet> {
-        let about = self.array.about();
-        let mut sheets = vec![Sheet::list("array", about.facts())];
-        let attributes: Vec<(String, String)> = self
-            .zarr
-            .hierarchy()
-            .members
-            .get(self.array.path())
-            .map(super::Member::shown_attributes)
-            .unwrap_or_default();
-        if !attributes.is_empty() {
-            sheets.push(Sheet::list("attributes", attributes));
-        }
-        if !self.levels.is_empty() {
-            let rows = std::iter::once(&self.array).chain(&self.levels).enumerate();
-            let row = |(at, level): (usize, &Array)| {
-                vec![at.to_string(), sides(&level.about().shape), sides(&level.about().chunks), level.path().join("/")]
-            };
-            sheets.push(Sheet::table("levels", &["level", "shape", "chunks", "path"], rows.map(row).collect()));
-        }
-        sheets
+    /// The column and row of the array that pixel coordinates lie in.
+    fn cell(&self, at: [f64; 2]) -> Option<(u64, u64)> {
+        let (width, height) = self.about.size;
+        let inside = (0.0..width as f64).contains(&at[0]) && (0.0..height as f64).contains(&at[1]);
+        let turn = |at: f64, len: u64, turned: bool| if turned { len - 1 - at as u64 } else { at as u64 };
+        inside.then(|| (turn(at[0], width, self.flip.1), turn(at[1], height, self.flip.0)))
     }
 
     /// The array whose resolution is just enough for `pixels` of the window, and its number.
@@ -424,39 +300,44 @@ fn fitted(window: Window, most: (u32, u32)) -> (u64, u64) {
     (side(window.width), side(window.height))
 }
 
-fn is_degrees(ruler: &Ruler) -> bool {
-    let unit = ruler.encoding.unit.to_ascii_lowercase();
-    let name = ruler.name.to_ascii_lowercase();
-    unit.starts_with("degree") || (unit.is_empty() && ["lat", "latitude", "lon", "longitude"].contains(&name.as_str()))
-}
-
-/// How many times as high as wide a pixel is drawn: as it lies on a map; where it is none (times over depths), so that
-/// the picture is no thin line.
-fn aspect(place: &Place, size: (u64, u64), is_map: bool) -> f64 {
-    match place {
-        Place::Affine(t) if is_map && t[1] != 0.0 => (t[5] / t[1]).abs().clamp(0.05, 20.0),
-        _ if is_map => 1.0,
-        _ => {
-            let slant = size.1 as f64 / size.0.max(1) as f64;
-            slant.clamp(1.0 / 3.0, 3.0) / slant
-        }
-    }
-}
-
-/// The corners in longitude and latitude.
-fn outline(place: &Place, size: (u64, u64), is_degrees: bool) -> Vec<[f64; 2]> {
-    if !is_degrees {
-        return Vec::new();
-    }
-    let (width, height) = (size.0 as f64, size.1 as f64);
-    let corners = [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]];
-    let found: Option<Vec<[f64; 2]>> = corners.into_iter().map(|at| place.world(at)).collect();
-    found.unwrap_or_default().into_iter().map(|[x, y]| [x, y.clamp(-90.0, 90.0)]).collect()
-}
-
 impl Scene for Plane {
     fn about(&self) -> &scene::About {
         &self.0.about
+    }
+
+    fn rest(&self, control: &Control) -> Option<BoxFuture<'static, Result<Rest>>> {
+        let (plane, control) = (self.clone(), control.clone());
+        match self.0.known {
+            Known::Named => None,
+            Known::Upright => Some(Box::pin(async move {
+                let placed = plane.placed(&control).await?;
+                let same_pixels = placed.0.flip == plane.0.flip;
+                Ok(Rest { scene: Arc::new(placed), same_pixels })
+            })),
+            Known::Placed => Some(Box::pin(async move {
+                plane.name_axes(&control).await?;
+                let named = Inner { known: Known::Named, ..Inner::clone(&plane.0) };
+                Ok(Rest { scene: Arc::new(Self(Arc::new(named))), same_pixels: true })
+            })),
+        }
+    }
+
+    fn degrees(&self, control: &Control, pixels: Vec<[f64; 2]>) -> BoxFuture<'static, Result<Vec<Option<[f64; 2]>>>> {
+        let (inner, control) = (self.0.clone(), control.clone());
+        Box::pin(async move {
+            let Some(grid) = &inner.grid else {
+                let place = if inner.about.is_degrees { &inner.about.place } else { &Place::Nowhere };
+                return Ok(pixels.into_iter().map(|at| place.world(at)).collect());
+            };
+            let mut found = Vec::with_capacity(pixels.len());
+            for at in pixels {
+                found.push(match inner.cell(at) {
+                    Some(cell) => grid.at(&control, cell).await?,
+                    None => None,
+                });
+            }
+            Ok(found)
+        })
     }
 
     fn read(&self, control: &Control, wish: Wish) -> BoxFuture<'static, Result<Pixels>> {

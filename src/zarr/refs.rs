@@ -2,9 +2,10 @@
 //!
 //! <https://fsspec.github.io/kerchunk/spec.html>: version 0 is a map from keys to references, version 1
 //! has it below `refs`, with `templates` for addresses. A reference is text (`base64:…` for bytes), or
-//! `[url]`, or `[url, offset, length]`.
+//! `[url]`, or `[url, offset, length]`. Very many references are kept in Parquet: see [`super::records`].
 
 use super::document;
+use super::records::{Records, is_records};
 use super::source::too_large;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::location::{Location, StoreId};
@@ -29,60 +30,87 @@ pub(super) struct References(Arc<Inner>);
 struct Inner {
     stores: Stores,
     control: Control,
-    refs: BTreeMap<String, Reference>,
-    files: Vec<Location>,
+    table: Table,
     open: Mutex<HashMap<StoreId, StoreHandle>>,
 }
 
+/// Where the references are.
+enum Table {
+    /// All of them, by their keys.
+    All(BTreeMap<String, Reference>),
+    /// In tables that are read when they are needed.
+    Records(Box<Records>),
+}
+
+/// What a key stands for.
 #[derive(Clone, Debug, PartialEq)]
-enum Reference {
+pub(super) enum Reference {
     Inline(Bytes),
-    Whole(usize),
-    Part(usize, u64, u64),
+    Whole(Arc<Location>),
+    /// Offset and length.
+    Part(Arc<Location>, u64, u64),
 }
 
 impl References {
     pub(super) async fn open(stores: &Stores, at: &Location, control: &Control) -> Result<Self> {
+        let table = if at.is_container() && is_records(at.name()) {
+            Table::Records(Box::new(Records::open(stores, at, control).await?))
+        } else {
+            Table::All(Self::read_all(stores, at, control).await?)
+        };
+        let (stores, control) = (stores.clone(), control.clone());
+        Ok(Self(Arc::new(Inner { stores, control, table, open: Mutex::default() })))
+    }
+
+    async fn read_all(stores: &Stores, at: &Location, control: &Control) -> Result<BTreeMap<String, Reference>> {
         let handle = stores.open(at, &control.meter).await?;
         let head = handle.read_head(at, MOST).await?;
         if head.size > MOST {
-            return Err(too_large(&at.to_string(), head.size, MOST)
-                .with_hint("references so large are kept in Parquet, which is not read yet"));
+            return Err(too_large(&at.to_string(), head.size, MOST).with_hint(
+                "references so large are better kept in Parquet: write them so with kerchunk or VirtualiZarr",
+            ));
         }
         let base = at.clone();
-        let (refs, files) = control.blocking(move |_| parse(&head.bytes, &base)).await.context(|| at.to_string())?;
-        Ok(Self(Arc::new(Inner {
-            stores: stores.clone(),
-            control: control.clone(),
-            refs,
-            files,
-            open: Mutex::default(),
-        })))
+        control.blocking(move |_| parse(&head.bytes, &base)).await.context(|| at.to_string())
+    }
+
+    /// Whether all keys are known: of tables they are not.
+    pub(super) fn can_list(&self) -> bool {
+        matches!(self.0.table, Table::All(_))
     }
 
     /// All keys with their sizes; 0 where the file is meant whole.
-    pub(super) fn keys(&self) -> impl Iterator<Item = (&str, u64)> {
+    pub(super) fn keys(&self) -> Box<dyn Iterator<Item = (&str, u64)> + '_> {
         let size = |reference: &Reference| match reference {
             Reference::Inline(bytes) => bytes.len() as u64,
             Reference::Whole(_) => 0,
             Reference::Part(_, _, length) => *length,
         };
-        self.0.refs.iter().map(move |(key, reference)| (key.as_str(), size(reference)))
+        match &self.0.table {
+            Table::All(refs) => Box::new(refs.iter().map(move |(key, reference)| (key.as_str(), size(reference)))),
+            Table::Records(records) => Box::new(records.keys()),
+        }
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<Reference>> {
+        match &self.0.table {
+            Table::All(refs) => Ok(refs.get(key).cloned()),
+            Table::Records(records) => records.find(key, &self.0.control).await,
+        }
     }
 
     pub(super) async fn get(&self, key: &str, most: u64) -> Result<Option<Bytes>> {
-        match self.0.refs.get(key) {
+        match self.find(key).await? {
             None => Ok(None),
-            Some(Reference::Inline(bytes)) => Ok(Some(bytes.clone())),
+            Some(Reference::Inline(bytes)) => Ok(Some(bytes)),
             Some(Reference::Part(file, offset, length)) => {
-                if *length > most {
-                    return Err(too_large(&format!("what `{key}` stands for"), *length, most));
+                if length > most {
+                    return Err(too_large(&format!("what `{key}` stands for"), length, most));
                 }
-                self.read(*file, *offset..offset.saturating_add(*length)).await.map(Some)
+                self.read(&file, offset..offset.saturating_add(length)).await.map(Some)
             }
-            Some(Reference::Whole(file)) => {
-                let at = &self.0.files[*file];
-                let head = self.handle(at).await?.read_head(at, most).await?;
+            Some(Reference::Whole(at)) => {
+                let head = self.handle(&at).await?.read_head(&at, most).await?;
                 if head.size > most {
                     return Err(too_large(&at.to_string(), head.size, most));
                 }
@@ -92,25 +120,21 @@ impl References {
     }
 
     pub(super) async fn range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
-        match self.0.refs.get(key) {
+        let ends = || Error::invalid(format!("`{key}` ends before what was asked for"));
+        match self.find(key).await? {
             None => Ok(None),
-            Some(Reference::Inline(bytes)) => {
-                let part =
-                    (range.end <= bytes.len() as u64).then(|| bytes.slice(range.start as usize..range.end as usize));
-                part.map(Some).ok_or_else(|| Error::invalid(format!("`{key}` ends before what was asked for")))
-            }
-            Some(Reference::Whole(file)) => self.read(*file, range).await.map(Some),
-            Some(Reference::Part(_, _, length)) if range.end > *length => {
-                Err(Error::invalid(format!("`{key}` ends before what was asked for")))
-            }
+            Some(Reference::Inline(bytes)) if range.end > bytes.len() as u64 => Err(ends()),
+            Some(Reference::Inline(bytes)) => Ok(Some(bytes.slice(range.start as usize..range.end as usize))),
+            Some(Reference::Whole(file)) => self.read(&file, range).await.map(Some),
+            Some(Reference::Part(_, _, length)) if range.end > length => Err(ends()),
             Some(Reference::Part(file, offset, _)) => {
-                self.read(*file, offset.saturating_add(range.start)..offset.saturating_add(range.end)).await.map(Some)
+                let part = offset.saturating_add(range.start)..offset.saturating_add(range.end);
+                self.read(&file, part).await.map(Some)
             }
         }
     }
 
-    async fn read(&self, file: usize, range: Range<u64>) -> Result<Bytes> {
-        let at = &self.0.files[file];
+    async fn read(&self, at: &Location, range: Range<u64>) -> Result<Bytes> {
         // A file that is referred to and is not there is no missing chunk.
         self.handle(at).await?.read_range(at, range).await.map_err(|err| match err.kind() {
             Kind::NotFound => {
@@ -131,8 +155,8 @@ impl References {
     }
 }
 
-/// The references of a document at `base`, and the files that they lead to.
-fn parse(bytes: &[u8], base: &Location) -> Result<(BTreeMap<String, Reference>, Vec<Location>)> {
+/// The references of a document at `base`.
+fn parse(bytes: &[u8], base: &Location) -> Result<BTreeMap<String, Reference>> {
     let whole = document::parse(bytes)?;
     let none = Map::new();
     let (refs, templates) = match whole.get("refs") {
@@ -147,15 +171,15 @@ fn parse(bytes: &[u8], base: &Location) -> Result<(BTreeMap<String, Reference>, 
     if refs.len() > MOST_KEYS {
         return Err(Error::new(Kind::Limit, "there are more references than are held"));
     }
-    let (mut out, mut files, mut numbers) = (BTreeMap::new(), Vec::new(), HashMap::new());
+    let (mut out, mut files) = (BTreeMap::new(), HashMap::<String, Arc<Location>>::new());
     for (key, value) in refs {
-        let mut file = |url: &str| -> Result<usize> {
-            if let Some(&number) = numbers.get(url) {
-                return Ok(number);
+        let mut file = |url: &str| -> Result<Arc<Location>> {
+            if let Some(file) = files.get(url) {
+                return Ok(file.clone());
             }
-            files.push(base.resolve(&filled(url, templates)?)?);
-            numbers.insert(url.to_owned(), files.len() - 1);
-            Ok(files.len() - 1)
+            let file = Arc::new(base.resolve(&filled(url, templates)?)?);
+            files.insert(url.to_owned(), file.clone());
+            Ok(file)
         };
         let bad = || Error::invalid(format!("the reference of `{key}` is neither text nor a part of a file"));
         let reference = match value {
@@ -173,7 +197,7 @@ fn parse(bytes: &[u8], base: &Location) -> Result<(BTreeMap<String, Reference>, 
         };
         out.insert(key.clone(), reference);
     }
-    Ok((out, files))
+    Ok(out)
 }
 
 fn inline(words: &str) -> Result<Bytes> {
@@ -211,12 +235,12 @@ mod tests {
         let base = Location::parse("s3://b/d/refs.json").expect("an address");
         let one = r#"{"version": 1, "templates": {"u": "s3://b/d/f.nc"},
             "refs": {".zgroup": "{\"zarr_format\": 2}", "a/0": ["{{u}}", 10, 20], "a/1": "base64:AAE=", "a/2": ["g.nc"]}}"#;
-        let (refs, files) = parse(one.as_bytes(), &base).expect("read");
-        assert_eq!(refs["a/0"], Reference::Part(0, 10, 20));
+        let refs = parse(one.as_bytes(), &base).expect("read");
+        let file = |name: &str| Arc::new(Location::parse(name).expect("an address"));
+        assert_eq!(refs["a/0"], Reference::Part(file("s3://b/d/f.nc"), 10, 20));
         assert_eq!(refs["a/1"], Reference::Inline(Bytes::from_static(&[0, 1])));
-        assert_eq!(refs["a/2"], Reference::Whole(1));
-        assert_eq!(files.iter().map(ToString::to_string).collect::<Vec<_>>(), ["s3://b/d/f.nc", "s3://b/d/g.nc"]);
-        let (refs, _) = parse(br#"{".zgroup": {"zarr_format": 2}}"#, &base).expect("read");
+        assert_eq!(refs["a/2"], Reference::Whole(file("s3://b/d/g.nc")));
+        let refs = parse(br#"{".zgroup": {"zarr_format": 2}}"#, &base).expect("read");
         assert_eq!(refs[".zgroup"], Reference::Inline(Bytes::from_static(br#"{"zarr_format":2}"#)));
     }
 

@@ -32,6 +32,8 @@ pub struct Ruler {
     pub encoding: Encoding,
     /// `Y`, `X`, `T`, `Z`: what CF calls the axis, where that is known.
     pub axis: Option<char>,
+    /// Whether there is an array of its coordinates, read or not.
+    pub has_values: bool,
 }
 
 /// Which way a dimension leads on a map, by what its metadata say.
@@ -64,9 +66,10 @@ impl Ruler {
         let coordinate = find(zarr, array, dimension);
         let name = array.about().dimension(dimension);
         let axis = axis_of(&name, coordinate.as_ref());
+        let has_values = coordinate.is_some();
         let encoding = coordinate.map(|c| c.encoding().clone()).unwrap_or_default();
         let len = array.about().shape.get(dimension).copied().unwrap_or(0);
-        Self { name, len, encoding, axis, ..Self::default() }
+        Self { name, len, encoding, axis, has_values, ..Self::default() }
     }
 
     /// Reads the coordinates of a dimension, if it has some that are affordable: one request mostly.
@@ -158,5 +161,5 @@ fn find(zarr: &Zarr, array: &Array, dimension: usize) -> Option<Array> {
     if path == array.path() {
         return None;
     }
-    zarr.array(&path).ok()
+    zarr.coordinate(&path).ok()
 }

@@ -1,6 +1,7 @@
 //! Where the keys of a Zarr are read: a folder of any store, a zip that is read by ranges, or
 //! Kerchunk's references into other files. Everything through the stores: metered and limited.
 
+use super::records::is_records;
 use super::refs::References;
 use super::zip::Archive;
 use crate::entry::EntryKind;
@@ -57,7 +58,9 @@ impl Source {
     pub async fn open(stores: &Stores, location: &Location, control: &Control) -> Result<Self> {
         let place = if !location.is_container() && is_zip(location.name()) {
             Place::Zip(control.race(Archive::open(stores, location, control)).await?)
-        } else if !location.is_container() && is_references(location.name()) {
+        } else if (!location.is_container() && is_references(location.name()))
+            || (location.is_container() && is_records(location.name()))
+        {
             Place::References(control.race(References::open(stores, location, control)).await?)
         } else {
             let base = location.as_container();
@@ -94,6 +97,9 @@ impl Source {
 
     /// Whether keys can be listed at all: web servers tell nothing.
     pub fn can_list(&self) -> bool {
+        if let Place::References(references) = &self.place {
+            return references.can_list();
+        }
         !matches!(&self.place, Place::Folder { base, .. } if matches!(base.scheme(), Scheme::Http | Scheme::Https))
     }
 

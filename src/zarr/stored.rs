@@ -122,7 +122,11 @@ pub(super) fn index_of(name: &str, grid: &[u64]) -> Option<Vec<u64>> {
 pub fn stored(array: &Array, control: &Control) -> BoxStream<'static, Result<Stored>> {
     let inner = array.0.clone();
     if !inner.source.can_list() {
-        let err = Error::unsupported("a web server does not tell which chunks exist");
+        let why = match inner.source.kind() {
+            "" => "a web server does not tell which chunks exist",
+            _ => "references in tables tell which chunks exist only as they are read",
+        };
+        let err = Error::unsupported(why);
         return stream::once(std::future::ready(Err(err))).boxed();
     }
     let folder: String = inner.path.iter().flat_map(|name| [name.as_str(), "/"]).collect();

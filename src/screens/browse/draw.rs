@@ -339,11 +339,11 @@ fn draw_nothing(pane: &Pane, frame: &mut Frame, area: Rect, cx: &Cx, side: Side)
 fn draw_right(browse: &mut Browse, frame: &mut Frame, area: Rect, cx: &Cx) {
     let area = Rect { x: area.x + 1.min(area.width), width: area.width.saturating_sub(1), ..area };
     cx.hits.add(area, Target::Pane(RIGHT));
-    match &mut browse.peek {
-        Some(peek) => {
-            draw_list(peek, frame, area, cx, Side::Inside, &Emphasis::none());
-            cx.hits.add(area, Target::Act(Action::Right));
-        }
-        None => browse.look.draw(frame, area, cx),
+    if let Some(peek) = &mut browse.peek {
+        draw_list(peek, frame, area, cx, Side::Inside, &Emphasis::none());
+        cx.hits.add(area, Target::Act(Action::Right));
+    } else {
+        browse.look.focus(browse.in_look);
+        browse.look.draw(frame, area, cx);
     }
 }

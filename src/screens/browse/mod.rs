@@ -242,6 +242,10 @@ impl Browse {
     fn update_in_look(&mut self, action: Action, page: isize) -> Option<Flow> {
         if action == Action::Back {
             self.in_look = false;
+        } else if let Action::Enter | Action::Right = action
+            && let Some(target) = self.look.target()
+        {
+            return Some(Flow::Open(super::open_part(target)));
         } else if !self.look.update(action, page) {
             return None;
         }

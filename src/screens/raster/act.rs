@@ -22,6 +22,7 @@ impl RasterScreen {
         let flow = match (&self.over, &self.shows) {
             (Some(Over::Prompt(_)), _) => self.act_prompt(action, cx),
             (Some(Over::Bands(_)), _) => self.act_bands(action),
+            (Some(Over::Parts(_)), _) => self.act_parts(action, cx),
             (None, Shows::Sheets(_)) => self.act_sheets(action),
             (None, Shows::World) => self.act_world(action),
             (None, Shows::Picture) => self.act_picture(action, count as f64, cx),
@@ -74,6 +75,7 @@ impl RasterScreen {
             }
             Action::StretchType => self.over = self.layer.as_ref().map(|layer| Over::Prompt(Prompt::range(layer))),
             Action::Bands => self.over = self.layer.as_ref().map(|layer| Over::Bands(bands::Bands::open(layer))),
+            Action::Parts => self.open_parts(cx),
             Action::BandNext => self.next_band(1),
             Action::BandPrev => self.next_band(-1),
             Action::NextPane => self.next_axis(true),
@@ -380,6 +382,9 @@ pub(super) fn hints(screen: &RasterScreen, cx: &Cx) -> Vec<(String, &'static str
     }
     let mut hints = vec![(both(Action::ZoomIn, Action::ZoomOut), "zoom"), (key(Action::ZoomAll), "all")];
     hints.push((key(Action::Cursor), if screen.has_cursor { "no cursor" } else { "cursor" }));
+    if screen.has_parts() {
+        hints.push((key(Action::Parts), "other rasters"));
+    }
     if !layer.scene.about().axes.is_empty() {
         hints.push((both(Action::StepBack, Action::StepForward), "step"));
         hints.push((key(Action::Play), if screen.play.is_on() { "stop" } else { "play" }));

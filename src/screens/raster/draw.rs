@@ -59,8 +59,10 @@ pub(super) fn draw(screen: &mut RasterScreen, frame: &mut Frame, area: Rect, cx:
     status::draw_header(screen, frame, header, cx);
     draw_footer(screen, frame, footer, cx);
     let contexts = screen.contexts();
-    if let Some(Over::Bands(picker)) = &mut screen.over {
-        picker.draw(contexts, frame, body, cx);
+    match &mut screen.over {
+        Some(Over::Bands(picker)) => picker.draw(contexts, frame, body, cx),
+        Some(Over::Parts(picker)) => picker.draw(contexts, frame, body, cx),
+        _ => {}
     }
 }
 

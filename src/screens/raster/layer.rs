@@ -8,7 +8,7 @@ use super::warp::Warp;
 use crate::error::{Error, Result};
 use crate::picture::Picture;
 use crate::raster::color::{Brush, ColorMap, Stretch, Summary, lift};
-use crate::scene::{Scene, Wish};
+use crate::scene::{Rest, Scene, Wish};
 use crate::screen::Cx;
 use crate::task::{Control, Pending, poll_slot};
 use std::sync::Arc;
@@ -118,6 +118,8 @@ pub(super) struct Layer {
     pub(super) warp: Option<Arc<Warp>>,
     /// Limits of the first scene, where they hold for this one beside it.
     pub(super) shares: Option<Limits>,
+    /// Whether what was left for after the first picture is asked for.
+    pub(super) wants_rest: bool,
     /// How long the last reading took.
     pub(super) took: Option<Duration>,
 }
@@ -140,6 +142,7 @@ impl Layer {
             composed: None,
             warp: None,
             shares: None,
+            wants_rest: true,
             took: None,
         }
     }
@@ -175,6 +178,19 @@ impl Layer {
     /// Whether the picture is of what is wished for now, and nothing more comes.
     pub(super) fn is_settled(&self, view: &View) -> bool {
         !self.is_busy() && self.composed.as_ref().is_some_and(|c| c.made.view == *view && c.made.key == self.key())
+    }
+
+    /// Whether there is a picture of what was wished first.
+    pub(super) fn has_picture(&self) -> bool {
+        self.composed.as_ref().is_some_and(|composed| composed.level != Level::Nothing)
+    }
+
+    /// Takes the same scene, of which more is known than before.
+    pub(super) fn know_more(&mut self, rest: Rest) {
+        self.scene = rest.scene;
+        if !rest.same_pixels {
+            self.forget();
+        }
     }
 
     /// Forgets what was read.

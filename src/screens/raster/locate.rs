@@ -17,23 +17,6 @@ use ratatui::widgets::Paragraph;
 /// How much more than the outline a large map shows.
 const AROUND: f64 = 4.0;
 
-/// West, south, east and north of an outline; over the antimeridian west is greater than east.
-pub(super) fn extent(outline: &[[f64; 2]]) -> Option<Extent> {
-    let bounds = |turned: bool| {
-        outline.iter().fold(None, |b: Option<[f64; 4]>, [lon, lat]| {
-            let lon = if turned && *lon < 0.0 { lon + 360.0 } else { *lon };
-            let [w, s, e, n] = b.unwrap_or([lon, *lat, lon, *lat]);
-            Some([w.min(lon), s.min(*lat), e.max(lon), n.max(*lat)])
-        })
-    };
-    let (plain, turned) = (bounds(false)?, bounds(true)?);
-    let [west, south, mut east, north] = if turned[2] - turned[0] < plain[2] - plain[0] { turned } else { plain };
-    if east > 180.0 {
-        east -= 360.0;
-    }
-    Some(Extent { west, south, east, north })
-}
-
 /// Leaves out what is drawn with the ink of borders.
 struct Coasts<'a>(crate::widgets::map::Layer<'a>);
 
@@ -79,7 +62,7 @@ pub(super) fn draw_small(outline: &[[f64; 2]], world: &World, frame: &mut Frame,
     draw_world(world, &view, &mut Coasts(canvas.ground()), 1, 2);
     draw_outline(outline, &view, &mut canvas.data());
     show(&canvas, frame, area, cx);
-    let Some(extent) = extent(outline) else { return };
+    let Some(extent) = Extent::around(outline) else { return };
     let middle = view.dot([extent.west + extent.width() / 2.0, f64::midpoint(extent.south, extent.north)]);
     let is_small = extent.width() / view.unit < 6.0 && (extent.north - extent.south) / view.unit < 12.0;
     let cell = |v: f64, dots: u16, most: u16| (v / f64::from(dots)).clamp(0.0, f64::from(most.max(1) - 1)) as u16;
@@ -94,7 +77,7 @@ pub(super) fn draw_large(screen: &RasterScreen, frame: &mut Frame, area: Rect, c
     let (Some(layer), Some(world)) = (&screen.layer, &screen.world) else { return };
     let about = layer.scene.about();
     let [map, words] = Layout::vertical([Constraint::Min(1), Constraint::Length(2)]).areas(area);
-    let Some(found) = extent(&about.outline) else { return };
+    let Some(found) = Extent::around(&about.outline) else { return };
     let dots = (u32::from(map.width * DOTS.0), u32::from(map.height * DOTS.1));
     // Outlines of the world are coarse: closer than this there would be nothing to know a place by.
     let least = |size: f64| (size * AROUND).clamp(30.0, 180.0);
@@ -128,18 +111,4 @@ fn bounds<'a>(screen: &RasterScreen, found: &Extent, world: &World, width: usize
         Line::from(Span::styled(text::fit(&words, width).into_owned(), ink(Role::Accent))),
         Line::from(Span::styled(text::fit(&more, width).into_owned(), ink(Role::Dim))),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_outline_over_the_antimeridian_is_narrow() {
-        let fiji = extent(&[[177.0, -16.0], [-178.0, -16.0], [-178.0, -19.0], [177.0, -19.0]]).expect("an extent");
-        assert_eq!((fiji.west, fiji.east), (177.0, -178.0));
-        let lake = extent(&[[24.0, 60.0], [25.0, 61.0]]).expect("an extent");
-        assert_eq!((lake.west, lake.south, lake.east, lake.north), (24.0, 60.0, 25.0, 61.0));
-        assert!(extent(&[]).is_none());
-    }
 }

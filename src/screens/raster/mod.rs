@@ -19,6 +19,7 @@ mod count;
 mod draw;
 mod layer;
 mod locate;
+mod parts;
 mod pieces;
 mod play;
 mod prompt;
@@ -34,7 +35,7 @@ use crate::error::Error;
 use crate::location::Location;
 use crate::map::World;
 use crate::preview::Probe;
-use crate::scene::{self, Scene};
+use crate::scene::{self, Rest, Scene};
 use crate::screen::{Cx, Flow, Screen};
 use crate::task::{Control, Pending, poll_slot};
 use crate::widgets::input::Edit;
@@ -76,6 +77,8 @@ pub(super) struct RasterScreen {
     axis: usize,
     play: play::Play,
     count: count::Count,
+    /// What was left for after the first picture.
+    rest: Option<Pending<Rest>>,
     world: Option<Arc<World>>,
     loading_world: Option<Pending<Arc<World>>>,
     error: Option<Error>,
@@ -95,6 +98,7 @@ enum Shows {
 /// What lies over the picture and has the keys.
 enum Over {
     Bands(bands::Bands),
+    Parts(parts::Parts),
     Prompt(prompt::Prompt),
 }
 
@@ -137,6 +141,7 @@ impl RasterScreen {
             axis: 0,
             play: play::Play::default(),
             count: count::Count::default(),
+            rest: None,
             world: None,
             loading_world: None,
             error: None,
@@ -158,14 +163,42 @@ impl RasterScreen {
         self.axis = about.axes.len().saturating_sub(1);
         let middle = |n: u64| (n / 2) as f64 + 0.5;
         self.cursor = [middle(about.size.0), middle(about.size.1)];
-        if !about.outline.is_empty() && self.world.is_none() {
+        self.rest = None;
+        self.load_world(about, cx);
+        self.layer = Some(Layer::new(scene));
+        self.view = None;
+        self.is_fitted = true;
+        self.arrange();
+    }
+
+    fn load_world(&mut self, about: &scene::About, cx: &Cx) {
+        if !about.outline.is_empty() && self.world.is_none() && self.loading_world.is_none() {
             let control = self.control.0.clone();
             self.loading_world =
                 Some(Pending::spawn(&cx.waker, async move { control.blocking(|_| Ok(Arc::new(World::load()))).await }));
         }
-        self.layer = Some(Layer::new(scene));
-        self.view = None;
-        self.is_fitted = true;
+    }
+
+    /// Asks for what was left until the first picture is there.
+    fn ask_rest(&mut self, cx: &Cx) {
+        let asks = self.rest.is_none();
+        if let Some(layer) = self.layer.as_ref().filter(|layer| asks && layer.wants_rest && layer.has_picture()) {
+            let rest = layer.scene.rest(&self.control.0);
+            self.rest = rest.map(|rest| Pending::spawn(&cx.waker, rest));
+        }
+    }
+
+    /// Takes a scene of which more is known than before.
+    fn take_rest(&mut self, rest: Rest, cx: &Cx) {
+        let about = rest.scene.about();
+        self.load_world(about, cx);
+        if let Some(view) = &mut self.view {
+            view.aspect = if about.aspect > 0.0 { about.aspect } else { 1.0 };
+        }
+        if let Some(layer) = &mut self.layer {
+            layer.know_more(rest);
+        }
+        self.spot.forget();
         self.arrange();
     }
 
@@ -229,6 +262,7 @@ impl Screen for RasterScreen {
         match (&self.over, &self.shows) {
             (Some(Over::Prompt(_)), _) => &["prompt"],
             (Some(Over::Bands(_)), _) => &["bands", "list", "global"],
+            (Some(Over::Parts(_)), _) => &["list", "global"],
             (None, Shows::Sheets(_)) => &["sheets", "list", "global"],
             (None, _) => &["raster", "global"],
         }
@@ -272,6 +306,8 @@ impl Screen for RasterScreen {
     fn poll(&mut self, cx: &mut Cx) {
         match poll_slot(&mut self.opening) {
             Some(Ok(scene)) => self.take_scene(scene, cx),
+            // What is there stays in sight.
+            Some(Err(err)) if self.layer.is_some() => cx.fail(&err),
             Some(Err(err)) => self.error = Some(err),
             None => {}
         }
@@ -281,6 +317,17 @@ impl Screen for RasterScreen {
         if let Some(layer) = &mut self.layer {
             layer.poll();
         }
+        match poll_slot(&mut self.rest) {
+            Some(Ok(rest)) => self.take_rest(rest, cx),
+            // Coordinates that cannot be read are no reason to show nothing, and not asked for again.
+            Some(Err(_)) => {
+                if let Some(layer) = &mut self.layer {
+                    layer.wants_rest = false;
+                }
+            }
+            None => {}
+        }
+        self.ask_rest(cx);
         if let Some(err) = self.compare.poll(self.layer.as_ref()) {
             cx.fail(&err);
         }

@@ -30,8 +30,9 @@ const LABEL: usize = 9;
 const MOST_VALUES: usize = 8;
 /// Lines of the world in small, and those that must be left for it.
 const WORLD: u16 = 9;
+/// Letter and colour; strong enough to stay what they are among sixteen.
 const CHANNELS: [(&str, Color); 3] =
-    [("R", Color::Rgb(232, 93, 93)), ("G", Color::Rgb(104, 190, 104)), ("B", Color::Rgb(96, 150, 240))];
+    [("R", Color::Rgb(236, 72, 72)), ("G", Color::Rgb(60, 190, 70)), ("B", Color::Rgb(96, 150, 240))];
 
 pub(super) fn draw(screen: &RasterScreen, frame: &mut Frame, area: Rect, cx: &Cx) {
     let second = screen.compare.layer.as_ref().filter(|_| screen.compare.shows_second());
@@ -151,16 +152,13 @@ fn histogram<'a>(counts: &[u64], tall: usize, style: impl Fn(usize) -> Style, cx
 fn gradient<'a>(screen: &RasterScreen, width: usize, cx: &Cx) -> Line<'a> {
     let colors = screen.ink.map.colors(screen.ink.inverted);
     let (_, depth) = cx.gallery.shows();
-    let cell = |i: usize| {
-        let at = i * 255 / width.saturating_sub(1).max(1);
-        if depth == Depth::None {
-            let level = usize::from(colors[at].iter().copied().max().unwrap_or(0)) * 9 / 255;
-            return Span::raw(char::from(RAMP[level]).to_string());
-        }
-        let [r, g, b] = colors[at];
-        Span::styled(" ", Style::default().bg(Color::Rgb(r, g, b)))
-    };
-    Line::from((0..width).map(cell).collect::<Vec<_>>())
+    let shown = (0..width).map(|i| colors[i * 255 / width.saturating_sub(1).max(1)]);
+    if depth == Depth::None {
+        let level = |color: [u8; 3]| usize::from(color.iter().copied().max().unwrap_or(0)) * 9 / 255;
+        return Line::from(shown.map(|color| char::from(RAMP[level(color)])).collect::<String>());
+    }
+    let cells = cx.gallery.swatches(shown).into_iter();
+    Line::from(cells.map(|(glyph, style)| Span::styled(glyph.to_string(), style)).collect::<Vec<_>>())
 }
 
 /// A round value with as many digits as tell it from the next.
@@ -223,7 +221,11 @@ fn channels(
         let (Some(limits), Some(summary)) = (composed.limits.each.get(i), composed.visible.get(i)) else { continue };
         let band = layer.band(i).cloned().unwrap_or_default();
         let range = format!("{} – {}", short(band.physical(limits.0)), short(band.physical(limits.1)));
-        let mut line = pair(&named(layer, i), &dots(&range, cx), width.saturating_sub(2), Role::Number, cx);
+        // The unit gives way before the numbers do.
+        let (range, room) = (dots(&range, cx), width.saturating_sub(2));
+        let full = named(layer, i);
+        let name = if text::width(&full) + text::width(&range) < room { full } else { band.name.clone() };
+        let mut line = pair(&name, &range, room, Role::Number, cx);
         line.spans.insert(0, Span::styled(format!("{letter} "), Style::default().fg(color)));
         lines.push(line);
         let counts = summary.histogram(*limits, width);
@@ -332,7 +334,10 @@ fn brief<'a>(layer: &Layer, i: usize, tally: &Tally, width: usize, cx: &Cx) -> L
     let Some((min, max)) = tally.extremes() else { return Line::from(styled("no values", Role::Dim, cx)) };
     let number = |v: f64| short(band.physical(v));
     let range = dots(&format!("{} – {}", number(min), number(max)), cx);
-    pair(&format!("mean {}", number(tally.mean)), &range, width, Role::Number, cx)
+    let mean = format!("mean {}", number(tally.mean));
+    // Half a number would be another one: the limits stand above.
+    let fits = text::width(&mean) + text::width(&range) < width;
+    pair(&mean, if fits { &range } else { "" }, width, Role::Number, cx)
 }
 
 /// Where the cursor is, and what lies there in all bands.

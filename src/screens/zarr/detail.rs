@@ -3,12 +3,13 @@
 use crate::error::Result;
 use crate::task::Control;
 use crate::text;
-use crate::zarr::{Afford, Choice, Path, Plane, Ruler, Zarr};
+use crate::zarr::{Afford, Choice, Grid, Path, Plane, Ruler, Zarr};
 
 /// Names that are shown of an array of text.
 const NAMES: u64 = 6;
 
 /// What was read of an array.
+#[derive(Default)]
 pub(super) struct Detail {
     /// Name, length, and first and last coordinate of each dimension.
     pub(super) dimensions: Vec<(String, u64, Option<String>)>,
@@ -18,14 +19,15 @@ pub(super) struct Detail {
     pub(super) names: Vec<String>,
     /// The dimensions of a picture of it.
     pub(super) choice: Option<Choice>,
+    /// Longitudes and latitudes of a picture's edges, where each of its pixels has its own.
+    pub(super) edges: Vec<[f64; 2]>,
 }
 
 impl Detail {
     pub(super) async fn read(zarr: &Zarr, path: &Path, control: &Control) -> Result<Self> {
         let array = zarr.array(path)?;
         let shape = array.about().shape.clone();
-        let mut detail =
-            Self { dimensions: Vec::new(), value: None, names: Vec::new(), choice: Plane::natural(zarr, &array) };
+        let mut detail = Self { choice: Plane::natural(zarr, &array), ..Self::default() };
         if shape.is_empty() && !array.is_text() {
             let read = array.read(control, &[], Afford::LOOK).await?;
             detail.value = read.numbers.first().map(|value| array.encoding().words(*value));
@@ -46,6 +48,9 @@ impl Detail {
                 known => known,
             };
             detail.dimensions.push((ruler.name.clone(), *len, range));
+        }
+        if let Some(grid) = detail.choice.and_then(|choice| Grid::find(zarr, &array, choice)) {
+            detail.edges = grid.outline(control).await.unwrap_or_default();
         }
         Ok(detail)
     }

@@ -2,6 +2,7 @@
 
 use super::{ZarrScreen, mark};
 use crate::action::Action;
+use crate::map::graticule::degrees;
 use crate::screen::{Cx, Screen as _};
 use crate::screens::popup;
 use crate::text;
@@ -122,7 +123,9 @@ fn draw_footer(screen: &ZarrScreen, frame: &mut Frame, area: Rect, cx: &Cx) {
             pairs.push((key(Action::ChunkMap), "chunks"));
         }
         Some(about) if !about.shape.is_empty() => {
-            pairs.push((key(Action::Enter), "names"));
+            if !about.is_compound() {
+                pairs.push((key(Action::Enter), "names"));
+            }
             pairs.push((key(Action::ChunkMap), "chunks"));
         }
         None if screen.zarr.is_some() => pairs.push((key(Action::Enter), "fold")),
@@ -324,7 +327,18 @@ fn array_lines(
             let range = if cx.unicode { range } else { range.replace('…', "..") };
             pair(&format!("{role}{name}"), &format!("{}{range}", text::count(*len)), Role::Number, width, lines, cx);
         }
+        for (name, range) in edges(&detail.edges) {
+            let range = if cx.unicode { range } else { range.replace('…', "..").replace('°', " ") };
+            pair(&format!("  {name}"), &range, Role::Number, width, lines, cx);
+        }
     }
+}
+
+/// Where the edges of a picture lie: `48.2°N … 65.9°N`.
+fn edges(around: &[[f64; 2]]) -> Vec<(&'static str, String)> {
+    let Some(extent) = crate::map::Extent::around(around) else { return Vec::new() };
+    let words = |a: f64, b: f64, lon: bool| format!("{} … {}", degrees(a, lon, 2), degrees(b, lon, 2));
+    vec![("latitude", words(extent.south, extent.north, false)), ("longitude", words(extent.west, extent.east, true))]
 }
 
 fn heading(words: &str, lines: &mut Vec<Line<'_>>, cx: &Cx) {

@@ -67,8 +67,6 @@ pub(super) struct ZarrScreen {
     /// Which dimensions are seen, where others than the natural ones were chosen.
     choices: HashMap<Path, Choice>,
     picture: Option<Pending<Plane>>,
-    /// Names for positions of a picture that is open: read while it is looked at.
-    naming: Option<Pending<()>>,
     names: Option<Pending<Vec<String>>>,
     to_open: Option<Open>,
     error: Option<Error>,
@@ -91,7 +89,6 @@ impl ZarrScreen {
             reading: None,
             choices: HashMap::new(),
             picture: None,
-            naming: None,
             names: None,
             to_open: None,
             error: None,
@@ -358,11 +355,9 @@ impl Screen for ZarrScreen {
         }
         match poll_slot(&mut self.picture) {
             Some(Ok(plane)) => {
-                let (control, scene) = (self.control.0.clone(), plane.clone());
-                self.naming = Some(Pending::spawn(&cx.waker, async move { plane.name_axes(&control).await }));
                 // The picture is told to stop when it is left, which is no end for what is below it.
                 let control = Some(Control::new(self.control.0.meter.clone()));
-                self.to_open = Some(Open::Scene { scene: Arc::new(scene), control });
+                self.to_open = Some(Open::Scene { scene: Arc::new(plane), control });
             }
             Some(Err(err)) => cx.fail(&err),
             None => {}

@@ -3,6 +3,7 @@
 //! (<https://hpjansson.org/chafa/>). Without colours or Unicode: a letter by its weight.
 
 use super::Fit;
+use super::shades::Shades;
 use crate::picture::Picture;
 use crate::terminal::caps::{Colours, Graphics};
 use crate::terminal::colour;
@@ -15,6 +16,8 @@ pub(super) enum Glyphs {
     /// `▀ ▄ ▌ ▐`: in every font.
     #[default]
     HalfBlocks,
+    /// `░ ▒ ▓` beside halves, where there are sixteen colours: these are in every font too.
+    Shades,
     /// Two by three blocks (Unicode 13, U+1FB00): not in every font.
     Sextants,
     /// Two by four dots (U+2800).
@@ -45,6 +48,7 @@ impl Glyphs {
             _ if !unicode || colours == Colours::None => Self::Letters,
             Graphics::Sextants => Self::Sextants,
             Graphics::Braille => Self::Braille,
+            _ if colours == Colours::Ansi16 => Self::Shades,
             _ => Self::HalfBlocks,
         }
     }
@@ -65,6 +69,7 @@ pub(super) struct Tile {
 pub(super) fn tiles(small: &Picture, cells: (u16, u16), grid: Grid, glyphs: Glyphs, colours: Colours) -> Vec<Tile> {
     let mut tiles = Vec::with_capacity(usize::from(cells.0) * usize::from(cells.1));
     let mut dots = Vec::with_capacity(8);
+    let mut shades = (glyphs == Glyphs::Shades).then(Shades::new);
     for row in 0..u32::from(cells.1) {
         for column in 0..u32::from(cells.0) {
             let (across, down) = (u32::from(grid.0), u32::from(grid.1));
@@ -73,6 +78,11 @@ pub(super) fn tiles(small: &Picture, cells: (u16, u16), grid: Grid, glyphs: Glyp
                 let [r, g, b, a] = small.pixel(column * across + i % across, row * down + i / across);
                 (a >= 128).then_some([r, g, b])
             }));
+            if let Some((shades, halves)) = shades.as_mut().zip(halves(&dots)) {
+                let (glyph, front, back) = shades.cell(halves);
+                tiles.push(Tile { glyph, front: Some(front), back: Some(back) });
+                continue;
+            }
             let mut tile = tile(&dots, glyphs);
             tile.front = tile.front.map(|colour| dithered(colour, (column, row * 2), colours));
             let below = if tile.front.is_some() { row * 2 + 1 } else { row };
@@ -81,6 +91,13 @@ pub(super) fn tiles(small: &Picture, cells: (u16, u16), grid: Grid, glyphs: Glyp
         }
     }
     tiles
+}
+
+/// The colours of the upper and the lower half of a cell of two by two dots, where nothing of it is transparent.
+fn halves(dots: &[Option<Rgb>]) -> Option<[Rgb; 2]> {
+    let half = |dots: &[Option<Rgb>]| dots.iter().all(Option::is_some).then(|| mean(dots.iter().flatten()))?;
+    let (upper, lower) = dots.split_at_checked(2)?;
+    Some([half(upper)?, half(lower)?])
 }
 
 /// Puts tiles into those cells of `fit.cells` that `may` be drawn.
@@ -123,11 +140,12 @@ fn tile(dots: &[Option<Rgb>], glyphs: Glyphs) -> Tile {
     let opaque = dots.iter().enumerate().filter(|(_, dot)| dot.is_some()).fold(0_u8, |mask, (i, _)| mask | 1 << i);
     let all = u8::MAX >> (8 - dots.len().clamp(1, 8));
     if opaque == all {
-        let dots: Vec<Rgb> = dots.iter().flatten().copied().collect();
-        return solid(&dots, glyphs);
+        let mut known = [[0; 3]; 8];
+        known.iter_mut().zip(dots.iter().flatten()).for_each(|(slot, dot)| *slot = *dot);
+        return solid(&known[..dots.len().min(8)], glyphs);
     }
     let (mask, glyph) = match glyphs {
-        Glyphs::HalfBlocks => {
+        Glyphs::HalfBlocks | Glyphs::Shades => {
             let choices = HALVES.into_iter().chain([(all, '█'), (0, ' ')]);
             choices.min_by_key(|(mask, _)| (mask ^ opaque).count_ones()).unwrap_or((0, ' '))
         }
@@ -144,18 +162,22 @@ fn solid(dots: &[Rgb], glyphs: Glyphs) -> Tile {
         // One byte instead of three, and nothing to see where the font's block has gaps.
         return one(dots[0]);
     }
-    let masks: Vec<u8> = match glyphs {
-        Glyphs::HalfBlocks => HALVES[..2].iter().map(|(mask, _)| *mask).collect(),
-        _ => splits(dots),
+    let is_halves = matches!(glyphs, Glyphs::HalfBlocks | Glyphs::Shades);
+    let nearest =
+        |masks: &mut dyn Iterator<Item = u8>| masks.map(|mask| share(dots, mask)).min_by_key(|(error, ..)| *error);
+    let best = if is_halves {
+        nearest(&mut HALVES[..2].iter().map(|(mask, _)| *mask))
+    } else {
+        nearest(&mut splits(dots).into_iter())
     };
-    let best = masks.into_iter().map(|mask| share(dots, mask)).min_by_key(|(error, ..)| *error);
     let Some((_, mask, front, back)) = best else { return one(dots[0]) };
     if front == back {
         return one(front);
     }
-    let glyph = match glyphs {
-        Glyphs::HalfBlocks => HALVES.iter().find(|(known, _)| *known == mask).map_or('▀', |(_, glyph)| *glyph),
-        _ => glyph(mask, glyphs),
+    let glyph = if is_halves {
+        HALVES.iter().find(|(known, _)| *known == mask).map_or('▀', |(_, glyph)| *glyph)
+    } else {
+        glyph(mask, glyphs)
     };
     Tile { glyph, front: Some(front), back: Some(back) }
 }
@@ -315,9 +337,23 @@ mod tests {
     }
 
     #[test]
+    fn of_sixteen_colours_two_make_one_between() {
+        let picture = Picture { width: 64, height: 64, rgba: [180, 180, 180, 255].repeat(64 * 64).into() };
+        let glyphs = Glyphs::of(Graphics::HalfBlocks, true, Colours::Ansi16);
+        for tile in tiles(&picture, (32, 32), (2, 2), glyphs, Colours::Ansi16) {
+            assert_eq!(tile, Tile { glyph: '▒', front: Some([229; 3]), back: Some([127; 3]) });
+        }
+        // What is transparent stays so.
+        let picture =
+            Picture { width: 2, height: 2, rgba: [255, 0, 0, 255, 255, 0, 0, 255, 0, 0, 0, 0, 0, 0, 0, 0].into() };
+        let half = &tiles(&picture, (1, 1), (2, 2), glyphs, Colours::Ansi16)[0];
+        assert_eq!((half.glyph, half.back), ('▀', None));
+    }
+
+    #[test]
     fn few_colours_together_have_the_mean_of_the_many() {
         let picture = Picture { width: 64, height: 64, rgba: [180, 180, 180, 255].repeat(64 * 64).into() };
-        let tiles = tiles(&picture, (32, 32), (2, 2), Glyphs::HalfBlocks, Colours::Ansi16);
+        let tiles = tiles(&picture, (32, 21), (2, 3), Glyphs::Sextants, Colours::Ansi16);
         let shown = tiles.iter().filter_map(|tile| tile.back).map(|[r, g, b]| {
             match crate::terminal::colour::nearest(Color::Rgb(r, g, b), Colours::Ansi16) {
                 Color::DarkGray => 127.0,
@@ -325,7 +361,7 @@ mod tests {
                 other => panic!("{other} is no grey near it"),
             }
         });
-        let mean = shown.sum::<f64>() / 1024.0;
+        let mean = shown.sum::<f64>() / 672.0;
         assert!((mean - 180.0).abs() < 15.0, "{mean}");
     }
 }
