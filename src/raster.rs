@@ -9,6 +9,7 @@
 //! color::paint(pixels)                  values to colours
 //! safe::open -> Safe -> raster(part)    a Sentinel-2 product: its bands by resolution, its pictures
 //! write_cog(path, &Grid)                arrays to a file on the local disk
+//! Output::new(place) -> finish()        what GDAL writes, to any place
 //! ```
 
 use crate::error::{Context, Error, Kind, Result};
@@ -29,6 +30,7 @@ mod view;
 pub(crate) mod world;
 mod write;
 
+pub use crate::store::gdal::Output;
 pub use info::{Attributes, BandInfo, Info, Interpretation, Part, short_type};
 pub use place::Details;
 pub use report::Report;

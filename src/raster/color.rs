@@ -58,7 +58,8 @@ pub fn default_bands(info: &Info, file_name: &str) -> Vec<usize> {
     }
     let colors = info.bands.iter().filter(|b| b.interpretation != Interpretation::Alpha).count();
     let palette = info.bands.first().is_some_and(|b| b.palette.is_some());
-    if colors >= 3 && !palette { vec![1, 2, 3] } else { vec![1] }
+    // Fields of different elements, levels and times.
+    if colors >= 3 && !palette && info.driver != "GRIB" { vec![1, 2, 3] } else { vec![1] }
 }
 
 /// Red, green, blue among names, Sentinel-2's and common ones. `B8A` is no `B8`.

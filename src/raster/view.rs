@@ -123,10 +123,20 @@ fn masked(info: &Info, view: &View) -> Option<usize> {
 
 /// The blocks of all bands and of the mask by one round of requests.
 fn fetch_ahead(mount: &Mount, dataset: &Dataset, info: &Info, view: &View, plan: &Plan) -> Result<()> {
+    let w = plan.window;
+    if info.driver == "JP2OpenJPEG" || mount.is_assembled() {
+        // Overview 0 is halved once. Those of an assembled one are chosen by GDAL for each member, and it can take
+        // the next finer one.
+        let halved = plan.overview.map_or(0, |index| index as u32 + u32::from(!mount.is_assembled()));
+        let scale = |at: u64, level: u64, whole: u64| (at as f64 * whole as f64 / level as f64) as u64;
+        let (x, y) = (scale(w.x, plan.level.0, info.size.0), scale(w.y, plan.level.1, info.size.1));
+        let (right, bottom) =
+            (scale(w.x + w.width, plan.level.0, info.size.0), scale(w.y + w.height, plan.level.1, info.size.1));
+        return mount.fetch_pictures(&view.bands, halved, [x, y, right - x + 1, bottom - y + 1], info.size);
+    }
     if info.driver != "GTiff" {
         return Ok(());
     }
-    let w = plan.window;
     mount.fetch_ahead([w.x, w.y, w.width, w.height], |note| {
         let bands = if info.pixel_interleaved { &view.bands[..1] } else { &view.bands[..] };
         for &number in bands {
