@@ -34,6 +34,7 @@ pub use crate::store::gdal::Output;
 pub use info::{Attributes, BandInfo, Info, Interpretation, Part, short_type};
 pub use place::Details;
 pub use report::Report;
+pub(crate) use view::check_bands;
 pub use view::{Pixels, View, Window};
 pub use write::{Grid, Samples, write_cog, write_jp2, write_tiff};
 

@@ -215,7 +215,7 @@ fn overviews(band: &RasterBand<'_>) -> Vec<(u64, u64)> {
 }
 
 /// A coordinate reference system as a person would tell it.
-fn words(srs: &SpatialRef) -> Vec<(String, String)> {
+pub(super) fn words(srs: &SpatialRef) -> Vec<(String, String)> {
     let mut out = Vec::new();
     let mut row = |name: &str, value: Option<String>| {
         out.extend(value.filter(|v| !v.is_empty()).map(|value| (name.to_owned(), value)));

@@ -39,6 +39,14 @@ impl Window {
     }
 }
 
+/// Fails where one of the bands, counted from 1, is not there.
+pub(crate) fn check_bands(bands: &[usize], count: usize) -> Result<()> {
+    match bands.iter().find(|&&band| band == 0 || band > count) {
+        Some(band) => Err(Error::usage(format!("there is no band {band}; it has {count}"))),
+        None => Ok(()),
+    }
+}
+
 /// What is wished to be seen.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -79,11 +87,7 @@ struct Plan {
 
 /// Reads a view; refuses what would take much more than `limit` bytes.
 pub(super) fn read(mount: &Mount, dataset: &Dataset, info: &Info, view: &View, limit: u64) -> Result<Pixels> {
-    for &band in &view.bands {
-        if band == 0 || band > info.bands.len() {
-            return Err(Error::usage(format!("there is no band {band}; it has {}", info.bands.len())));
-        }
-    }
+    check_bands(&view.bands, info.bands.len())?;
     let plan = plan(info, view)?;
     afford(info, view, &plan, limit)?;
     fetch_ahead(mount, dataset, info, view, &plan)?;

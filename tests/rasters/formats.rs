@@ -139,6 +139,22 @@ async fn of_a_jpeg_2000_a_picture_reads_only_what_it_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_would_take_too_much_is_refused_at_once() {
+    let folder = folder();
+    let stores = stores();
+    let path = folder.path().join("plain.jp2");
+    jp2(&path, &rough(700, 600, 1), &[]);
+    let location = in_memory(&stores, "too-large.jp2", std::fs::read(&path).expect("reads")).await;
+    let control = Control::default();
+    let opened = raster::open(&stores, &location, &control, 100 << 10).await.expect("opens");
+    let view = View { bands: vec![1], window: None, pixels: (90, 90) };
+    let err = opened.view(&control, view).await.expect_err("too much");
+    assert_eq!(err.kind(), Kind::Limit, "{err}");
+    assert!(err.to_string().contains("packets") && err.hint().is_some(), "{err}");
+    assert!(control.meter.counts().bytes_in < 100 << 10, "{:?}", control.meter.counts());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bands_of_a_product_are_the_same_however_they_are_read() {
     let Some(data) = data() else { return eprintln!("skipped: SECCHI_DATA names no folder with data") };
     let zip = data.join("sentinel2/S2A_MSIL1C_20201031_T53JQJ.SAFE.zip");

@@ -10,7 +10,7 @@
 //! Format: ISO/IEC 15444-1, annex A (markers), B.6 to B.12 (precincts, packets, progression).
 
 use super::remote::{Known, Remote};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 use std::ops::Range;
 use std::sync::Arc;
@@ -251,7 +251,7 @@ impl Index {
         }
         let looks = starts.into_iter().filter(|&at| at < known.size).map(|at| async move {
             let bytes = remote.part(known, at..known.size.min(at + START)).await?;
-            Ok::<_, crate::error::Error>(tile_part(&bytes, at, known.size))
+            Ok::<_, Error>(tile_part(&bytes, at, known.size))
         });
         let found: Vec<_> = futures::stream::iter(looks).buffered(PARALLEL).try_collect().await?;
         let Some(parts) = found.into_iter().collect::<Option<Vec<_>>>() else { return Ok(None) };
@@ -284,6 +284,15 @@ pub(super) async fn fetch(remote: &Arc<Remote>, known: &Known, wish: Wish) -> Re
     let first = remote.part(known, header.first..known.size.min(header.first + START)).await?;
     let is_told = header.coarse_first && prefix(&first, header.packets(0, u32::MAX)).is_some();
     if !is_told {
+        // Refused before megabytes of it were read.
+        let share = wish.window[2] as f64 * wish.window[3] as f64 / (wish.size.0 as f64 * wish.size.1 as f64);
+        let (needs, limit) = ((known.size as f64 * share.min(1.0)) as u64, remote.session.limit());
+        if needs > limit {
+            let (needs, limit) = (crate::text::bytes(needs), crate::text::bytes(limit));
+            let why = "a coarse picture of it takes all of its bytes, as it does not tell the lengths of its packets";
+            return Err(Error::new(Kind::Limit, format!("{why}: {needs}, and the limit is {limit}"))
+                .with_hint("convert it to a cloud-optimised GeoTIFF"));
+        }
         if known.size <= MOST_WHOLE {
             remote.fetch_whole(known).await?;
         }
@@ -318,7 +327,7 @@ pub(super) async fn fetch(remote: &Arc<Remote>, known: &Known, wish: Wish) -> Re
             if end > have {
                 remote.part(known, have..end).await?;
             }
-            Ok::<_, crate::error::Error>(end.max(have)..range.end)
+            Ok::<_, Error>(end.max(have)..range.end)
         }
     });
     let rest: Vec<Range<u64>> = futures::stream::iter(fetches).buffered(PARALLEL).try_collect().await?;

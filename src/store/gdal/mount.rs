@@ -223,11 +223,7 @@ impl Mount {
         } else {
             bands.iter().filter_map(|band| Some((self.members.get(band - 1)?.clone(), wish))).collect()
         };
-        match self.call(|| Ok(Remote::fetch_pictures(wishes)))? {
-            // What is too much to read is said by the read itself, for what it really needs.
-            Err(err) if err.kind() != Kind::Limit => Err(err),
-            _ => Ok(()),
-        }
+        self.call(|| Ok(Remote::fetch_pictures(wishes)))?
     }
 
     /// Whether it was put together of others.

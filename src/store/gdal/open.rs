@@ -89,6 +89,7 @@ fn shape_and_type(about: &str) -> Option<String> {
     let (shape, rest) = about.strip_prefix('[')?.split_once(']')?;
     let (_, words) = rest.strip_suffix(')')?.rsplit_once('(')?;
     let (bits, kind) = words.split_once("-bit ")?;
+    let bits: u32 = bits.parse().ok()?;
     let letter = match kind {
         "floating-point" => 'f',
         "integer" | "character" => 'i',

@@ -89,6 +89,11 @@ impl Session {
         self.spent.store(0, Relaxed);
     }
 
+    /// Bytes that a use may read.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// The error that a read met since the last look.
     pub(super) fn take_error(&self) -> Option<Error> {
         lock(&self.error).take()
