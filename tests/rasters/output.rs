@@ -22,7 +22,9 @@ fn noise() -> Grid {
 
 fn options(pairs: &[(&str, &str)]) -> RasterCreationOptions {
     let mut out = RasterCreationOptions::new();
-    pairs.iter().for_each(|(key, value)| out.set_name_value(key, value).expect("an option"));
+    for (key, value) in pairs {
+        out.set_name_value(key, value).expect("an option");
+    }
     out
 }
 
