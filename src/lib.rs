@@ -58,7 +58,7 @@
 //! 2. Cloud builders are named only in `store`, the AWS SDK only below `store/`, the `stac` crate
 //!    only where catalogs are read; `gdal` and `zarrs` never where things are drawn; key events only
 //!    in `keymap`, `app`, `terminal` and the input widget.
-//! 3. `unsafe` only in `store/gdal.rs`, the virtual file system.
+//! 3. `unsafe` only in `store/gdal`, the virtual file system and what guards HDF5.
 //! 4. No secret is rendered, logged, journalled or put on a command line; `Debug` of keys is redacted.
 //! 5. Every string from outside is drawn without control characters ([`text::clean`]).
 //! 6. A destination exists whole or not at all: temporary name then rename, multipart then

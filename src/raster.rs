@@ -9,6 +9,7 @@
 //! color::paint(pixels)                  values to colours
 //! safe::open -> Safe -> raster(part)    a Sentinel-2 product: its bands by resolution, its pictures
 //! write_cog(path, &Grid)                arrays to a file on the local disk
+//! Output::new(place) -> finish()        what GDAL writes, to any place
 //! ```
 
 use crate::error::{Context, Error, Kind, Result};
@@ -29,9 +30,11 @@ mod view;
 pub(crate) mod world;
 mod write;
 
+pub use crate::store::gdal::Output;
 pub use info::{Attributes, BandInfo, Info, Interpretation, Part, short_type};
 pub use place::Details;
 pub use report::Report;
+pub(crate) use view::check_bands;
 pub use view::{Pixels, View, Window};
 pub use write::{Grid, Samples, write_cog, write_jp2, write_tiff};
 

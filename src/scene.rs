@@ -275,10 +275,7 @@ impl About {
 
     /// Fails where a wish is for what is not there.
     pub fn check(&self, wish: &Wish) -> Result<()> {
-        let bands = self.bands.len();
-        if let Some(band) = wish.bands.iter().find(|&&band| band == 0 || band > bands) {
-            return Err(Error::usage(format!("there is no band {band}; it has {bands}")));
-        }
+        crate::raster::check_bands(&wish.bands, self.bands.len())?;
         wish.window.check(self.size)?;
         let fits = wish.at.len() == self.axes.len() && wish.at.iter().zip(&self.axes).all(|(&at, axis)| at < axis.len);
         if fits { Ok(()) } else { Err(Error::usage("there is no such position on its axes")) }

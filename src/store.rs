@@ -63,6 +63,7 @@ mod s3;
 mod throttle;
 mod transport;
 mod upload;
+pub(crate) mod zip;
 
 pub use check::{Finding, Topic};
 pub use copy::Pinned;

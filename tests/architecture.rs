@@ -61,8 +61,8 @@ const KEPT_OUT: [(&str, &[&str], &str); 3] = [
     ("zarrs", &["screens/", "screen.rs", "widgets/", "app", "terminal"], "what draws does not read data"),
 ];
 
-/// The one place for `unsafe`.
-const UNSAFE: &str = "store/gdal.rs";
+/// The one place for `unsafe`: what GDAL calls, and what is called beside it.
+const UNSAFE: &str = "store/gdal";
 /// Statics that are allowed: `(file, name)`, each with its reason beside it.
 const STATICS: [(&str, &str); 1] = [
     // GDAL's table of file systems is one for the process, and what it calls back knows no state of ours.
@@ -251,7 +251,7 @@ fn names(path: &str, code: &str, wrong: &mut Vec<String>) {
             wrong.push(format!("{path}: `{name}` does not belong here: {why}"));
         }
     }
-    if path != UNSAFE && says(code, "unsafe") {
+    if !path.starts_with(UNSAFE) && says(code, "unsafe") {
         wrong.push(format!("{path}: `unsafe` only in {UNSAFE}"));
     }
     for line in code.lines() {

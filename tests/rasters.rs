@@ -6,6 +6,12 @@
 mod bucket;
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "rasters/foreign.rs"]
+mod foreign;
+#[path = "rasters/formats.rs"]
+mod formats;
+#[path = "rasters/output.rs"]
+mod output;
 mod support;
 
 use bytes::Bytes;

@@ -84,12 +84,6 @@ async fn load(stores: Stores, ask: Ask) -> Result<Preview> {
 
 /// What an object of several rasters holds, to choose from.
 fn parts(info: &Info, place: &Location) -> Tree {
-    let node = |part: &raster::Part| Node {
-        depth: 0,
-        name: part.name.clone(),
-        detail: part.about.clone(),
-        target: Some(raster::part_of(place, &part.name)),
-    };
     let format = info.format();
     let mut rows = vec![
         ("Format".to_owned(), format.to_owned()),
@@ -98,7 +92,35 @@ fn parts(info: &Info, place: &Location) -> Tree {
     ];
     rows.extend(metadata(info));
     let facts = Facts { title: format!("{format} · {} rasters", info.parts.len()), rows };
-    Tree { facts, nodes: info.parts.iter().take(MOST_PARTS).map(node).collect() }
+    Tree { facts, nodes: nodes(&info.parts, place) }
+}
+
+/// Parts below the groups that they are in.
+fn nodes(parts: &[raster::Part], place: &Location) -> Vec<Node> {
+    let mut parts: Vec<(Vec<&str>, &raster::Part)> = parts
+        .iter()
+        .take(MOST_PARTS)
+        .map(|part| (part.name.rsplit_once('/').map_or(Vec::new(), |(group, _)| group.split('/').collect()), part))
+        .collect();
+    // Those of a group stay in their order.
+    parts.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut nodes = Vec::new();
+    let mut here: Vec<&str> = Vec::new();
+    for (group, part) in parts {
+        let same = here.iter().zip(&group).take_while(|(a, b)| a == b).count();
+        for (depth, name) in group.iter().enumerate().skip(same) {
+            let name = format!("{name}/");
+            nodes.push(Node { depth: depth as u16, name, detail: String::new(), target: None });
+        }
+        nodes.push(Node {
+            depth: group.len() as u16,
+            name: part.name.rsplit('/').next().unwrap_or_default().to_owned(),
+            detail: part.about.clone(),
+            target: Some(raster::part_of(place, &part.name)),
+        });
+        here = group;
+    }
+    nodes
 }
 
 /// A Sentinel-2 product: its own preview picture where it has one, else the true-colour one.
@@ -272,9 +294,15 @@ fn band_detail(band: &BandInfo) -> String {
     parts.extend(band.palette.as_ref().map(|p| format!("palette of {}", p.len())));
     parts.extend(band.scale.map(|(scale, offset)| format!("×{scale} {offset:+}")));
     parts.extend(band.unit.clone());
-    parts.extend(
-        band.metadata.iter().filter(|(key, _)| key != "DESCRIPTION").map(|(key, value)| format!("{key}={value}")),
-    );
+    for (key, value) in &band.metadata {
+        match key.as_str() {
+            "DESCRIPTION" => {}
+            // What it is in words; its name tells the rest.
+            "GRIB_COMMENT" => parts.push(value.clone()),
+            _ if key.starts_with("GRIB_") => {}
+            _ => parts.push(format!("{key}={value}")),
+        }
+    }
     parts.join(" · ")
 }
 

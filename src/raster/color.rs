@@ -58,7 +58,7 @@ pub fn default_bands(info: &Info, file_name: &str) -> Vec<usize> {
     }
     let colors = info.bands.iter().filter(|b| b.interpretation != Interpretation::Alpha).count();
     let palette = info.bands.first().is_some_and(|b| b.palette.is_some());
-    // There, bands are positions along a dimension: times, depths.
+    // There, bands are fields of different elements, levels and times.
     let steps = ["netCDF", "HDF5Image", "GRIB"].contains(&info.driver.as_str());
     if colors >= 3 && !palette && !steps { vec![1, 2, 3] } else { vec![1] }
 }

@@ -215,7 +215,7 @@ fn overviews(band: &RasterBand<'_>) -> Vec<(u64, u64)> {
 }
 
 /// A coordinate reference system as a person would tell it.
-fn words(srs: &SpatialRef) -> Vec<(String, String)> {
+pub(super) fn words(srs: &SpatialRef) -> Vec<(String, String)> {
     let mut out = Vec::new();
     let mut row = |name: &str, value: Option<String>| {
         out.extend(value.filter(|v| !v.is_empty()).map(|value| (name.to_owned(), value)));
@@ -249,8 +249,12 @@ fn band(band: &RasterBand<'_>, closely: bool) -> BandInfo {
     let kind = band.band_type();
     let (scale, offset) = (band.scale().unwrap_or(1.0), band.offset().unwrap_or(0.0));
     let moved = (scale - 1.0).abs() > f64::EPSILON || offset != 0.0;
+    let metadata = pairs(band);
+    let description = band.description().ok().filter(|d| !d.is_empty());
+    let grib = grib(&metadata, description.as_deref().unwrap_or_default());
+    let (description, unit) = grib.map_or((description, band.unit()), |(name, unit)| (Some(name), unit));
     BandInfo {
-        description: band.description().ok().filter(|d| !d.is_empty()),
+        description,
         dtype: if kind == GdalDataType::UInt8 { "UInt8".to_owned() } else { kind.name() },
         bytes: u64::from(kind.bytes()),
         nodata: nodata(band, kind),
@@ -265,9 +269,9 @@ fn band(band: &RasterBand<'_>, closely: bool) -> BandInfo {
         },
         palette: palette(band),
         scale: moved.then_some((scale, offset)),
-        unit: Some(band.unit()).filter(|u| !u.is_empty()),
+        unit: Some(unit).filter(|u| !u.is_empty()),
         all_valid: band.mask_flags().is_ok_and(|f| f.is_all_valid()),
-        metadata: pairs(band),
+        metadata,
         categories: if closely { vsi::category_names(band) } else { Vec::new() },
         attributes: if closely {
             vsi::attribute_table(band).map(|(columns, rows)| Attributes { columns, rows })
@@ -275,6 +279,21 @@ fn band(band: &RasterBand<'_>, closely: bool) -> BandInfo {
             None
         },
     }
+}
+
+/// What GDAL's driver of GRIB tells of a band, as its name, `TMP 2 m HTGL 2024-06-03 06:00`, and its unit; GDAL's own
+/// description is the level alone: `2[m] HTGL="Specified height level above ground"`.
+fn grib(metadata: &[(String, String)], level: &str) -> Option<(String, String)> {
+    let item = |name: &str| metadata.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let level = level.split('=').next().unwrap_or_default();
+    let level = level.replace("0[-] ", "").replace("[-]", "").replace('[', " ").replace(']', "");
+    let seconds = item("GRIB_VALID_TIME").and_then(|text| text.split_whitespace().next()?.parse().ok());
+    let time = seconds.and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
+    let time = time.map(|time| time.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
+    let name = [item("GRIB_ELEMENT")?, level.trim(), &time];
+    let name: Vec<&str> = name.into_iter().filter(|part| !part.is_empty()).collect();
+    let unit = item("GRIB_UNIT").unwrap_or_default().trim_matches(['[', ']', '-', ' ']);
+    Some((name.join(" "), unit.to_owned()))
 }
 
 fn nodata(band: &RasterBand<'_>, kind: GdalDataType) -> Option<f64> {

@@ -1,5 +1,6 @@
 //! Where a raster's pixels lie on earth (PROJ through GDAL), and values as they are stored.
 
+use super::view::check_bands;
 use super::{Info, LARGEST_WINDOW, Raster, Window, refuse_giant_blocks};
 use crate::error::{Error, Kind, Result};
 use crate::task::Control;
@@ -105,7 +106,7 @@ fn details(dataset: &Dataset, info: &Info) -> Details {
     for (index, band) in dataset.rasterbands().flatten().take(MOST_BANDS).enumerate() {
         domains.extend(of(&band, &format!("band {}", index + 1)));
     }
-    Details { is_degrees, outline, unit, reference: srs.as_ref().map(words).unwrap_or_default(), domains }
+    Details { is_degrees, outline, unit, reference: srs.as_ref().map(reference).unwrap_or_default(), domains }
 }
 
 fn of(object: &impl Metadata, name: &str) -> Vec<(String, Vec<(String, String)>)> {
@@ -149,10 +150,7 @@ fn is_same_f32(band: &super::BandInfo, value: f64, nodata: f64) -> bool {
 }
 
 fn afford(info: &Info, bands: &[usize], window: Window) -> Result<()> {
-    let count = info.bands.len();
-    if let Some(band) = bands.iter().find(|&&band| band == 0 || band > count) {
-        return Err(Error::usage(format!("there is no band {band}; it has {count}")));
-    }
+    check_bands(bands, info.bands.len())?;
     window.check(info.size)?;
     let bytes = [window.width, window.height, bands.len() as u64].iter().fold(8_u64, |n, &f| n.saturating_mul(f));
     if bytes > LARGEST_WINDOW {
@@ -181,32 +179,17 @@ fn turned(transform: &CoordTransform, at: [f64; 2]) -> Option<[f64; 2]> {
     (x.is_finite() && y.is_finite()).then_some([x, y])
 }
 
-fn words(srs: &SpatialRef) -> Vec<(String, String)> {
-    let mut rows: Vec<(String, String)> = Vec::new();
-    let mut row = |name: &str, value: Option<String>| {
-        if let Some(value) = value.filter(|v| !v.is_empty()) {
-            rows.push((name.to_owned(), value));
-        }
-    };
-    row("name", srs.name());
-    row("code", srs.authority().ok());
-    let kind = match (srs.is_geographic(), srs.is_projected()) {
-        (true, _) => "geographic: longitude and latitude",
-        (_, true) => "projected",
-        _ => "local",
-    };
-    row("kind", Some(kind.to_owned()));
-    let unit = |name: String, size: f64, of: &str| format!("{name} ({size} {of})");
-    if srs.is_projected() {
-        row("unit", Some(unit(srs.linear_units_name().unwrap_or_default(), srs.linear_units(), "m")));
-    } else if srs.is_geographic() {
-        row("unit", Some(unit(srs.angular_units_name().unwrap_or_default(), srs.angular_units(), "rad")));
+/// A reference system in words, with its code, and as other programs are told of it.
+fn reference(srs: &SpatialRef) -> Vec<(String, String)> {
+    let mut rows = super::info::words(srs);
+    for (name, _) in &mut rows {
+        *name = name.to_lowercase();
     }
-    let ellipsoid = srs.semi_major().ok().zip(srs.semi_minor().ok());
-    row("ellipsoid", ellipsoid.map(|(a, b)| format!("semi-axes {a} m and {b:.3} m")));
-    let area = srs.area_of_use();
-    row("area of use", area.as_ref().map(|a| a.name.clone()));
-    row("PROJ", srs.to_proj4().ok().map(|p| p.trim().to_owned()));
+    let mut more = |name: &str, value: Option<String>| {
+        rows.extend(value.filter(|v| !v.is_empty()).map(|value| (name.to_owned(), value)));
+    };
+    more("code", srs.authority().ok());
+    more("PROJ", srs.to_proj4().ok().map(|p| p.trim().to_owned()));
     if let Ok(wkt) = srs.to_pretty_wkt() {
         rows.push(("WKT".to_owned(), String::new()));
         rows.extend(wkt.lines().map(|line| (line.to_owned(), String::new())));

@@ -39,6 +39,14 @@ impl Window {
     }
 }
 
+/// Fails where one of the bands, counted from 1, is not there.
+pub(crate) fn check_bands(bands: &[usize], count: usize) -> Result<()> {
+    match bands.iter().find(|&&band| band == 0 || band > count) {
+        Some(band) => Err(Error::usage(format!("there is no band {band}; it has {count}"))),
+        None => Ok(()),
+    }
+}
+
 /// What is wished to be seen.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -79,11 +87,7 @@ struct Plan {
 
 /// Reads a view; refuses what would take much more than `limit` bytes.
 pub(super) fn read(mount: &Mount, dataset: &Dataset, info: &Info, view: &View, limit: u64) -> Result<Pixels> {
-    for &band in &view.bands {
-        if band == 0 || band > info.bands.len() {
-            return Err(Error::usage(format!("there is no band {band}; it has {}", info.bands.len())));
-        }
-    }
+    check_bands(&view.bands, info.bands.len())?;
     let plan = plan(info, view)?;
     afford(info, view, &plan, limit)?;
     fetch_ahead(mount, dataset, info, view, &plan)?;
@@ -123,10 +127,20 @@ fn masked(info: &Info, view: &View) -> Option<usize> {
 
 /// The blocks of all bands and of the mask by one round of requests.
 fn fetch_ahead(mount: &Mount, dataset: &Dataset, info: &Info, view: &View, plan: &Plan) -> Result<()> {
+    let w = plan.window;
+    if info.driver == "JP2OpenJPEG" || mount.is_assembled() {
+        // Overview 0 is halved once. Those of an assembled one are chosen by GDAL for each member, and it can take
+        // the next finer one.
+        let halved = plan.overview.map_or(0, |index| index as u32 + u32::from(!mount.is_assembled()));
+        let scale = |at: u64, level: u64, whole: u64| (at as f64 * whole as f64 / level as f64) as u64;
+        let (x, y) = (scale(w.x, plan.level.0, info.size.0), scale(w.y, plan.level.1, info.size.1));
+        let (right, bottom) =
+            (scale(w.x + w.width, plan.level.0, info.size.0), scale(w.y + w.height, plan.level.1, info.size.1));
+        return mount.fetch_pictures(&view.bands, halved, [x, y, right - x + 1, bottom - y + 1], info.size);
+    }
     if info.driver != "GTiff" {
         return Ok(());
     }
-    let w = plan.window;
     mount.fetch_ahead([w.x, w.y, w.width, w.height], |note| {
         let bands = if info.pixel_interleaved { &view.bands[..1] } else { &view.bands[..] };
         for &number in bands {

@@ -12,14 +12,14 @@
 //!   size and `ETag`, opening it again needs no request at all.
 //! - Every read is pinned to the `ETag`: an object that changes in the middle is an error.
 //! - Only what is mounted is there. Sidecars (`.aux.xml`, `.ovr`, `.msk`) and neighbours are
-//!   answered "not there" without a request, and nothing can be written. What is written goes to a
-//!   file of the local disk first and is uploaded from there.
+//!   answered "not there" without a request, and nothing can be written beside them. What was declared
+//!   as an [`Output`] can: it goes to the local disk first and is uploaded from there.
 //! - The members of a VRT are mounted by their names in it, if they may be read ([`vrt`]), and asked
 //!   for only when GDAL reads them. Only drivers of formats that name no other files are registered.
 //! - GDAL says of a failed read only that it failed, so the `Mount` keeps our own error.
 //! - GDAL's messages are collected by `quietly`; nothing is printed, ever.
 //!
-//! This is the only module with `unsafe` and the only one with a static: GDAL's table of file
+//! This module and those below it are the only ones with `unsafe`, and it has the only static: GDAL's table of file
 //! systems is global to the process and can neither be looked up nor undone, so what its functions
 //! find by a path must be global too.
 #![allow(unsafe_code)]
@@ -28,20 +28,24 @@ use crate::error::Result;
 use gdal::errors::GdalError;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::{CStr, c_char, c_int, c_void};
-use std::ops::Range;
+use std::ffi::{CStr, c_char, c_int};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 mod cache;
+mod files;
+mod hdf5;
+mod jp2;
 mod mount;
 mod open;
+mod output;
 mod remote;
 mod vrt;
 
 pub(super) use cache::Cache;
 pub(crate) use mount::{Member, Mount};
 pub(crate) use open::{call, open, parts};
+pub use output::Output;
 pub(crate) use remote::Content;
 
 use remote::{Remote, Session};
@@ -52,11 +56,14 @@ const PREFIX: &CStr = c"/vsisecchi/";
 /// Bytes read when an object is mounted: the header of nearly every COG, JP2 and GRIB.
 pub(crate) const HEAD: u64 = 32 << 10;
 
+/// Bytes of an object of a format without an index (GRIB) that is fetched whole rather than in steps.
+const SMALL: u64 = 24 << 20;
+
 /// Bytes of decoded blocks that GDAL keeps for all datasets together.
 const BLOCK_CACHE: &str = "268435456";
 
 /// Formats that GDAL may take an object for. None of them leads to another file: VRT, WMS and
-/// their kin are left out, so that a file cannot make us read what it names.
+/// their kin are left out, so that a file cannot make us read what it names; what does is looked through ([`hdf5`]).
 const FORMATS: &[&str] = &[
     "GTiff",
     "JP2OpenJPEG",
@@ -83,7 +90,35 @@ static REGISTRY: OnceLock<Registry> = OnceLock::new();
 #[derive(Default)]
 struct Registry {
     next: AtomicU64,
-    mounted: Mutex<HashMap<u64, Arc<Remote>>>,
+    mounted: Mutex<HashMap<u64, Place>>,
+    /// Found when it is needed first.
+    hdf5: OnceLock<Option<hdf5::Library>>,
+}
+
+/// What a name leads to.
+#[derive(Clone)]
+enum Place {
+    Remote(Arc<Remote>),
+    Written(Arc<output::Written>),
+}
+
+impl Registry {
+    fn next_id(&self) -> u64 {
+        self.next.fetch_add(1, Relaxed)
+    }
+
+    fn put(&self, id: u64, place: Place) {
+        lock(&self.mounted).insert(id, place);
+    }
+
+    /// What is taken may be the last that holds it: it is let go of by the caller, without the lock.
+    fn take(&self, id: u64) -> Option<Place> {
+        lock(&self.mounted).remove(&id)
+    }
+
+    fn hdf5(&self) -> Option<&hdf5::Library> {
+        self.hdf5.get_or_init(|| quietly(hdf5::Library::find).0).as_ref()
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -107,11 +142,11 @@ fn mount_member(session: &Arc<Session>, content: Content, trail: &[crate::locati
 /// The same with a name of one's own.
 fn put(session: &Arc<Session>, content: Content, name: &str, trail: &[crate::location::Location]) -> Arc<Remote> {
     let registry = registry();
-    let id = registry.next.fetch_add(1, Relaxed);
+    let id = registry.next_id();
     let path = format!("{}{id}/{name}", PREFIX.to_string_lossy());
     let remote = Arc::new(Remote::new(path, session.clone(), content, trail.to_vec()));
     lock(&session.mounted).push(id);
-    lock(&registry.mounted).insert(id, remote.clone());
+    registry.put(id, Place::Remote(remote.clone()));
     remote
 }
 
@@ -245,42 +280,16 @@ unsafe extern "C" fn collect(class: gdal_sys::CPLErr::Type, _number: c_int, mess
     }
 }
 
-/// HDF5 prints what it meets, unless each thread tells it not to. GDAL brings the library along;
-/// one without it has nothing to print.
-fn silence_hdf5() {
-    type SetAuto = unsafe extern "C" fn(i64, *const c_void, *const c_void) -> c_int;
-    // SAFETY: the symbol, if it is there, is HDF5's `H5Eset_auto2`, whose signature this is since
-    // 1.10; 0 is the thread's default stack of errors, a null function means none.
-    unsafe {
-        let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"H5Eset_auto2".as_ptr());
-        if !symbol.is_null() {
-            std::mem::transmute::<*mut c_void, SetAuto>(symbol)(0, std::ptr::null(), std::ptr::null());
-        }
-    }
-}
-
 unsafe extern "C" fn silent(_: gdal_sys::CPLErr::Type, _: c_int, _: *const c_char) {}
 
 /// Makes GDAL quiet, bounded and blind for everything but our file system. Runs once.
 fn install() -> Registry {
+    hdf5::stay_open();
     // SAFETY: the structure is GDAL's own, filled before it is copied; the functions live as long
     // as the process, the prefix is a constant.
     unsafe {
         gdal_sys::CPLSetErrorHandlerEx(Some(silent), std::ptr::null_mut());
-        let table = gdal_sys::VSIAllocFilesystemPluginCallbacksStruct();
-        if let Some(cb) = table.as_mut() {
-            cb.stat = Some(stat);
-            cb.open = Some(open_file);
-            cb.tell = Some(tell);
-            cb.seek = Some(seek);
-            cb.read = Some(read);
-            cb.read_multi_range = Some(read_multi_range);
-            cb.eof = Some(eof);
-            cb.close = Some(close);
-            cb.sibling_files = Some(sibling_files);
-            gdal_sys::VSIInstallPluginHandler(PREFIX.as_ptr(), table);
-            gdal_sys::VSIFreeFilesystemPluginCallbacksStruct(table);
-        }
+        files::install(PREFIX);
     }
     for (key, value) in [
         ("GDAL_DISABLE_READDIR_ON_OPEN", "EMPTY_DIR"),
@@ -301,170 +310,4 @@ fn install() -> Registry {
         gdal::DriverManager::deregister_driver(driver);
     }
     Registry::default()
-}
-
-/// A position in a mounted object: what GDAL holds as its file.
-struct OpenFile {
-    remote: Arc<Remote>,
-    size: u64,
-    position: u64,
-    at_end: bool,
-}
-
-/// A panic must not cross into C.
-fn guarded<T>(otherwise: T, f: impl FnOnce() -> T) -> T {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_or(otherwise)
-}
-
-/// The mounted object of this name; with or without the prefix, which GDAL strips.
-///
-/// # Safety
-/// `name` is null or a terminated string.
-unsafe fn find(name: *const c_char) -> Option<Arc<Remote>> {
-    if name.is_null() {
-        return None;
-    }
-    // SAFETY: by this function's contract.
-    let name = unsafe { CStr::from_ptr(name) }.to_str().ok()?;
-    let prefix = PREFIX.to_str().ok()?;
-    let name = name.strip_prefix(prefix).unwrap_or(name);
-    let id: u64 = name.split_once('/')?.0.parse().ok()?;
-    let remote = lock(&REGISTRY.get()?.mounted).get(&id)?.clone();
-    (remote.path.strip_prefix(prefix) == Some(name)).then_some(remote)
-}
-
-#[cfg(target_os = "linux")]
-type StatBuffer = libc::stat64;
-#[cfg(not(target_os = "linux"))]
-type StatBuffer = libc::stat;
-
-unsafe extern "C" fn stat(_: *mut c_void, name: *const c_char, out: *mut gdal_sys::VSIStatBufL, _: c_int) -> c_int {
-    guarded(-1, || {
-        // SAFETY: GDAL passes a terminated name, and room for its VSIStatBufL, which is this type.
-        unsafe {
-            let Some(remote) = find(name) else { return -1 };
-            let Some(known) = remote.session.attempt(|| remote.known()) else { return -1 };
-            let mut buffer: StatBuffer = std::mem::zeroed();
-            buffer.st_mode = libc::S_IFREG | 0o444;
-            buffer.st_size = i64::try_from(known.size).unwrap_or(i64::MAX);
-            out.cast::<StatBuffer>().write(buffer);
-        }
-        0
-    })
-}
-
-unsafe extern "C" fn open_file(_: *mut c_void, name: *const c_char, access: *const c_char) -> *mut c_void {
-    guarded(std::ptr::null_mut(), || {
-        // SAFETY: GDAL passes terminated strings.
-        let (remote, access) = unsafe { (find(name), CStr::from_ptr(access)) };
-        let readable = access.to_bytes().iter().all(|b| b"rb".contains(b));
-        match remote {
-            Some(remote) if readable => match remote.session.attempt(|| remote.known()) {
-                Some(known) => {
-                    Box::into_raw(Box::new(OpenFile { remote, size: known.size, position: 0, at_end: false })).cast()
-                }
-                None => std::ptr::null_mut(),
-            },
-            _ => std::ptr::null_mut(),
-        }
-    })
-}
-
-/// # Safety
-/// `file` came from [`open_file`], was not closed, and no other thread uses it now.
-unsafe fn opened<'a>(file: *mut c_void) -> &'a mut OpenFile {
-    // SAFETY: by this function's contract.
-    unsafe { &mut *file.cast::<OpenFile>() }
-}
-
-unsafe extern "C" fn close(file: *mut c_void) -> c_int {
-    // SAFETY: GDAL closes once what `open_file` made.
-    guarded(-1, || {
-        drop(unsafe { Box::from_raw(file.cast::<OpenFile>()) });
-        0
-    })
-}
-
-unsafe extern "C" fn tell(file: *mut c_void) -> u64 {
-    // SAFETY: an open file of ours.
-    unsafe { opened(file) }.position
-}
-
-unsafe extern "C" fn eof(file: *mut c_void) -> c_int {
-    // SAFETY: an open file of ours.
-    c_int::from(unsafe { opened(file) }.at_end)
-}
-
-unsafe extern "C" fn seek(file: *mut c_void, offset: u64, whence: c_int) -> c_int {
-    // SAFETY: an open file of ours.
-    let file = unsafe { opened(file) };
-    // Offsets are unsigned; a step back is its two's complement.
-    file.position = match whence {
-        libc::SEEK_SET => offset,
-        libc::SEEK_CUR => file.position.wrapping_add(offset),
-        libc::SEEK_END => file.size.wrapping_add(offset),
-        _ => return -1,
-    };
-    file.at_end = false;
-    0
-}
-
-unsafe extern "C" fn read(file: *mut c_void, buffer: *mut c_void, size: usize, count: usize) -> usize {
-    guarded(0, || {
-        let Some(len) = size.checked_mul(count).filter(|&n| n > 0 && !buffer.is_null()) else { return 0 };
-        // SAFETY: an open file of ours; the buffer has room for `size * count` bytes, of which some
-        // may not have been written before: they are only written here.
-        let (file, out) = unsafe {
-            std::ptr::write_bytes(buffer.cast::<u8>(), 0, len);
-            (opened(file), std::slice::from_raw_parts_mut(buffer.cast::<u8>(), len))
-        };
-        let remote = file.remote.clone();
-        let Some(n) = remote.session.attempt(|| remote.read_at(file.position, out)) else { return 0 };
-        file.position = file.position.saturating_add(n as u64);
-        file.at_end = n < len;
-        n / size
-    })
-}
-
-unsafe extern "C" fn read_multi_range(
-    file: *mut c_void,
-    count: c_int,
-    buffers: *mut *mut c_void,
-    offsets: *const u64,
-    sizes: *const usize,
-) -> c_int {
-    guarded(-1, || {
-        let count = usize::try_from(count).unwrap_or(0);
-        // SAFETY: an open file of ours; GDAL passes `count` buffers, offsets and sizes.
-        let (file, buffers, offsets, sizes) = unsafe {
-            (
-                opened(file),
-                std::slice::from_raw_parts(buffers, count),
-                std::slice::from_raw_parts(offsets, count),
-                std::slice::from_raw_parts(sizes, count),
-            )
-        };
-        let remote = &file.remote;
-        let ranges: Option<Vec<Range<u64>>> = offsets
-            .iter()
-            .zip(sizes)
-            .map(|(&start, &size)| Some(start..start.checked_add(size as u64).filter(|&end| end <= file.size)?))
-            .collect();
-        let Some(ranges) = ranges else { return -1 };
-        let Some(found) = remote.session.attempt(|| remote.read_ranges(&ranges)) else { return -1 };
-        for ((bytes, &buffer), &size) in found.iter().zip(buffers).zip(sizes) {
-            if bytes.len() != size {
-                return -1;
-            }
-            // SAFETY: each buffer has room for its size.
-            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.cast::<u8>(), size) };
-        }
-        0
-    })
-}
-
-/// No file has neighbours: an empty list, which GDAL frees.
-unsafe extern "C" fn sibling_files(_: *mut c_void, _: *const c_char) -> *mut *mut c_char {
-    // SAFETY: room for the terminating null of an empty list.
-    unsafe { gdal_sys::VSICalloc(1, size_of::<*mut c_char>()) }.cast()
 }

@@ -1,7 +1,7 @@
 //! Objects that GDAL can open: mounted as long as they are used.
 
 use super::remote::{Content, Remote, Session};
-use super::{PREFIX, call, lock, put, quietly, registry, silence_hdf5};
+use super::{PREFIX, Place, call, hdf5, jp2, lock, put, quietly, registry};
 use crate::error::{Error, Kind, Result};
 use crate::location::Location;
 use crate::store::{Head, Stores};
@@ -10,11 +10,8 @@ use bytes::Bytes;
 use gdal::Metadata as _;
 use gdal::raster::RasterBand;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use tokio_util::sync::CancellationToken;
-
-/// How formats that are told by it begin.
-pub(super) const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
 
 /// Blocks whose places are asked for before they are read, and their bytes: more are left to GDAL.
 const MOST_BLOCKS: usize = 2048;
@@ -26,8 +23,12 @@ const LARGEST_COPY: u64 = 64 << 20;
 /// An object that GDAL can open by [`Mount::path`] as long as this lives.
 pub(crate) struct Mount {
     main: Arc<Remote>,
+    /// Those that it is assembled of.
+    members: Vec<Arc<Remote>>,
     copy: Mutex<Option<Copy>>,
     limit: u64,
+    /// Once it was looked through: whether a link of it leads to another file.
+    links: OnceLock<Option<String>>,
 }
 
 /// A member of an assembled raster.
@@ -95,6 +96,7 @@ impl Mount {
         let members: Vec<Member> =
             remotes.iter().zip(heads.await?).map(|(remote, head)| Member { path: remote.path.clone(), head }).collect();
         mount.main = put(&session, Content::Bytes(write(&members).into()), "all.vrt", &[]);
+        mount.members = remotes;
         Ok(mount)
     }
 
@@ -110,7 +112,7 @@ impl Mount {
         let handle = stores.open(home, &control.meter).await?;
         let session = Session::new(handle, home.clone(), stores.0.pieces.clone(), control, limit);
         let main = put(&Arc::new(session), content, name, &[]);
-        Ok(Self { main, copy: Mutex::default(), limit })
+        Ok(Self { main, members: Vec::new(), copy: Mutex::default(), limit, links: OnceLock::new() })
     }
 
     /// The name under which GDAL opens it.
@@ -127,6 +129,7 @@ impl Mount {
     /// limit counts from here.
     pub(crate) fn begin(&self, control: &Control, abandoned: CancellationToken) {
         self.main.session.begin(control, abandoned);
+        std::iter::once(&self.main).chain(&self.members).for_each(|remote| remote.as_it_is());
     }
 
     /// Its first bytes.
@@ -138,6 +141,17 @@ impl Mount {
     pub(super) fn resolve(&self) -> Result<bool> {
         self.main.resolve()?;
         Ok(super::vrt::is_one(&self.main.known()?.head))
+    }
+
+    /// Looks an HDF5 through, once: fails where its values lie in another file; the name of a link that leads to
+    /// one, which nobody follows.
+    pub(super) fn foreign_link(&self) -> Result<Option<String>> {
+        if let Some(link) = self.links.get() {
+            return Ok(link.clone());
+        }
+        let library = registry().hdf5().ok_or_else(hdf5::hidden)?;
+        let link = self.call(|| Ok(library.look(self.path())))??;
+        Ok(self.links.get_or_init(|| link).clone())
     }
 
     /// Bytes of the object, as far as they were read before.
@@ -175,8 +189,10 @@ impl Mount {
 
     /// Calls GDAL. Its failure becomes a sentence, or the error that a read of ours met.
     pub(crate) fn call<T>(&self, f: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T> {
-        if self.head().is_ok_and(|head| head.starts_with(HDF5)) {
-            silence_hdf5();
+        if self.head().is_ok_and(|head| hdf5::is_one(&head))
+            && let Some(library) = registry().hdf5()
+        {
+            library.silence();
         }
         let (result, messages) = quietly(f);
         let met = self.main.session.take_error();
@@ -189,6 +205,35 @@ impl Mount {
                 Err(super::open::explain(err, &messages, self.path()))
             }
         }
+    }
+
+    /// Fetches what a picture needs of the JPEG 2000s that it is made of: of the only one, or of those that the bands
+    /// (from 1) are assembled of, where they have so many pixels. What is read beyond that until the next use of the
+    /// mount is not what is stored: `halved` is never more than GDAL halves them.
+    pub(crate) fn fetch_pictures(
+        &self,
+        bands: &[usize],
+        halved: u32,
+        window: [u64; 4],
+        size: (u64, u64),
+    ) -> Result<()> {
+        let wish = jp2::Wish { halved, window, size };
+        let wishes = if self.members.is_empty() {
+            vec![(self.main.clone(), wish)]
+        } else {
+            bands.iter().filter_map(|band| Some((self.members.get(band - 1)?.clone(), wish))).collect()
+        };
+        self.call(|| Ok(Remote::fetch_pictures(wishes)))?
+    }
+
+    /// Whether it was put together of others.
+    pub(crate) fn is_assembled(&self) -> bool {
+        !self.members.is_empty()
+    }
+
+    /// Fetches all of it, if it is small.
+    pub(super) fn fetch_small(&self) -> Result<()> {
+        self.main.fetch_small()
     }
 
     /// Fetches the blocks of a TIFF that a read of several bands will need, all at once: GDAL itself asks for
@@ -220,13 +265,12 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let mut mounted = lock(&registry().mounted);
-        // The remotes may be the last that hold their session.
-        let gone: Vec<_> = lock(&self.main.session.mounted).drain(..).filter_map(|id| mounted.remove(&id)).collect();
-        drop(mounted);
-        // What was kept under a name of its own is of no use to others.
-        for remote in &gone {
-            remote.forget();
+        let ids: Vec<u64> = lock(&self.main.session.mounted).drain(..).collect();
+        for id in ids {
+            // What was kept under a name of its own is of no use to others.
+            if let Some(Place::Remote(remote)) = registry().take(id) {
+                remote.forget();
+            }
         }
     }
 }
@@ -270,7 +314,7 @@ pub(super) fn netcdf(head: &[u8], location: &Location) -> Option<bool> {
     if head.starts_with(b"CDF") {
         return Some(true);
     }
-    (head.starts_with(HDF5) && location.extension().starts_with("nc")).then_some(false)
+    (hdf5::is_one(head) && location.extension().starts_with("nc")).then_some(false)
 }
 
 /// What is said of a classic netCDF that is too large to be copied.

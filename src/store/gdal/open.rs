@@ -1,6 +1,6 @@
 //! Opening what is mounted as a raster, and saying in words why it cannot be.
 
-use super::{FORMATS, Mount, mount, quietly};
+use super::{FORMATS, Mount, hdf5, mount, quietly};
 use crate::error::{Error, Result};
 use crate::location::{Location, Scheme};
 use gdal::errors::GdalError;
@@ -13,7 +13,7 @@ const LOCAL_DRIVERS: &[&str] = &["netCDF"];
 pub(crate) struct Part {
     /// Its name within: `sst`, `group/var`.
     pub(crate) name: String,
-    /// What GDAL says of it: `[4x720x1440] sst (32-bit floating-point)`.
+    /// Its shape and type, `4 × 720 × 1440 f32`, or what GDAL says of it.
     pub(crate) about: String,
     /// How GDAL opens it.
     path: String,
@@ -23,10 +23,21 @@ pub(crate) struct Part {
 pub(crate) fn open(mount: &Mount, location: &Location, part: Option<&Part>) -> Result<gdal::Dataset> {
     let head = mount.head()?;
     let mut drivers = FORMATS;
+    if head.starts_with(b"GRIB") {
+        // It has no index: it is looked through from field to field.
+        mount.call(|| Ok(mount.fetch_small()))??;
+    }
     let mut path = mount.path().to_owned();
+    let is_hdf5 = hdf5::is_one(&head);
+    let link = if is_hdf5 { mount.foreign_link()? } else { None };
     if mount.resolve()? {
         drivers = &["VRT"];
     } else if let Some(classic) = mount::netcdf(&head, location) {
+        // Its library opens no file of which it cannot follow all links.
+        if let Some(link) = link {
+            return Err(Error::unsupported(format!("its `{link}` is a link to another file, which is not followed"))
+                .with_hint("write all into one file where both are, with h5repack or xarray"));
+        }
         let local = (location.scheme() == Scheme::File).then(|| location.key().to_owned());
         match local.map_or_else(|| mount.copied(), |local| Ok(Some(local)))? {
             Some(copy) => (path, drivers) = (copy, LOCAL_DRIVERS),
@@ -42,6 +53,10 @@ pub(crate) fn open(mount: &Mount, location: &Location, part: Option<&Part>) -> R
         ..gdal::DatasetOptions::default()
     };
     let dataset = mount.call(|| gdal::Dataset::open_ex(path, options))?;
+    // What was found to be one in another way than by its signature.
+    if !is_hdf5 && matches!(dataset.driver().short_name().as_str(), "HDF5" | "HDF5Image") {
+        mount.foreign_link()?;
+    }
     refuse_references(&dataset)?;
     Ok(dataset)
 }
@@ -62,10 +77,26 @@ pub(crate) fn parts(mount: &Mount, location: &Location, dataset: &gdal::Dataset)
             let page = || path.strip_prefix("GTIFF_DIR:")?.split(':').next();
             let name = rest.trim_start_matches(['"', ':']).trim_matches('/');
             let name = if name.is_empty() { page().unwrap_or_default() } else { name }.to_owned();
-            let about = value(&format!("SUBDATASET_{n}_DESC")).unwrap_or_default().to_owned();
+            let about = value(&format!("SUBDATASET_{n}_DESC")).unwrap_or_default();
+            let about = shape_and_type(about).unwrap_or_else(|| about.to_owned());
             (!name.is_empty()).then(|| Part { name, about, path: path.to_owned() })
         })
         .collect()
+}
+
+/// `[4x720x1440] sst (32-bit floating-point)` as `4 × 720 × 1440 f32`.
+fn shape_and_type(about: &str) -> Option<String> {
+    let (shape, rest) = about.strip_prefix('[')?.split_once(']')?;
+    let (_, words) = rest.strip_suffix(')')?.rsplit_once('(')?;
+    let (bits, kind) = words.split_once("-bit ")?;
+    let bits: u32 = bits.parse().ok()?;
+    let letter = match kind {
+        "floating-point" => 'f',
+        "integer" | "character" => 'i',
+        "unsigned integer" | "unsigned character" => 'u',
+        _ => return None,
+    };
+    Some(format!("{} {letter}{bits}", shape.replace('x', " × ")))
 }
 
 /// A TIFF can name a file of overviews, which GDAL would open whatever and wherever it is.
@@ -125,7 +156,16 @@ fn without_names(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_names;
+    use super::{shape_and_type, without_names};
+
+    #[test]
+    fn what_a_driver_says_of_a_part_becomes_short() {
+        let of = |text: &str| shape_and_type(text);
+        assert_eq!(of("[4x720x1440] sst (32-bit floating-point)").as_deref(), Some("4 × 720 × 1440 f32"));
+        assert_eq!(of("[16x24] //a (b)/depth (8-bit unsigned character)").as_deref(), Some("16 × 24 u8"));
+        assert_eq!(of("Page 1 (400P x 300L x 1B)"), None);
+        assert_eq!(of("[2x2] z (complex, 64-bit floating-point)"), None);
+    }
 
     #[test]
     fn names_of_gdals_world_are_shortened() {

@@ -1,7 +1,7 @@
 //! The objects behind the virtual files: ranges of them, fetched from a thread that may block, and kept.
 
 use super::cache::{Cache, Name};
-use super::{lock, vrt};
+use super::{hdf5, jp2, lock, vrt};
 use crate::error::{Error, Kind, Result};
 use crate::location::Location;
 use crate::store::{Head, StoreHandle};
@@ -13,9 +13,21 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-/// Smallest and largest read ahead of what GDAL asked for. It doubles while reads are sequential.
-const AHEAD: Range<u64> = (32 << 10)..(1 << 20);
+/// Smallest and largest read ahead of what GDAL asked for. It doubles while reads are sequential, so that never more
+/// is read ahead than was read before.
+const AHEAD: Range<u64> = (32 << 10)..(8 << 20);
+
+/// A step forward that is still sequential: what is left out costs less than another request.
+const NEAR: u64 = 256 << 10;
+
+/// What is read ahead comes in pieces of this size, at once. From so many bytes on, the next are fetched while GDAL
+/// decodes those that are there.
+const PIECE: u64 = 1 << 20;
+
+/// Bytes fetched for one read before some of them are handed on: less than is kept.
+const WINDOW: u64 = 16 << 20;
 
 /// Ranges of one object that lie closer together are fetched as one.
 const GAP: u64 = object_store::OBJECT_STORE_COALESCE_DEFAULT;
@@ -77,6 +89,11 @@ impl Session {
         self.spent.store(0, Relaxed);
     }
 
+    /// Bytes that a use may read.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// The error that a read met since the last look.
     pub(super) fn take_error(&self) -> Option<Error> {
         lock(&self.error).take()
@@ -88,12 +105,14 @@ impl Session {
         if call.abandoned.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
     }
 
+    fn listens_to(&self) -> (Control, CancellationToken) {
+        let call = lock(&self.call);
+        (call.control.clone(), call.abandoned.clone())
+    }
+
     /// Waits for a fetch on this thread, which is one of the runtime's for blocking work.
     fn wait<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
-        let (control, abandoned) = {
-            let call = lock(&self.call);
-            (call.control.clone(), call.abandoned.clone())
-        };
+        let (control, abandoned) = self.listens_to();
         self.runtime.block_on(control.race(async {
             tokio::select! {
                 biased;
@@ -160,19 +179,28 @@ pub(super) struct Remote {
     known: Mutex<Option<Arc<Known>>>,
     /// VRTs that lead here.
     trail: Vec<Location>,
-    flow: Mutex<Flow>,
+    /// Where the tiles of a JPEG 2000 are, and what of them reads as zeros now: see [`jp2`].
+    index: Mutex<Option<Arc<jp2::Index>>>,
+    zeros: Mutex<Arc<[Range<u64>]>>,
 }
 
-/// Where the next single read would be sequential, and how far it reads ahead.
-struct Flow {
+/// Of one open file: where the next single read would be sequential, how far it reads ahead, and what is on its way.
+pub(super) struct Flow {
     next: u64,
     ahead: u64,
+    coming: Option<(Range<u64>, AbortOnDropHandle<()>)>,
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Self { next: super::HEAD, ahead: AHEAD.start, coming: None }
+    }
 }
 
 impl Remote {
     pub(super) fn new(path: String, session: Arc<Session>, content: Content, trail: Vec<Location>) -> Self {
-        let flow = Mutex::new(Flow { next: super::HEAD, ahead: AHEAD.start });
-        Self { path, session, content, known: Mutex::default(), trail, flow }
+        let (index, zeros) = (Mutex::default(), Mutex::new(Arc::default()));
+        Self { path, session, content, known: Mutex::default(), trail, index, zeros }
     }
 
     /// Lets go of what is kept for it alone.
@@ -212,6 +240,11 @@ impl Remote {
             }
             _ => err,
         })?;
+        if hdf5::is_one(&known.head) && !self.trail.is_empty() {
+            return Err(Error::unsupported(
+                "a member of it is an HDF5, which may name other files: it is not followed",
+            ));
+        }
         if vrt::is_one(&known.head) && !matches!(self.content, Content::Bytes(_)) {
             known = self.resolved(&known)?;
         }
@@ -404,30 +437,149 @@ impl Remote {
         self.session.wait(self.fetch(known, range))
     }
 
-    /// The range to fetch when `wanted` bytes from `at` are missing.
-    fn plan(&self, known: &Known, at: u64, wanted: u64) -> Range<u64> {
-        let mut flow = lock(&self.flow);
-        flow.ahead = if at == flow.next { (flow.ahead * 2).min(AHEAD.end) } else { AHEAD.start };
-        let end = at.saturating_add(wanted.max(flow.ahead)).min(known.size);
+    /// The range to fetch when `wanted` bytes from `at` are missing; and what is on its way already, if they are in it.
+    fn plan(flow: &mut Flow, known: &Known, at: u64, wanted: u64) -> (Range<u64>, Option<AbortOnDropHandle<()>>) {
+        let coming = flow.coming.take().filter(|(range, _)| range.contains(&at));
+        let is_near = at.checked_sub(flow.next).is_some_and(|step| step <= NEAR);
+        flow.ahead = match &coming {
+            None if is_near => (flow.ahead * 2).min(AHEAD.end),
+            None => AHEAD.start,
+            Some(_) => flow.ahead,
+        };
+        let end = at.saturating_add(wanted.max(flow.ahead).min(WINDOW)).min(known.size);
+        let end = coming.as_ref().map_or(end, |(range, _)| range.end);
         flow.next = end;
-        at..end
+        (at..end, coming.map(|(_, task)| task))
+    }
+
+    /// Fetches what is not held, and as it is sequential more; the bytes from `at` on.
+    fn missing(self: &Arc<Self>, flow: &mut Flow, known: &Arc<Known>, at: u64, wanted: u64) -> Result<Bytes> {
+        let (range, coming) = Self::plan(flow, known, at, wanted);
+        if let Some(task) = coming {
+            // What went wrong with it is met again below.
+            self.session.wait(async {
+                // Cancelled or not, it is over.
+                let _ = task.await;
+                Ok(())
+            })?;
+            self.read_on(flow, known, range.end);
+            if let Some(bytes) = self.held(known, at) {
+                return Ok(bytes);
+            }
+        }
+        let first = range.start..range.end.min(range.start + PIECE * 2);
+        let bytes = if range == first {
+            self.session.wait(self.fetch(known, range.clone()))?
+        } else {
+            self.session.wait(self.fetch_pieces(known, range.clone()))?
+        };
+        self.read_on(flow, known, range.end);
+        Ok(bytes)
+    }
+
+    /// A range, without a thread to block.
+    pub(super) async fn part(&self, known: &Known, range: Range<u64>) -> Result<Bytes> {
+        match self.at_hand(known, &range) {
+            Some(bytes) => Ok(bytes),
+            None => self.fetch(known, range).await,
+        }
+    }
+
+    pub(super) fn index(&self) -> Option<Arc<jp2::Index>> {
+        lock(&self.index).clone()
+    }
+
+    pub(super) fn keep_index(&self, index: jp2::Index) -> Arc<jp2::Index> {
+        lock(&self.index).insert(Arc::new(index)).clone()
+    }
+
+    /// Everything is read as it is again.
+    pub(super) fn as_it_is(&self) {
+        *lock(&self.zeros) = Arc::default();
+    }
+
+    /// Fetches all of it, if it is not too large to be kept.
+    pub(super) fn fetch_small(self: &Arc<Self>) -> Result<()> {
+        let known = self.known()?;
+        if known.size > super::SMALL.min(self.session.limit) {
+            return Ok(());
+        }
+        self.session.wait(self.fetch_whole(&known))
+    }
+
+    /// Fetches all that is not held behind its first bytes.
+    pub(super) async fn fetch_whole(&self, known: &Known) -> Result<()> {
+        if self.at_hand(known, &(0..known.size)).is_none() {
+            self.fetch_pieces(known, known.head.len() as u64..known.size).await?;
+        }
+        Ok(())
+    }
+
+    /// Fetches what pictures of JPEG 2000s need, of all at once: see [`jp2`].
+    pub(super) fn fetch_pictures(wishes: Vec<(Arc<Self>, jp2::Wish)>) -> Result<()> {
+        let Some(session) = wishes.first().map(|(remote, _)| remote.session.clone()) else { return Ok(()) };
+        let known: Vec<_> =
+            wishes.into_iter().map(|(remote, wish)| Ok((remote.known()?, remote, wish))).collect::<Result<_>>()?;
+        let fetches = known.into_iter().map(|(known, remote, wish)| async move {
+            let zeros = jp2::fetch(&remote, &known, wish).await?;
+            *lock(&remote.zeros) = zeros.into();
+            Ok(())
+        });
+        session.wait(futures::future::try_join_all(fetches)).map(drop)
+    }
+
+    /// Fetches a range in pieces, all at once; they are kept, the first is the answer.
+    pub(super) async fn fetch_pieces(&self, known: &Known, range: Range<u64>) -> Result<Bytes> {
+        let starts = (range.start..range.end).step_by(PIECE as usize);
+        let fetches = starts.map(|start| self.fetch(known, start..range.end.min(start + PIECE)));
+        let mut pieces = futures::stream::iter(fetches).buffered(PARALLEL);
+        let first = pieces.try_next().await?.unwrap_or_default();
+        while pieces.try_next().await?.is_some() {}
+        Ok(first)
+    }
+
+    /// Has the bytes from `start` on fetched meanwhile, if it was read so far in one go.
+    fn read_on(self: &Arc<Self>, flow: &mut Flow, known: &Arc<Known>, start: u64) {
+        let range = start..start.saturating_add(flow.ahead).min(known.size);
+        if flow.ahead < PIECE || range.is_empty() {
+            return;
+        }
+        let (remote, known, wanted) = (self.clone(), known.clone(), range.clone());
+        let (control, abandoned) = self.session.listens_to();
+        let task = self.session.runtime.spawn(async move {
+            let work = control.race(remote.fetch_pieces(&known, wanted));
+            tokio::select! {
+                biased;
+                () = abandoned.cancelled() => {}
+                _ = work => {}
+            }
+        });
+        flow.coming = Some((range, AbortOnDropHandle::new(task)));
     }
 
     /// Fills `out` from `offset` on; fewer bytes only at the end of the file.
-    pub(super) fn read_at(self: &Arc<Self>, offset: u64, out: &mut [u8]) -> Result<usize> {
+    pub(super) fn read_at(self: &Arc<Self>, flow: &mut Flow, offset: u64, out: &mut [u8]) -> Result<usize> {
         let known = self.known()?;
+        let zeros = lock(&self.zeros).clone();
         let left = usize::try_from(known.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let len = out.len().min(left);
         let mut done = 0;
         while done < len {
             let at = offset + done as u64;
-            let bytes = if let Some(bytes) = self.held(&known, at) {
-                bytes
-            } else {
-                let range = self.plan(&known, at, (len - done) as u64);
-                self.session.wait(self.fetch(&known, range))?
+            let next = zeros.get(zeros.partition_point(|range| range.end <= at));
+            if let Some(range) = next.filter(|range| range.start <= at) {
+                let n = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(len - done);
+                out[done..done + n].fill(0);
+                done += n;
+                continue;
+            }
+            let before = next.map_or(usize::MAX, |range| usize::try_from(range.start - at).unwrap_or(usize::MAX));
+            let wanted = before.min(len - done);
+            let bytes = match self.held(&known, at) {
+                Some(bytes) => bytes,
+                None => self.missing(flow, &known, at, wanted as u64)?,
             };
-            let n = bytes.len().min(len - done);
+            let n = bytes.len().min(wanted);
             out[done..done + n].copy_from_slice(&bytes[..n]);
             done += n;
         }

@@ -1,26 +1,24 @@
 //! Zip archives read by ranges: their directory from the end, of an entry only what is wanted from its start.
-//!
-//! Layout: APPNOTE.TXT 6.3.10, sections 4.3.7 (local file header) and 4.3.12 (central directory).
 
-use super::object::{Gate, Object, Pace, Stop, Stream, explain};
+use super::object::{Gate, Object, Pace, Stop, Stream};
 use crate::error::{Error, Kind, Result};
+use crate::store::zip::{self as archive, LOCAL, Span};
 use crate::text;
 use bytes::Bytes;
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use zip::{CompressionMethod, ZipArchive};
 
 /// Bytes read from the end first: the directory of most archives.
 pub(super) const TAIL: u64 = 64 << 10;
-/// Bytes of a directory that are read at most, with what is looked for on the way.
-const MOST_DIRECTORY: u64 = 64 << 20;
 /// Entries looked at in an archive.
 const MOST_ENTRIES: usize = 200_000;
-/// Length of a local file header without its name and extra field.
-const LOCAL: usize = 30;
+/// Ways to pack that can be undone: not packed, deflate, deflate64, bzip2, zstd.
+const METHODS: [u16; 5] = [STORED, DEFLATED, 9, 12, 93];
+const STORED: u16 = 0;
+const DEFLATED: u16 = 8;
 /// Unpacked bytes that a thread hands on in one go.
 const PIECE: usize = 64 << 10;
 
@@ -33,13 +31,10 @@ pub(super) struct Entry {
     pub(super) size: u64,
     /// Names and sizes of the others that could have been chosen, the largest first.
     pub(super) others: Vec<(String, u64)>,
-    index: usize,
     header: u64,
     packed: u64,
     crc: u32,
-    method: CompressionMethod,
-    /// The directory, for methods that the library unpacks.
-    tail: Bytes,
+    method: u16,
 }
 
 /// Reads the directory and chooses: the entry called `wanted`, else the largest that `suits`. Blocks.
@@ -50,84 +45,93 @@ pub(super) fn choose(
     suits: &dyn Fn(&str) -> bool,
     stop: &Stop,
 ) -> Result<Entry> {
-    let archive = directory(object, tail, stop)?;
-    if archive.len() > MOST_ENTRIES {
-        let entries = text::count(archive.len() as u64);
+    let all = directory(object, tail, stop)?;
+    if all.len() > MOST_ENTRIES {
+        let entries = text::count(all.len() as u64);
         return Err(Error::new(Kind::Limit, format!("the zip holds {entries} entries, more than are looked at")));
     }
-    let mut found: Vec<(usize, String, u64)> = Vec::new();
-    for index in 0..archive.len() {
-        let Ok(entry) = archive.by_index_data(index) else { continue };
-        let Ok(name) = entry.name().map(std::borrow::Cow::into_owned) else { continue };
-        let is_file = !name.ends_with('/') && !name.starts_with("__MACOSX/");
-        if is_file && wanted.map_or_else(|| suits(&name), |wanted| wanted == name || is_last(wanted, &name)) {
-            found.push((index, name, entry.size()));
-        }
-    }
-    found.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| a.1.cmp(&b.1)));
-    if found.is_empty() {
-        return Err(nothing(&archive, wanted));
-    }
-    let (index, name, size) = found.remove(0);
-    let entry = archive.by_index_data(index).map_err(not_zip)?;
-    if entry.encrypted() {
+    let is_meant = |name: &str| wanted.map_or_else(|| suits(name), |wanted| wanted == name || is_last(wanted, name));
+    let mut found: Vec<&archive::Entry> =
+        all.iter().filter(|e| !e.name.starts_with("__MACOSX/") && is_meant(&e.name)).collect();
+    found.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.name.cmp(&b.name)));
+    let Some((entry, others)) = found.split_first() else { return Err(nothing(&all, wanted)) };
+    let archive::Entry { name, header, packed, size, method, crc, encrypted } = (*entry).clone();
+    if encrypted {
         return Err(Error::unsupported(format!("the entry `{name}` of the zip is encrypted"))
             .with_hint("unpack it with its password first"));
     }
-    let method = entry.compression();
-    if !zip::SUPPORTED_COMPRESSION_METHODS.contains(&method) {
-        return Err(Error::unsupported(format!("the compression of `{name}` in the zip ({method}) is not known here"))
-            .with_hint("unpack it first"));
+    if !METHODS.contains(&method) {
+        return Err(Error::unsupported(format!(
+            "the compression of `{name}` in the zip (method {method}) is not known here"
+        ))
+        .with_hint("unpack it first"));
     }
-    let others = found.into_iter().map(|(_, name, size)| (name, size)).collect();
-    let (header, packed, crc) = (entry.header_start(), entry.compressed_size(), entry.crc32());
-    if header.saturating_add(packed) > object.size {
-        return Err(Error::invalid(format!("the zip says that `{name}` goes on behind its end: it is cut short")));
-    }
-    Ok(Entry { name, size, others, index, header, packed, crc, method, tail: tail.clone() })
+    let others = others.iter().map(|other| (other.name.clone(), other.size)).collect();
+    Ok(Entry { name, size, others, header, packed, crc, method })
 }
 
 fn is_last(wanted: &str, name: &str) -> bool {
     name.rsplit('/').next() == Some(wanted)
 }
 
-fn nothing(archive: &ZipArchive<Seeker>, wanted: Option<&str>) -> Error {
-    let names: Vec<String> = archive.file_names().filter_map(|n| Some(n.ok()?.into_owned())).take(5).collect();
+fn nothing(all: &[archive::Entry], wanted: Option<&str>) -> Error {
+    let names: Vec<&str> = all.iter().map(|entry| entry.name.as_str()).take(5).collect();
     let there = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
     let why = match wanted {
         Some(wanted) => format!("the zip has no entry `{wanted}`"),
         None => "the zip holds no table that is known".to_owned(),
     };
     Error::new(if wanted.is_some() { Kind::NotFound } else { Kind::Invalid }, why)
-        .with_hint(format!("it holds {there}{}", if archive.len() > names.len() { ", …" } else { "" }))
+        .with_hint(format!("it holds {there}{}", if all.len() > names.len() { ", …" } else { "" }))
 }
 
-fn not_zip(err: zip::result::ZipError) -> Error {
-    match err {
-        zip::result::ZipError::Io(err) => explain(err, "the entries in the zip's directory"),
-        other => Error::invalid(format!("not a zip archive, or one that is damaged or cut off: {other}")),
-    }
-}
-
-fn directory(object: &Object, tail: &Bytes, stop: &Stop) -> Result<ZipArchive<Seeker>> {
-    ZipArchive::new(Seeker::new(object, tail, stop)).map_err(not_zip)
+fn directory(object: &Object, tail: &Bytes, stop: &Stop) -> Result<Vec<archive::Entry>> {
+    let span = Span::find(tail, object.size)?;
+    let first = object.size - tail.len() as u64;
+    let bytes = match span.range.start.checked_sub(first) {
+        Some(from) => tail.slice(from as usize..(span.range.end - first) as usize),
+        None => object.fetch(span.range.clone(), stop)?,
+    };
+    span.entries(&bytes)
 }
 
 impl Entry {
     /// Its bytes, unpacked; the end proves the checksum.
     pub(super) fn unpacked(self: &Arc<Self>, object: &Object, gate: &Arc<Gate>, pace: Pace) -> Box<dyn Read + Send> {
-        if !matches!(self.method, CompressionMethod::Stored | CompressionMethod::Deflated) {
-            return Box::new(Threaded::start(self.clone(), object.clone(), gate.clone()));
-        }
         // The header's name and extra field may be longer than the directory's.
-        let end = self.header.saturating_add(self.packed).saturating_add((LOCAL + 2 * 65_535) as u64);
-        let stream = Stream::new(object, gate, self.header..end.min(object.size), &Bytes::new(), pace);
-        let body = Body { stream, left: self.packed, header: Vec::new(), begun: false };
+        let end = self.header.saturating_add(self.packed).saturating_add(LOCAL + 2 * 65_535);
+        let range = self.header..end.min(object.size);
+        let by_thread = !matches!(self.method, STORED | DEFLATED);
+        // A thread reads ahead of those who come and go.
+        let of = if by_thread { Gate::new(gate.stop_now().lasting()) } else { gate.clone() };
+        let stream = Stream::new(object, &of, range, &Bytes::new(), pace);
+        let counts = by_thread.then(|| gate.clone());
+        let body = Body { stream, left: self.packed, header: Vec::new(), begun: false, counts };
         let inner: Box<dyn Read + Send> = match self.method {
-            CompressionMethod::Stored => Box::new(body),
-            _ => Box::new(DeflateDecoder::new(body)),
+            STORED => Box::new(body),
+            DEFLATED => Box::new(DeflateDecoder::new(body)),
+            _ => Box::new(Threaded::start(self.local_header(), body)),
         };
         Box::new(Proven { inner, crc: Crc::new(), expected: self.crc, size: self.size })
+    }
+}
+
+impl Entry {
+    /// A local header for the library that says what the directory does: that of the archive may leave it open.
+    fn local_header(&self) -> Vec<u8> {
+        let mut out = b"PK\x03\x04\x3f\0\0\0".to_vec();
+        out.extend(self.method.to_le_bytes());
+        // Midnight of 1980-01-01.
+        out.extend([0, 0, 0x21, 0]);
+        out.extend(self.crc.to_le_bytes());
+        // Both sizes stand in the extra field, with 64 bits.
+        out.extend([0xff; 8]);
+        out.extend([1, 0, 20, 0]);
+        out.push(b'x');
+        out.extend([1, 0, 16, 0]);
+        out.extend(self.size.to_le_bytes());
+        out.extend(self.packed.to_le_bytes());
+        out
     }
 }
 
@@ -137,6 +141,8 @@ struct Body {
     left: u64,
     header: Vec<u8>,
     begun: bool,
+    /// Counts what is read, where the stream's own gate is another.
+    counts: Option<Arc<Gate>>,
 }
 
 impl Body {
@@ -145,10 +151,10 @@ impl Body {
         loop {
             let header = &self.header;
             let u16_at = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
-            if header.len() == LOCAL && !header.starts_with(b"PK\x03\x04") {
+            if header.len() as u64 == LOCAL && !header.starts_with(b"PK\x03\x04") {
                 return Err(bad("no entry where the zip's directory says"));
             }
-            if header.len() >= LOCAL && header.len() == LOCAL + u16_at(26) + u16_at(28) {
+            if header.len() as u64 >= LOCAL && header.len() == LOCAL as usize + u16_at(26) + u16_at(28) {
                 self.begun = true;
                 return Ok(());
             }
@@ -175,6 +181,9 @@ impl Read for Body {
             return Err(bad("the zip ends before its data do"));
         }
         self.left -= read as u64;
+        if let Some(gate) = &self.counts {
+            gate.count(read as u64);
+        }
         Ok(read)
     }
 }
@@ -209,10 +218,10 @@ struct Threaded {
 }
 
 impl Threaded {
-    fn start(entry: Arc<Entry>, object: Object, gate: Arc<Gate>) -> Self {
+    fn start(header: Vec<u8>, body: Body) -> Self {
         let (to, pieces) = sync_channel(2);
         std::thread::spawn(move || {
-            if let Err(err) = hand_on(&entry, &object, &gate, &to) {
+            if let Err(err) = hand_on(header, body, &to) {
                 let _ = to.send(Err(err));
             }
         });
@@ -220,17 +229,10 @@ impl Threaded {
     }
 }
 
-fn hand_on(
-    entry: &Entry,
-    object: &Object,
-    gate: &Arc<Gate>,
-    to: &SyncSender<std::io::Result<Vec<u8>>>,
-) -> std::io::Result<()> {
-    // It reads ahead of those who come and go; without the last of them nothing is handed on.
-    let mut seeker = Seeker::new(object, &entry.tail, &gate.stop_now().lasting());
-    seeker.gate = Some(gate.clone());
-    let mut archive = ZipArchive::new(seeker).map_err(std::io::Error::other)?;
-    let mut file = archive.by_index(entry.index).map_err(std::io::Error::other)?;
+fn hand_on(header: Vec<u8>, body: Body, to: &SyncSender<std::io::Result<Vec<u8>>>) -> std::io::Result<()> {
+    let mut from = std::io::Cursor::new(header).chain(body);
+    let file = zip::read::read_zipfile_from_stream(&mut from).map_err(std::io::Error::other)?;
+    let mut file = file.ok_or_else(|| bad("no entry where the zip's directory says"))?;
     loop {
         let mut piece = vec![0; PIECE];
         let read = file.read(&mut piece)?;
@@ -257,84 +259,5 @@ impl Read for Threaded {
         buf[..n].copy_from_slice(&self.now[self.at..self.at + n]);
         self.at += n;
         Ok(n)
-    }
-}
-
-/// The archive as the library wants it: its end is there, other parts are fetched as they are read.
-struct Seeker {
-    object: Object,
-    tail: Bytes,
-    stop: Stop,
-    gate: Option<Arc<Gate>>,
-    at: u64,
-    /// A piece that was fetched, and where it starts.
-    piece: (u64, Bytes),
-    step: u64,
-    left: u64,
-}
-
-impl Seeker {
-    fn new(object: &Object, tail: &Bytes, stop: &Stop) -> Self {
-        Self {
-            object: object.clone(),
-            tail: tail.clone(),
-            stop: stop.clone(),
-            gate: None,
-            at: 0,
-            piece: (0, Bytes::new()),
-            step: TAIL,
-            left: MOST_DIRECTORY,
-        }
-    }
-
-    /// What is there from where it stands on.
-    fn there(&self) -> Option<Bytes> {
-        let within = |start: u64, bytes: &Bytes| {
-            let from = usize::try_from(self.at.checked_sub(start)?).ok()?;
-            (from < bytes.len()).then(|| bytes.slice(from..))
-        };
-        within(self.object.size - self.tail.len() as u64, &self.tail).or_else(|| within(self.piece.0, &self.piece.1))
-    }
-}
-
-impl Read for Seeker {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        if self.at >= self.object.size || buf.is_empty() {
-            return Ok(0);
-        }
-        if self.there().is_none() {
-            // The library looks for a directory that is not at the end by going back through the file.
-            let (start, end) = (self.at - self.at % TAIL, self.object.size);
-            let range = start..end.min(start + self.step);
-            // Reading an entry knows no such limit.
-            if self.gate.is_some() {
-                self.step = (self.step * 2).min(4 << 20);
-            } else {
-                let wanted = range.end - range.start;
-                self.left = self.left.checked_sub(wanted).ok_or_else(|| bad("it is too large to be looked at"))?;
-            }
-            let bytes = self.object.fetch(range.clone(), &self.stop).map_err(std::io::Error::other)?;
-            if let Some(gate) = &self.gate {
-                gate.count(bytes.len() as u64);
-            }
-            self.piece = (range.start, bytes);
-        }
-        let there = self.there().unwrap_or_default();
-        let n = buf.len().min(there.len());
-        buf[..n].copy_from_slice(&there[..n]);
-        self.at += n as u64;
-        Ok(n)
-    }
-}
-
-impl Seek for Seeker {
-    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.object.size.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        self.at = at.ok_or_else(|| bad("an offset before the start"))?;
-        Ok(self.at)
     }
 }
