@@ -178,9 +178,12 @@ async fn shown(ask: &Ask, raster: &raster::Raster, mut facts: Facts) -> Result<P
     let (pixels, painted, statistics) = ask
         .control
         .blocking(move |_| {
-            let painted = color::paint(&known, &pixels);
-            let statistics: Vec<_> =
-                pixels.values.iter().map(|v| mean_and_deviation(v, pixels.alpha.as_deref())).collect();
+            let tell =
+                || -> Vec<_> { pixels.values.iter().map(|v| mean_and_deviation(v, pixels.alpha.as_deref())).collect() };
+            let (painted, statistics) = std::thread::scope(|scope| {
+                let told = scope.spawn(tell);
+                (color::paint(&known, &pixels), told.join().unwrap_or_default())
+            });
             Ok((pixels, painted, statistics))
         })
         .await?;

@@ -111,12 +111,13 @@ pub fn paint(info: &Info, pixels: &Pixels) -> Painted {
             }
         }
         let gamma = if as_stored { 1.0 } else { brightening(&pixels.values[..3], &ranges) };
+        let curve = curve(gamma as f32);
         for (index, pixel) in rgba.chunks_exact_mut(4).enumerate() {
             let mut empty = true;
             for channel in 0..3 {
                 let value = pixels.values[channel][index];
                 empty &= value.is_nan();
-                pixel[channel] = (position(value, ranges[channel].stretched).powf(gamma as f32) * 255.0).round() as u8;
+                pixel[channel] = curve[nearest(position(value, ranges[channel].stretched), CURVE)];
             }
             pixel[3] = if empty { 0 } else { 255 };
         }
@@ -137,7 +138,7 @@ pub fn paint(info: &Info, pixels: &Pixels) -> Painted {
             let colors = viridis();
             for (pixel, &value) in rgba.chunks_exact_mut(4).zip(values) {
                 if !value.is_nan() {
-                    let [r, g, b] = colors[(position(value, ranges[0].stretched) * 255.0).round() as usize];
+                    let [r, g, b] = colors[nearest(position(value, ranges[0].stretched), 255)];
                     pixel.copy_from_slice(&[r, g, b, 255]);
                 }
             }
@@ -153,6 +154,20 @@ pub fn paint(info: &Info, pixels: &Pixels) -> Painted {
         }
     }
     Painted { rgba, ranges, stretch }
+}
+
+/// Steps of a curve of brightness: as many as values of 16 bits.
+const CURVE: usize = 65_535;
+
+/// The brightness of shares from 0 to 1: powers are slow, and pixels many.
+fn curve(gamma: f32) -> Vec<u8> {
+    (0..=CURVE).map(|step| ((step as f32 / CURVE as f32).powf(gamma) * 255.0).round() as u8).collect()
+}
+
+/// The step that is nearest to a share from 0 to 1.
+fn nearest(share: f32, steps: usize) -> usize {
+    // Not `round`, which is a call for every pixel where the processor's own is not assumed.
+    (share * steps as f32 + 0.5) as usize
 }
 
 /// A value with about four digits.
