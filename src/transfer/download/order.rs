@@ -98,11 +98,11 @@ mod tests {
     #[test]
     fn ranges_of_large_parts_come_in_turn_and_stay_within_them() {
         let (size, part) = (1 << 30, 50 * MIB);
-        let ranges = Cut::new(size, Some(part), 16 * MIB).ranges([0..size]);
+        let ranges = Cut::new(size, Some(part), 16 * MIB).ranges(std::iter::once(0..size));
         assert!(ranges.iter().all(|range| range.start / part == (range.end - 1) / part), "one crosses a boundary");
         assert_eq!(begun(&ranges[..21], part), (0..21).collect(), "the first of every part");
         assert!(ranges[..21].iter().all(|range| range.start % part == 0));
-        let ranges_of_many = Cut::new(4 << 30, Some(part), 16 * MIB).ranges([0..4 << 30]);
+        let ranges_of_many = Cut::new(4 << 30, Some(part), 16 * MIB).ranges(std::iter::once(0..4 << 30));
         assert_eq!(begun(&ranges_of_many[..17], part), (0..17).collect(), "of as many as are summed up together");
         assert_eq!(ranges[0], 0..13 * MIB, "of about one size");
     }
@@ -128,7 +128,7 @@ mod tests {
             }
             assert_eq!(joined, gaps, "{part:?}");
         }
-        let all = Cut::new(size, None, size).ranges([0..size]);
+        let all = Cut::new(size, None, size).ranges(std::iter::once(0..size));
         assert_eq!(all, std::slice::from_ref(&(0..size)));
     }
 }
