@@ -12,8 +12,9 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(30), Duration::from_millis(
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Closer, the cursor about, the window with it, colours, stretch, and back again.
 const RASTER: &[&str] = &["+", "l", "j", "L", "c", "+", "J", "s", "-", "h", "k", "+", "H", "K", "c", "-", "s", "-"];
-/// Along the axis, while it is played.
-const ARRAY: &[&str] = &[".", "+", ".", "c", ">", "l", "<", "-", ",", "s", "h"];
+/// Along the axis, while it is played. None back by one: a step of the playing that falls into the same frame would
+/// show the place of before.
+const ARRAY: &[&str] = &[".", "+", ".", "c", ">", "l", "<", "-", ".", "s", "h"];
 
 /// An array of this many days, and the sides of one.
 const DAYS: usize = 24;
