@@ -63,9 +63,9 @@ step 'documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --document-private-items
 
 if [ "${SECCHI_SERVICES:-on}" != off ]; then
-    step 'Python with geopandas'
+    step 'Python with geopandas and xarray'
     python3 -m venv "$work/venv"
-    "$work/venv/bin/pip" install --quiet --disable-pip-version-check geopandas pyarrow
+    "$work/venv/bin/pip" install --quiet --disable-pip-version-check geopandas pyarrow xarray zarr
     export SECCHI_PYTHON="$work/venv/bin/python"
 
     step 'Ceph'

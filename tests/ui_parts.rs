@@ -56,7 +56,7 @@ async fn other_rasters_of_the_file_are_one_key_away() {
         assert!(screen.contains("sea.nc"), "{screen}");
         drive.keys("V").await;
         let screen = drive.see("Rasters of this file").await;
-        assert!(screen.contains("● Band1") && screen.contains("Band3  [718x791]"), "{screen}");
+        assert!(screen.contains("● Band1") && screen.contains("Band3  718 × 791"), "{screen}");
         drive.keys("G<Enter>").await;
         drive.see("sea.nc ▸ Band3").await;
         drive.gone("Rasters of this file").await;

@@ -90,13 +90,16 @@ fn shape_and_type(about: &str) -> Option<String> {
     let (_, words) = rest.strip_suffix(')')?.rsplit_once('(')?;
     let (bits, kind) = words.split_once("-bit ")?;
     let bits: u32 = bits.parse().ok()?;
+    let shape = shape.replace('x', " × ");
     let letter = match kind {
+        // The netCDF driver says so of bytes with and without a sign.
+        "integer" if bits == 8 => return Some(format!("{shape} 8 bit")),
         "floating-point" => 'f',
         "integer" | "character" => 'i',
         "unsigned integer" | "unsigned character" => 'u',
         _ => return None,
     };
-    Some(format!("{} {letter}{bits}", shape.replace('x', " × ")))
+    Some(format!("{shape} {letter}{bits}"))
 }
 
 /// A TIFF can name a file of overviews, which GDAL would open whatever and wherever it is.
