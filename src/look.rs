@@ -7,6 +7,7 @@ use crate::location::Location;
 use crate::preview::{Ask, Facts, Loaded, Preview, Probe, Tree};
 use crate::previews;
 use crate::screen::Cx;
+use crate::screen::popup::moved;
 use crate::task::{Pending, poll_slot};
 use crate::text;
 use crate::theme::Role;
@@ -208,19 +209,9 @@ impl Look {
 
     /// Moves the cursor of a tree, which stays in sight.
     fn step(&mut self, action: Action, page: isize) -> bool {
-        let last = self.lines().saturating_sub(1);
-        let by = match action {
-            Action::Up => -1,
-            Action::Down => 1,
-            Action::HalfUp => -page / 2,
-            Action::HalfDown => page / 2,
-            Action::PageUp => -page,
-            Action::PageDown => page,
-            Action::Top => isize::MIN,
-            Action::Bottom => isize::MAX,
-            _ => return false,
-        };
-        self.at = self.at.saturating_add_signed(by).min(last);
+        let page = page.unsigned_abs();
+        let Some(at) = moved(self.at, action, self.lines(), page, page / 2) else { return false };
+        self.at = at;
         // Title and cost stand above and below.
         let height = usize::from(self.area.1.saturating_sub(2)).max(1);
         self.scroll.0 = self.scroll.0.min(self.at).max((self.at + 1).saturating_sub(height));

@@ -107,6 +107,13 @@ impl Span {
         Ok(Self { range: real..end, count, mask, before, size })
     }
 
+    /// Its bytes, where they are among the last ones of the archive.
+    pub(crate) fn within(&self, tail: &Bytes) -> Option<Bytes> {
+        let first = self.size.checked_sub(tail.len() as u64)?;
+        let from = self.range.start.checked_sub(first)?;
+        Some(tail.slice(from as usize..(self.range.end - first) as usize))
+    }
+
     /// Its entries, in their order.
     pub(crate) fn entries(&self, directory: &[u8]) -> Result<Vec<Entry>> {
         let (mut out, mut at, mut count) = (Vec::new(), 0, 0_u64);
@@ -194,19 +201,24 @@ impl Entry {
         if self.method == 0 {
             return Ok(packed);
         }
-        let mut out = Vec::new();
-        let mut reader = flate2::read::DeflateDecoder::new(packed.as_ref()).take(self.size + 1);
-        reader.read_to_end(&mut out).map_err(|err| {
+        let unpacked = inflate(&packed, self.size).map_err(|err| {
             Error::invalid(format!("`{}` in the zip cannot be unpacked", crate::text::fit(&self.name, 80)))
                 .with_source(err)
         })?;
-        if out.len() as u64 == self.size { Ok(out.into()) } else { Err(self.lies()) }
+        unpacked.ok_or_else(|| self.lies())
     }
 
     fn lies(&self) -> Error {
         let name = crate::text::fit(&self.name, 80);
         Error::invalid(format!("`{name}` in the zip is not as large as its directory says"))
     }
+}
+
+/// What is deflated, where it has this many bytes unpacked; no more of it is unpacked. Blocks a little.
+pub(crate) fn inflate(packed: &[u8], size: u64) -> std::io::Result<Option<Bytes>> {
+    let mut out = Vec::new();
+    flate2::read::DeflateDecoder::new(packed).take(size.saturating_add(1)).read_to_end(&mut out)?;
+    Ok((out.len() as u64 == size).then(|| out.into()))
 }
 
 /// The last bytes of an object, at most so many, and its size, in one request.
@@ -236,9 +248,8 @@ pub(crate) async fn directory<F: Future<Output = Result<Bytes>>>(
     fetch: impl FnOnce(Range<u64>) -> F,
 ) -> Result<Vec<Entry>> {
     let span = Span::find(&tail, size)?;
-    let first = size - tail.len() as u64;
-    let bytes = match span.range.start.checked_sub(first) {
-        Some(from) => tail.slice(from as usize..(span.range.end - first) as usize),
+    let bytes = match span.within(&tail) {
+        Some(bytes) => bytes,
         None => control.race(fetch(span.range.clone())).await?,
     };
     control.blocking(move |_| span.entries(&bytes)).await

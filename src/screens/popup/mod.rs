@@ -40,20 +40,26 @@ pub(super) use themes::Themes;
 
 /// A list with a cursor, in a window.
 #[derive(Default)]
-struct Cursor {
-    at: usize,
+pub(super) struct Cursor {
+    pub(super) at: usize,
     top: usize,
 }
 
 impl Cursor {
+    /// At a line.
+    pub(super) fn new(at: usize) -> Self {
+        Self { at, top: 0 }
+    }
+
     /// Applies a movement; tells whether it was one.
-    fn update(&mut self, action: Action, n: usize, page: usize) -> bool {
+    pub(super) fn update(&mut self, action: Action, n: usize, page: usize) -> bool {
         let to = moved(self.at, action, n, page, page);
         self.at = to.unwrap_or(self.at);
         to.is_some()
     }
 
-    fn window(&mut self, height: usize) -> usize {
+    /// The first of so many lines that are shown, the cursor among them.
+    pub(super) fn window(&mut self, height: usize) -> usize {
         self.top = self.top.min(self.at).max((self.at + 1).saturating_sub(height));
         self.top
     }

@@ -5,7 +5,7 @@ use crate::action::Action;
 use crate::scene::Band;
 use crate::screen::Cx;
 use crate::screen::popup::framed;
-use crate::screens::popup;
+use crate::screens::popup::{self, Cursor};
 use crate::text;
 use crate::theme::Role;
 use ratatui::Frame;
@@ -19,8 +19,7 @@ pub(super) struct Bands {
     all: Vec<Band>,
     /// Bands, from 1, of red, green and blue, once one was chosen.
     channels: [Option<usize>; 3],
-    at: usize,
-    top: usize,
+    cursor: Cursor,
     page: usize,
 }
 
@@ -31,20 +30,19 @@ impl Bands {
             _ => [None; 3],
         };
         let at = layer.bands.first().map_or(0, |band| band - 1);
-        Self { all: layer.scene.about().bands.clone(), channels, at, top: 0, page: 10 }
+        Self { all: layer.scene.about().bands.clone(), channels, cursor: Cursor::new(at), page: 10 }
     }
 
     /// What is to be shown: three bands where three were chosen, else the one under the cursor.
     pub(super) fn chosen(&self) -> Vec<usize> {
         match self.channels {
             [Some(r), Some(g), Some(b)] => vec![r, g, b],
-            _ => vec![self.at + 1],
+            _ => vec![self.cursor.at + 1],
         }
     }
 
     /// Moves or chooses; tells whether the action means something here.
     pub(super) fn update(&mut self, action: Action) -> bool {
-        let last = self.all.len().saturating_sub(1);
         let channel = match action {
             Action::BandRed => 0,
             Action::BandGreen => 1,
@@ -53,21 +51,9 @@ impl Bands {
                 self.channels = [None; 3];
                 return true;
             }
-            _ => {
-                self.at = match action {
-                    Action::Up => self.at.saturating_sub(1),
-                    Action::Down => self.at + 1,
-                    Action::PageUp | Action::HalfUp => self.at.saturating_sub(self.page),
-                    Action::PageDown | Action::HalfDown => self.at + self.page,
-                    Action::Top => 0,
-                    Action::Bottom => last,
-                    _ => return false,
-                }
-                .min(last);
-                return true;
-            }
+            _ => return self.cursor.update(action, self.all.len(), self.page),
         };
-        self.channels[channel] = Some(self.at + 1);
+        self.channels[channel] = Some(self.cursor.at + 1);
         true
     }
 
@@ -80,9 +66,8 @@ impl Bands {
         ])
         .areas(inner);
         self.page = usize::from(list.height.max(1));
-        self.top = self.top.min(self.at).max((self.at + 1).saturating_sub(self.page));
-        for (i, y) in (self.top..self.all.len()).zip(list.y..list.bottom()) {
-            let style = if i == self.at { cx.theme.style(Role::Cursor) } else { Style::default() };
+        for (i, y) in (self.cursor.window(self.page)..self.all.len()).zip(list.y..list.bottom()) {
+            let style = if i == self.cursor.at { cx.theme.style(Role::Cursor) } else { Style::default() };
             let line = self.line(i, usize::from(list.width), cx);
             frame.render_widget(Paragraph::new(line).style(style), Rect { y, height: 1, ..list });
         }
@@ -100,7 +85,7 @@ impl Bands {
 
     fn line<'a>(&self, i: usize, width: usize, cx: &Cx) -> Line<'a> {
         let theme = &cx.theme;
-        let is_at = i == self.at;
+        let is_at = i == self.cursor.at;
         let ink = |role| if is_at { Style::default() } else { theme.style(role) };
         let band = &self.all[i];
         let channel = |at: usize, letter: &'static str, role| {

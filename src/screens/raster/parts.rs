@@ -6,7 +6,7 @@ use crate::preview::Probe;
 use crate::scene::{About, Part};
 use crate::screen::popup::framed;
 use crate::screen::{Cx, Flow};
-use crate::screens::popup;
+use crate::screens::popup::{self, Cursor};
 use crate::text;
 use crate::theme::Role;
 use ratatui::Frame;
@@ -20,30 +20,13 @@ pub(super) struct Parts {
     all: Vec<Part>,
     /// The one that is shown.
     shown: Option<usize>,
-    at: usize,
-    top: usize,
+    cursor: Cursor,
     page: usize,
 }
 
 impl Parts {
     fn of(about: &About) -> Self {
-        Self { all: about.parts.clone(), shown: about.part, at: about.part.unwrap_or(0), top: 0, page: 10 }
-    }
-
-    /// Moves; tells whether the action means something here.
-    fn update(&mut self, action: Action) -> bool {
-        let last = self.all.len().saturating_sub(1);
-        self.at = match action {
-            Action::Up => self.at.saturating_sub(1),
-            Action::Down => self.at + 1,
-            Action::PageUp | Action::HalfUp => self.at.saturating_sub(self.page),
-            Action::PageDown | Action::HalfDown => self.at + self.page,
-            Action::Top => 0,
-            Action::Bottom => last,
-            _ => return false,
-        }
-        .min(last);
-        true
+        Self { all: about.parts.clone(), shown: about.part, cursor: Cursor::new(about.part.unwrap_or(0)), page: 10 }
     }
 
     pub(super) fn draw(&mut self, contexts: &[&str], frame: &mut Frame, area: Rect, cx: &Cx) {
@@ -51,11 +34,10 @@ impl Parts {
         let inner = framed(frame, area, 72, height, "Rasters of this file", cx);
         let [list, foot] = Layout::vertical([Constraint::Min(1), Constraint::Length(1)]).areas(inner);
         self.page = usize::from(list.height.max(1));
-        self.top = self.top.min(self.at).max((self.at + 1).saturating_sub(self.page));
         let names = self.all.iter().map(|part| text::width(&text::clean(&part.name))).max().unwrap_or(0);
         let names = names.min(usize::from(list.width) / 2);
-        for (i, y) in (self.top..self.all.len()).zip(list.y..list.bottom()) {
-            let style = if i == self.at { cx.theme.style(Role::Cursor) } else { Style::default() };
+        for (i, y) in (self.cursor.window(self.page)..self.all.len()).zip(list.y..list.bottom()) {
+            let style = if i == self.cursor.at { cx.theme.style(Role::Cursor) } else { Style::default() };
             let line = self.line(i, names, usize::from(list.width), cx);
             frame.render_widget(Paragraph::new(line).style(style), Rect { y, height: 1, ..list });
         }
@@ -65,7 +47,7 @@ impl Parts {
     }
 
     fn line<'a>(&self, i: usize, names: usize, width: usize, cx: &Cx) -> Line<'a> {
-        let ink = |role| if i == self.at { Style::default() } else { cx.theme.style(role) };
+        let ink = |role| if i == self.cursor.at { Style::default() } else { cx.theme.style(role) };
         let part = &self.all[i];
         let mark = match (self.shown == Some(i), cx.unicode) {
             (true, true) => " ● ",
@@ -98,7 +80,7 @@ impl RasterScreen {
         match action {
             Action::Back | Action::Leave | Action::Close | Action::Parts => self.over = None,
             Action::Enter => {
-                let chosen = picker.all.get(picker.at).filter(|_| picker.shown != Some(picker.at));
+                let chosen = picker.all.get(picker.cursor.at).filter(|_| picker.shown != Some(picker.cursor.at));
                 let location = chosen.map(|part| part.location.clone());
                 self.over = None;
                 if let Some(location) = location {
@@ -107,7 +89,7 @@ impl RasterScreen {
                     self.read(cx);
                 }
             }
-            _ if picker.update(action) => {}
+            _ if picker.cursor.update(action, picker.all.len(), picker.page) => {}
             _ => return Flow::Ignored,
         }
         Flow::Done

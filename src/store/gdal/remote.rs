@@ -4,7 +4,7 @@ use super::cache::{Cache, Name};
 use super::{hdf5, jp2, lock, vrt};
 use crate::error::{Error, Kind, Result};
 use crate::location::Location;
-use crate::store::{Head, StoreHandle};
+use crate::store::{Head, StoreHandle, zip};
 use crate::task::Control;
 use bytes::Bytes;
 use futures::stream::{StreamExt as _, TryStreamExt as _};
@@ -627,12 +627,9 @@ fn merge(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
 
 /// The bytes of a deflated entry, which must have the size that it says.
 pub(super) fn inflate(packed: &[u8], size: u64) -> Result<Bytes> {
-    use std::io::Read as _;
-    let mut out = Vec::new();
-    let read = flate2::read::DeflateDecoder::new(packed).take(size.saturating_add(1)).read_to_end(&mut out);
-    match read {
-        Ok(n) if n as u64 == size => Ok(out.into()),
-        Ok(_) => Err(Error::invalid("an entry of the archive is not as large as it says")),
+    match zip::inflate(packed, size) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(Error::invalid("an entry of the archive is not as large as it says")),
         Err(err) => Err(Error::invalid("an entry of the archive is damaged").with_source(err)),
     }
 }

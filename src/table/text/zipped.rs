@@ -87,9 +87,8 @@ fn nothing(all: &[archive::Entry], wanted: Option<&str>) -> Error {
 
 fn directory(object: &Object, tail: &Bytes, stop: &Stop) -> Result<Vec<archive::Entry>> {
     let span = Span::find(tail, object.size)?;
-    let first = object.size - tail.len() as u64;
-    let bytes = match span.range.start.checked_sub(first) {
-        Some(from) => tail.slice(from as usize..(span.range.end - first) as usize),
+    let bytes = match span.within(tail) {
+        Some(bytes) => bytes,
         None => object.fetch(span.range.clone(), stop)?,
     };
     span.entries(&bytes)
