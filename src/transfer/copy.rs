@@ -16,6 +16,7 @@
 
 use super::exists::{Conflicts, IfExists};
 use super::pace::Pace;
+use super::together::Together;
 use crate::entry::Stat;
 use crate::error::{Error, Kind, Result};
 use crate::location::Location;
@@ -142,6 +143,7 @@ pub async fn copy(stores: &Stores, spec: &CopySpec, control: &Control, record: &
         pace: Pace::new(stores.concurrency()).watching(&control.meter),
         large: Semaphore::new(LARGE),
         memory: Arc::new(Semaphore::new(parts::MEMORY_MIB)),
+        together: Together::default(),
         stop: CancellationToken::new(),
         stopped_by: Mutex::new(None),
         retried: AtomicBool::new(false),
@@ -194,6 +196,8 @@ struct Work<'a> {
     large: Semaphore,
     /// In MiB: bounds what parts on their way through this computer hold.
     memory: Arc<Semaphore>,
+    /// Makes the MD5s of what is large.
+    together: Together,
     /// Set when nothing new may begin and what is under way is to end.
     stop: CancellationToken,
     stopped_by: Mutex<Option<Kind>>,

@@ -32,11 +32,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use target::{Standing, Target};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use trail::Done;
 
 pub(super) mod check;
+mod feed;
 mod hash;
+mod kept;
 mod large;
 mod names;
 mod order;
@@ -147,6 +150,7 @@ pub async fn download(stores: &Stores, spec: &DownloadSpec, control: &Control, t
         conflicts: Conflicts::new(spec.if_exists),
         pace: Pace::new(AT_ONCE).watching(&control.meter),
         silence: stores.options().silence.unwrap_or(SILENCE),
+        kept: Arc::new(Semaphore::new(kept::ROOM)),
         files: items.len(),
         finished: AtomicUsize::new(0),
         failed: AtomicUsize::new(0),
@@ -192,6 +196,8 @@ struct Work<'a> {
     conflicts: Conflicts,
     pace: Pace,
     silence: Duration,
+    /// Room for bytes that wait in memory to be summed up.
+    kept: Arc<Semaphore>,
     /// How many files there are.
     files: usize,
     finished: AtomicUsize,

@@ -5,7 +5,7 @@ use super::Work;
 use super::item::Item;
 use super::prove::{Reading, is_of_one_piece};
 use super::record::Unfinished;
-use super::send::{Sent, changed, digest, is_passing};
+use super::send::{Sent, changed, is_passing};
 use crate::error::{Error, Kind, Result};
 use crate::location::{Location, Scheme};
 use crate::store::{CLEAN_UP, StoreHandle};
@@ -253,8 +253,8 @@ impl Work<'_> {
         let place = self.place().await?;
         let sent = self.read_and_put_part(sending, number, range).await;
         Self::leave(place, &sent, bytes);
-        let (etag, body) = sent?;
-        sending.reading.took(number, body, memory).await;
+        let (etag, body, sum) = sent?;
+        sending.reading.took(number, sum, body, memory).await;
         Ok(etag)
     }
 
@@ -270,31 +270,31 @@ impl Work<'_> {
         sending: &Sending<'_>,
         number: u32,
         range: Range<u64>,
-    ) -> Result<(String, Bytes)> {
+    ) -> Result<(String, Bytes, [u8; 16])> {
         let Sending { item, to, id, .. } = sending;
         let (source, target) = (&item.root.source, &item.root.target);
         let body = self.race(self.again(|| source.read_pinned(item.pinned(), range.clone()))).await?;
         let put = || target.put_part(to.key(), id, number, body.clone());
-        if to.to_path().is_some() {
-            return Ok((self.again(put).await?, body));
-        }
-        let etag = self.race(self.again(put)).await?;
+        let etag = if to.to_path().is_some() { self.again(put).await? } else { self.race(self.again(put)).await? };
+        let sum = self.digest(&body).await;
         // The MD5 went along with the bytes, and the server has checked it. An ETag that is another sum is none.
-        if to.scheme() == Scheme::S3 && md5_of(&etag) != Some(digest(&body).await) {
+        if to.scheme() == Scheme::S3 && md5_of(&etag) != Some(sum) {
             self.note_once("the server's ETags are not MD5 sums: it is not proved by them".to_owned());
         }
-        Ok((etag, body))
+        Ok((etag, body, sum))
     }
 
-    /// Aborts an upload that did not succeed, unless the server is out of reach and the parts are known to who
-    /// retries.
+    /// Aborts an upload that did not succeed, unless it can go on when the server is back, or the credentials are
+    /// valid again, and the parts are known to who retries. Where the server itself was denied the source, all goes
+    /// another way.
     async fn clean_up(&self, sending: &Sending<'_>, err: &Error) {
         let stopper = *self.stopped_by.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let why = match (err.kind(), stopper) {
             (Kind::Cancelled, Some(stopper)) if !self.control.is_cancelled() => stopper,
             (kind, _) => kind,
         };
-        if is_passing(why) && self.record.is_recorded() {
+        let can_go_on = is_passing(why) || (why == Kind::Denied && !sending.within);
+        if can_go_on && self.record.is_recorded() {
             self.note_once("what was copied is kept on the server: retry this job to go on".to_owned());
             return;
         }

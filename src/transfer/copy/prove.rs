@@ -5,7 +5,7 @@
 use super::Work;
 use super::item::Item;
 use super::parts::Sending;
-use super::send::{arrives_altered, digest};
+use super::send::arrives_altered;
 use crate::error::{Error, Result};
 use crate::location::Scheme;
 use crate::transfer::digest::{md5_of, whole_etag};
@@ -48,10 +48,9 @@ impl Reading {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a part that was read. The oldest that is under way always has its room in memory already, so that those
-    /// which wait for it do not wait for ever.
-    pub(super) async fn took(&self, number: u32, body: Bytes, memory: Option<OwnedSemaphorePermit>) {
-        let sum = digest(&body).await;
+    /// Takes a part that was read, with its sum. The oldest that is under way always has its room in memory already,
+    /// so that those which wait for it do not wait for ever.
+    pub(super) async fn took(&self, number: u32, sum: [u8; 16], body: Bytes, memory: Option<OwnedSemaphorePermit>) {
         {
             let mut state = self.lock();
             state.sums.insert(number, sum);
@@ -173,7 +172,7 @@ impl Work<'_> {
         let length = range.end - range.start;
         let read = self.race(self.again(|| item.root.source.read_pinned(item.pinned(), range.clone()))).await;
         Self::leave(place, &read, length);
-        Ok(digest(&read?).await)
+        Ok(self.digest(&read?).await)
     }
 }
 
@@ -187,12 +186,13 @@ mod tests {
         let parts: Vec<Bytes> = bytes.chunks(999).map(Bytes::copy_from_slice).collect();
         let reading = Reading::new(true);
         for number in [3, 1, 2, 11, 10, 5, 4, 9, 8, 7, 6] {
-            reading.took(number, parts[number as usize - 1].clone(), None).await;
+            let part = parts[number as usize - 1].clone();
+            reading.took(number, Md5::digest(&part).into(), part, None).await;
         }
         assert_eq!(reading.sum(11), Some(Md5::digest(&parts[10]).into()));
         assert_eq!(reading.whole(11), Some(Md5::digest(&bytes).into()));
         let reading = Reading::new(true);
-        reading.took(2, parts[1].clone(), None).await;
+        reading.took(2, [0; 16], parts[1].clone(), None).await;
         assert_eq!(reading.whole(2), None, "one is missing");
     }
 }

@@ -37,17 +37,15 @@ pub(super) fn is_passing(kind: Kind) -> bool {
     matches!(kind, Kind::Unreachable | Kind::Limit)
 }
 
-/// MD5 of a body. Large ones are worked on where blocking is allowed.
-pub(super) async fn digest(body: &Bytes) -> [u8; 16] {
-    if body.len() < INLINE {
-        return Md5::digest(body).into();
-    }
-    let shared = body.clone();
-    let work = tokio::task::spawn_blocking(move || Md5::digest(&shared).into());
-    work.await.unwrap_or_else(|_| Md5::digest(body).into())
-}
-
 impl Work<'_> {
+    /// MD5 of a body. That of a large one is made together with those of others.
+    pub(super) async fn digest(&self, body: &Bytes) -> [u8; 16] {
+        if body.len() < INLINE {
+            return Md5::digest(body).into();
+        }
+        self.together.md5(body.clone()).await.unwrap_or_else(|_| Md5::digest(body).into())
+    }
+
     /// Asks until it succeeds, fails for good, or was tried [`TRIES`] times.
     pub(super) async fn again<T, F: Future<Output = Result<T>>>(&self, ask: impl Fn() -> F) -> Result<T> {
         let mut pause = Duration::from_millis(250);
@@ -149,11 +147,11 @@ impl Work<'_> {
         let read = || source.read_pinned(item.pinned(), 0..item.size());
         let mut body = self.race(self.again(read)).await?;
         let expected = item.etag().and_then(md5_of);
-        if expected.is_some_and(|_| item.from.scheme() == Scheme::S3) && expected != Some(digest(&body).await) {
+        if expected.is_some_and(|_| item.from.scheme() == Scheme::S3) && expected != Some(self.digest(&body).await) {
             // Altered on its way, or an ETag that is no MD5: what the server tells of encryption says which.
             let once_more = self.race(self.again(read)).await?;
             let is_sealed = is_sealed(&self.know(item).await?.stat.detail);
-            if !(is_sealed && once_more == body || expected == Some(digest(&once_more).await)) {
+            if !(is_sealed && once_more == body || expected == Some(self.digest(&once_more).await)) {
                 return Err(arrives_altered(item));
             }
             body = once_more;

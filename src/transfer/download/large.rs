@@ -114,10 +114,10 @@ impl Work<'_> {
         let already = done.values().map(|(length, _)| length).sum();
         self.control.advance(already);
         let noted = item.stat.as_ref().and_then(|stat| time_of_stat(stat));
-        let follower = follow(&proof, &temp, pin.size);
+        let follower = follow(&proof, &temp, pin.size, self.kept.clone());
         for (start, (length, _)) in &done {
             if let Some(follower) = &follower {
-                follower.teller().written(*start..start + length);
+                follower.teller().written(*start..start + length, &[]);
             }
         }
         Ok(Attempt {

@@ -16,6 +16,7 @@ use futures::stream::StreamExt as _;
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Ranges that are compared at once.
 const AT_ONCE: usize = 16;
@@ -144,12 +145,12 @@ impl Work<'_> {
 }
 
 /// The thread that sums up the file while it is written, where its sum is an MD5.
-pub(super) fn follow(proof: &Proof, temp: &Temp, size: u64) -> Option<Follower> {
+pub(super) fn follow(proof: &Proof, temp: &Temp, size: u64, room: Arc<Semaphore>) -> Option<Follower> {
     match proof {
-        Proof::Md5(_) => Some(Follower::start(temp.file.clone(), size, None)),
+        Proof::Md5(_) => Some(Follower::start(temp.file.clone(), size, None, room)),
         Proof::Parts(..) => {
             let part = summed_parts(proof, size)?;
-            Some(Follower::start(temp.file.clone(), size, Some(check::parts(size, part))))
+            Some(Follower::start(temp.file.clone(), size, Some(check::parts(size, part)), room))
         }
         Proof::Crc(..) | Proof::None => None,
     }

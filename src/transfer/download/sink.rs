@@ -12,9 +12,12 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// Bytes that are written at once.
-const BLOCK: usize = 1 << 20;
+pub(super) const BLOCK: usize = 1 << 20;
 /// Bytes after which the disk begins with them, so that little is left for the end, where they have to be on it.
 const FLUSH: u64 = 8 << 20;
+/// Chunks of so many bytes in the mean are summed up from memory. Smaller ones (16 KiB of TLS) are read back sooner
+/// than they are put together.
+const COARSE: usize = 32 << 10;
 
 /// CRC32C, by which the journal knows a range again.
 pub(super) const CRC32C: CrcAlgorithm = CrcAlgorithm::Crc32Iscsi;
@@ -136,7 +139,9 @@ impl Sink {
                 }
             }
             if let Some(teller) = teller {
-                teller.written(at);
+                let length = (at.end - at.start) as usize;
+                let is_coarse = length >= block.len() * COARSE;
+                teller.written(at, if is_coarse { &block } else { &[] });
             }
             for bytes in &block {
                 summing.update(bytes);
