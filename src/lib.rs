@@ -8,7 +8,7 @@
 //!
 //! | floor | what it is |
 //! |---|---|
-//! | [`text`], [`picture`], [`facts`], [`error`] | foreign text made harmless, sizes in words; RGBA pixels; names and values; the one error: what failed, why, what to do |
+//! | [`text`], [`picture`], [`facts`], [`calendar`], [`error`] | foreign text made harmless, sizes in words; RGBA pixels; names and values; times as numbers; the one error: what failed, why, what to do |
 //! | [`location`], [`probe`], [`entry`], [`listing`], [`meter`] | an address; what is known of a thing before it is opened; a listed thing; a million of them held compactly; counting requests, bytes, latencies |
 //! | [`glob`], [`basket`] | patterns for names; what is selected over all folders |
 //! | [`task`] | the value-free `Waker`, `Pending` and `Feed` (dropped means aborted), `Control` of a piece of work |
@@ -81,6 +81,7 @@ pub mod action;
 pub mod app;
 pub mod basket;
 pub mod bench;
+pub mod calendar;
 pub mod catalog;
 pub mod cli;
 pub mod config;

@@ -8,7 +8,7 @@
 //! | `source`, `zip`, `refs`, `records` | where keys are read: folders, zips, references as JSON and as Parquet |
 //! | `codec`, `nested`, `values` | chunks and shards from their bytes, numbers from chunks |
 //! | `array`, `fetch`, `read` | an open array; one chunk of it; which chunks a part needs, and how many are affordable |
-//! | `cf`, `calendar`, `ruler`, `grid` | what numbers mean: packed, missing, times, coordinates of one and two dimensions |
+//! | `cf`, [`crate::calendar`], `ruler`, `grid` | what numbers mean: packed, missing, times, coordinates of one and two dimensions |
 //! | `plane`, `pyramid`, `series` | two dimensions of an array as a [`crate::scene::Scene`] with its coarser levels, one as a list of values |
 //! | `stored` | which chunks exist |
 
@@ -20,7 +20,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod array;
-mod calendar;
 mod cf;
 mod codec;
 mod document;
@@ -41,8 +40,8 @@ mod stored;
 mod values;
 mod zip;
 
+pub use crate::calendar::{Calendar, Date, Times};
 pub use array::Array;
-pub use calendar::{Calendar, Date, Times};
 pub use cf::{Encoding, plain};
 pub use grid::Grid;
 pub use hierarchy::{Hierarchy, Path};

@@ -7,8 +7,9 @@ use std::path::Path;
 
 /// The floors from the ground up. A module may import those below it and nothing else of ours; those on
 /// one floor do not import each other, except where [`WITHIN`] says so.
-const FLOORS: [&[&str]; 28] = [
+const FLOORS: [&[&str]; 29] = [
     &["text", "picture", "facts"],
+    &["calendar"],
     &["error"],
     &["location"],
     &["entry", "meter", "probe"],

@@ -4,9 +4,9 @@
 //! 2.5.1 (missing data, valid range), 3.1 (units), 4.4 (time). In version 2 of Zarr the fill value is the
 //! missing one, as xarray reads it.
 
-use super::calendar::{self, Date, Times};
 use super::document::number;
 use super::member::{About, DIMENSIONS, Member};
+use crate::calendar::{self, Date, Times};
 use base64::Engine as _;
 use serde_json::Value;
 

@@ -315,9 +315,9 @@ impl fmt::Display for Date {
     }
 }
 
-/// Units as they are shown: cut, without control characters.
-pub(super) fn shown(units: &str) -> String {
-    text::fit(&text::clean(units), 40).into_owned()
+/// A name or a unit as it is shown: cut, without control characters.
+pub(crate) fn shown(name: &str) -> String {
+    text::fit(&text::clean(name), 40).into_owned()
 }
 
 #[cfg(test)]
