@@ -55,6 +55,9 @@ fn press(program: &mut Program, turn: &[&str], keys: usize) -> Value {
     let (mut latencies, mut unanswered) = (Vec::new(), 0);
     for (i, key) in turn.iter().cycle().take(keys).enumerate() {
         program.listen(PAUSES[i / turn.len() % PAUSES.len()]);
+        if is_in_vain(key, program.screen()) {
+            continue;
+        }
         let before = effect(key, program.screen());
         let pressed = program.send(key);
         let deadline = pressed + PATIENCE;
@@ -86,6 +89,17 @@ fn effect(key: &str, screen: &vt100::Screen) -> String {
         "." | "," | "<" | ">" => lines().filter(|line| line.contains(" of 24")).collect(),
         _ => lines().filter_map(|line| Some(line.split_once("column ")?.1.to_owned())).collect(),
     }
+}
+
+/// Whether a key leads nowhere: on from the last day, or back from the first. Only the next step of the playing would
+/// change anything then.
+fn is_in_vain(key: &str, screen: &vt100::Screen) -> bool {
+    let at = match key {
+        "." | ">" => " 24 of 24",
+        "<" => " 1 of 24",
+        _ => return false,
+    };
+    (0..terminal::ROWS).any(|row| terminal::line(screen, row).contains(at))
 }
 
 /// `1:16`.

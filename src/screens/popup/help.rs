@@ -53,7 +53,8 @@ impl Screen for Help {
         let per_column = keys.len().div_ceil(columns);
         let (lines, room) = (per_column as u16 + 2, area.height);
         let title = if lines > room { "Keys: j k scroll, Enter changes them" } else { "Keys: Enter changes them" };
-        let inner = framed(frame, area, 156, lines, title, cx);
+        let longest = keys.iter().map(|(action, _)| text::width(action.about())).max().unwrap_or(0);
+        let inner = framed(frame, area, (columns * (19 + longest)) as u16, lines, title, cx);
         self.scroll = self.scroll.min(per_column.saturating_sub(inner.height as usize));
         let width = inner.width / columns as u16;
         for (column, chunk) in keys.chunks(per_column.max(1)).enumerate() {

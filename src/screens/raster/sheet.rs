@@ -3,6 +3,7 @@
 use crate::action::Action;
 use crate::scene::Sheet;
 use crate::screen::Cx;
+use crate::screen::popup::moved;
 use crate::text;
 use crate::theme::Role;
 use ratatui::Frame;
@@ -27,22 +28,16 @@ pub(super) struct Sheets {
 impl Sheets {
     /// Scrolls, or goes to another of `n` tables; tells whether the action means something here.
     pub(super) fn update(&mut self, action: Action, n: usize) -> bool {
-        let page = self.height.max(2) - 1;
-        let last = self.lines.saturating_sub(self.height);
-        self.top = match action {
+        match action {
             Action::NextPane | Action::Right => return self.turn(1, n),
             Action::PrevPane | Action::Left => return self.turn(n.saturating_sub(1), n),
-            Action::Up => self.top.saturating_sub(1),
-            Action::Down => self.top + 1,
-            Action::PageUp => self.top.saturating_sub(page),
-            Action::PageDown => self.top + page,
-            Action::HalfUp => self.top.saturating_sub(page / 2),
-            Action::HalfDown => self.top + page / 2,
-            Action::Top => 0,
-            Action::Bottom => last,
-            _ => return false,
+            _ => {}
         }
-        .min(last);
+        let page = self.height.max(2) - 1;
+        // Places where the window may begin.
+        let tops = self.lines.saturating_sub(self.height) + 1;
+        let Some(top) = moved(self.top, action, tops, page, page / 2) else { return false };
+        self.top = top;
         true
     }
 
