@@ -63,8 +63,8 @@
 //! 5. Every string from outside is drawn without control characters ([`text::clean`]).
 //! 6. A destination exists whole or not at all: temporary name then rename, multipart then
 //!    complete, a conditional put where the user did not say overwrite.
-//! 7. No statics but constants. The one exception is the registry behind GDAL's table of file
-//!    systems, which is itself one for the whole process.
+//! 7. No statics but constants. The exceptions are the registry behind GDAL's table of file systems, which is itself
+//!    one for the whole process, and GDAL's library, which is loaded once for it (`store/gdal/library`).
 //!
 //! # Where this differs from the first plan
 //!

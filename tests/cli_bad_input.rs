@@ -108,6 +108,22 @@ fn files(folder: &Path) -> Vec<String> {
     found
 }
 
+/// The library is loaded when it is called, and only rasters miss it where it is not to be found.
+#[test]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn without_gdal_all_but_rasters_works() {
+    let program = Program::new().with("SECCHI_GDAL", "/nowhere/libgdal.so");
+    let table = program.write("t.csv", "a,b\n1,2\n");
+    assert!(program.run(&["preview", &table]).ok().text().contains('2'));
+    let raster = program.write("r.tif", b"II*\0\x08\0\0\0\0\0\0\0\0\0");
+    refused(&program, &raster, "this needs GDAL, and /nowhere/libgdal.so cannot be loaded");
+    // What the loader would load with the program.
+    let program = program.with("LD_TRACE_LOADED_OBJECTS", "1");
+    let loaded = program.run(&["--version"]);
+    assert!(loaded.text().contains("libc.so"), "{}", loaded.text());
+    assert!(!loaded.text().contains("libgdal"), "it waits for GDAL: {}", loaded.text());
+}
+
 #[test]
 fn files_that_are_not_what_their_names_say() {
     let program = Program::new();

@@ -11,6 +11,7 @@ use crate::error::{Context as _, Error, Kind, Result};
 use crate::meter::Meter;
 use crate::store::Stores;
 use crate::task::Control;
+use gdal::version::VersionInfo;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -393,7 +394,7 @@ fn environment() -> Environment {
     Environment {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
-        gdal: gdal::version::VersionInfo::release_name(),
+        gdal: crate::store::gdal::load().map_or_else(|_| "none".into(), |()| VersionInfo::release_name()),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         started: chrono::Utc::now(),

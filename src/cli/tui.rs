@@ -95,6 +95,8 @@ pub(super) async fn run(start: Start, global: &Global) -> Result<u8> {
     let open = if matches!(start, Start::Demo) { Open::Browse(cx.open_demo()?) } else { open };
     let input = canvas.input()?;
     let mut app = App::new(open, cx);
+    // Meanwhile: the first picture does not wait for it then, and nothing waits for it now.
+    tokio::task::spawn_blocking(crate::store::gdal::set_up);
     let exit = app.run(&mut canvas, input).await;
     drop(canvas);
     // What runs is left where it stands, however the loop ended: the next start offers to resume it.

@@ -2,7 +2,7 @@
 //! <https://geoparquet.org/releases/v1.1.0/>
 
 use crate::error::{Error, Result};
-use crate::store::gdal::quietly;
+use crate::store::gdal::{load, quietly};
 use crate::table::geo::is_crs_code;
 use crate::table::{Encoding, Geo, GeoColumn, shape};
 use arrow::array::{
@@ -41,7 +41,7 @@ fn corners() -> Fields {
 
 impl Shapes {
     /// Of these columns. A column of bounds that stands there already is made anew.
-    pub(super) fn new(schema: &SchemaRef, geo: &Geo) -> Self {
+    pub(super) fn new(schema: &SchemaRef, geo: &Geo) -> Result<Self> {
         let known = |name: &str| geo.column(name);
         let columns: Vec<Shape> = schema
             .fields()
@@ -50,9 +50,9 @@ impl Shapes {
             .enumerate()
             .map(|(i, (field, column))| {
                 let covering = if i == 0 { "bbox".to_owned() } else { format!("{}_bbox", column.name) };
-                Shape { crs: crs(field), column, covering, bounds: None, types: BTreeSet::new() }
+                Ok(Shape { crs: crs(field)?, column, covering, bounds: None, types: BTreeSet::new() })
             })
-            .collect();
+            .collect::<Result<_>>()?;
         let mut fields: Vec<FieldRef> = Vec::new();
         for field in schema.fields() {
             if columns.iter().any(|shape| shape.covering == *field.name()) {
@@ -66,7 +66,7 @@ impl Shapes {
         }
         let bounds = columns.iter().map(|s| Arc::new(Field::new(&s.covering, DataType::Struct(corners()), true)));
         fields.extend(bounds);
-        Self { schema: Arc::new(Schema::new(fields)), columns }
+        Ok(Self { schema: Arc::new(Schema::new(fields)), columns })
     }
 
     /// The columns as they are written.
@@ -175,16 +175,19 @@ impl Shape {
 }
 
 /// The reference system of a column: PROJJSON, `OGC:CRS84` (which the standard leaves unsaid), or null where it is
-/// not known, or known by a name that PROJ does not know.
-fn crs(field: &Field) -> Value {
+/// not known, or known by a name that PROJ does not know. Fails where there is no PROJ to ask.
+fn crs(field: &Field) -> Result<Value> {
     let told =
         field.metadata().get("ARROW:extension:metadata").and_then(|text| serde_json::from_str::<Value>(text).ok());
-    match told.as_ref().and_then(|about| about.get("crs")) {
+    Ok(match told.as_ref().and_then(|about| about.get("crs")) {
         Some(crs @ Value::Object(_)) => crs.clone(),
         Some(Value::String(name)) if name == "OGC:CRS84" || name == "EPSG:4326" => json!("OGC:CRS84"),
-        Some(Value::String(name)) => projjson(name).unwrap_or_default(),
+        Some(Value::String(name)) => {
+            load()?;
+            projjson(name).unwrap_or_default()
+        }
         _ => Value::Null,
-    }
+    })
 }
 
 /// A reference system known by its code (`EPSG:3067`, also with its name in brackets behind) or as WKT, as PROJJSON.

@@ -190,7 +190,7 @@ impl Encoder {
     fn new(form: Form, schema: &SchemaRef, geo: &Geo, parts: Parts) -> Result<Self> {
         Ok(match form {
             Form::Parquet => {
-                let shapes = Shapes::new(schema, geo);
+                let shapes = Shapes::new(schema, geo)?;
                 let properties = properties(GROUP_ROWS, GROUP_BYTES, shapes.columns())?;
                 let writer = ArrowWriter::try_new(parts, shapes.schema().clone(), Some(properties));
                 Self::Parquet(Box::new(writer.map_err(|err| failed(err, false))?), shapes)

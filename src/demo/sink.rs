@@ -112,6 +112,9 @@ impl Sink {
 
 /// A failure of GDAL's as ours.
 pub(super) fn gdal(err: gdal::errors::GdalError) -> Error {
+    if let Err(missing) = crate::store::gdal::load() {
+        return missing.context("making a sample");
+    }
     Error::new(Kind::Failed, format!("GDAL could not make a sample: {err}")).with_source(err)
 }
 

@@ -67,6 +67,7 @@ impl Reference {
     /// PROJ reads its database.
     pub fn project(&self, positions: &mut [[f64; 2]]) -> Result<()> {
         let How::Projected(definition) = &self.how else { return Ok(()) };
+        crate::store::gdal::load()?;
         let failed = |err: gdal::errors::GdalError| {
             let why = format!("coordinates in {} cannot be turned into degrees", self.words);
             Error::unsupported(why).with_source(err)

@@ -18,16 +18,17 @@
 //!   for only when GDAL reads them. Only drivers of formats that name no other files are registered.
 //! - GDAL says of a failed read only that it failed, so the `Mount` keeps our own error.
 //! - GDAL's messages are collected by `quietly`; nothing is printed, ever.
+//! - The library is loaded by the first call ([`library`]); without it, everything but rasters works.
 //!
-//! This module and those below it are the only ones with `unsafe`, and it has the only static: GDAL's table of file
+//! This module and those below it are the only ones with `unsafe`, and it has the only statics: GDAL's table of file
 //! systems is global to the process and can neither be looked up nor undone, so what its functions
-//! find by a path must be global too.
+//! find by a path must be global too, and so is a library once it is loaded.
 #![allow(unsafe_code)]
 
 use crate::error::Result;
 use gdal::errors::GdalError;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -36,6 +37,7 @@ mod cache;
 mod files;
 mod hdf5;
 mod jp2;
+mod library;
 mod mount;
 mod open;
 mod output;
@@ -43,6 +45,7 @@ mod remote;
 mod vrt;
 
 pub(super) use cache::Cache;
+pub(crate) use library::load;
 pub(crate) use mount::{Member, Mount};
 pub(crate) use open::{call, open, parts};
 pub use output::Output;
@@ -85,12 +88,19 @@ const FORMATS: &[&str] = &[
 /// What a VRT names is opened with any driver that is registered.
 const OTHERS: &[&str] = &["COG", "MEM", "VRT", "netCDF"];
 
-static REGISTRY: OnceLock<Registry> = OnceLock::new();
+// What is mounted in this process, and what was set up in it.
+static REGISTRY: Registry = Registry {
+    next: AtomicU64::new(0),
+    mounted: Mutex::new(BTreeMap::new()),
+    gdal: OnceLock::new(),
+    hdf5: OnceLock::new(),
+};
 
-#[derive(Default)]
 struct Registry {
     next: AtomicU64,
-    mounted: Mutex<HashMap<u64, Place>>,
+    mounted: Mutex<BTreeMap<u64, Place>>,
+    /// Whether GDAL was set up.
+    gdal: OnceLock<()>,
     /// Found when it is needed first.
     hdf5: OnceLock<Option<hdf5::Library>>,
 }
@@ -125,9 +135,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is mounted in this process; the first call sets GDAL up.
-fn registry() -> &'static Registry {
-    REGISTRY.get_or_init(install)
+/// Before anything of GDAL's is called: the first call loads its library and sets it up, which takes some 50 ms, and
+/// a second where the disk is asked for it. Objects are mounted without.
+pub(crate) fn set_up() {
+    REGISTRY.gdal.get_or_init(install);
 }
 
 /// Gives a file a name in GDAL's world, for as long as its session is mounted.
@@ -141,12 +152,11 @@ fn mount_member(session: &Arc<Session>, content: Content, trail: &[crate::locati
 
 /// The same with a name of one's own.
 fn put(session: &Arc<Session>, content: Content, name: &str, trail: &[crate::location::Location]) -> Arc<Remote> {
-    let registry = registry();
-    let id = registry.next_id();
+    let id = REGISTRY.next_id();
     let path = format!("{}{id}/{name}", PREFIX.to_string_lossy());
     let remote = Arc::new(Remote::new(path, session.clone(), content, trail.to_vec()));
     lock(&session.mounted).push(id);
-    registry.put(id, Place::Remote(remote.clone()));
+    REGISTRY.put(id, Place::Remote(remote.clone()));
     remote
 }
 
@@ -249,7 +259,7 @@ pub(crate) fn quietly<T>(f: impl FnOnce() -> T) -> (T, Vec<String>) {
             unsafe { gdal_sys::CPLPopErrorHandler() };
         }
     }
-    registry();
+    set_up();
     let messages: RefCell<Vec<String>> = RefCell::default();
     let sink: *const RefCell<Vec<String>> = &raw const messages;
     // SAFETY: the handler is popped before `messages` is dropped, also when `f` panics.
@@ -283,7 +293,10 @@ unsafe extern "C" fn collect(class: gdal_sys::CPLErr::Type, _number: c_int, mess
 unsafe extern "C" fn silent(_: gdal_sys::CPLErr::Type, _: c_int, _: *const c_char) {}
 
 /// Makes GDAL quiet, bounded and blind for everything but our file system. Runs once.
-fn install() -> Registry {
+fn install() {
+    if load().is_err() {
+        return;
+    }
     hdf5::stay_open();
     // SAFETY: the structure is GDAL's own, filled before it is copied; the functions live as long
     // as the process, the prefix is a constant.
@@ -309,5 +322,4 @@ fn install() -> Registry {
     for driver in all.iter().filter(|d| !kept.iter().any(|k| k.short_name() == d.short_name())) {
         gdal::DriverManager::deregister_driver(driver);
     }
-    Registry::default()
 }

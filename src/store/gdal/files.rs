@@ -109,7 +109,7 @@ unsafe fn find(name: *const c_char) -> Option<Found> {
     let prefix = PREFIX.to_str().ok()?;
     let name = name.strip_prefix(prefix).unwrap_or(name);
     let id: u64 = name.split_once('/')?.0.parse().ok()?;
-    let place = lock(&REGISTRY.get()?.mounted).get(&id)?.clone();
+    let place = lock(&REGISTRY.mounted).get(&id)?.clone();
     match place {
         Place::Remote(remote) => (remote.path.strip_prefix(prefix) == Some(name)).then_some(Found::Remote(remote)),
         Place::Written(written) => {

@@ -66,7 +66,8 @@ macro_rules! library {
                 // SAFETY: the symbols, where they are there, are HDF5's functions, whose signatures these are.
                 unsafe {
                     $(
-                        let symbol = libc::dlsym(libc::RTLD_DEFAULT, concat!($symbol, "\0").as_ptr().cast());
+                        let name = CStr::from_bytes_with_nul_unchecked(concat!($symbol, "\0").as_bytes());
+                        let symbol = super::library::symbol(name);
                         if symbol.is_null() {
                             return None;
                         }
@@ -139,7 +140,7 @@ fn text(write: impl FnOnce(*mut c_char, usize)) -> CString {
 pub(super) fn stay_open() {
     // SAFETY: the symbol, if it is there, is HDF5's function without arguments.
     unsafe {
-        let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"H5dont_atexit".as_ptr());
+        let symbol = super::library::symbol(c"H5dont_atexit");
         if !symbol.is_null() {
             std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> c_int>(symbol)();
         }
@@ -159,7 +160,7 @@ impl Library {
     /// GDAL's way to read, by its own file systems: only a file that it has open tells it. Got for each file: kept,
     /// it would be in the way when the library is closed.
     fn access(&self) -> Option<Held<'_>> {
-        let at = format!("/vsimem/secchi/empty-{}.h5", super::registry().next_id());
+        let at = format!("/vsimem/secchi/empty-{}.h5", super::REGISTRY.next_id());
         let bytes = EMPTY.as_bytes().chunks(2).map(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
         gdal::vsi::create_mem_file(&at, bytes.collect::<Option<Vec<u8>>>()?).ok()?;
         let options = gdal::DatasetOptions { allowed_drivers: Some(&["HDF5"]), ..gdal::DatasetOptions::default() };

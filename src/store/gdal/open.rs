@@ -21,6 +21,7 @@ pub(crate) struct Part {
 
 /// Opens a mounted object as a raster; `part` is one of its [`parts`].
 pub(crate) fn open(mount: &Mount, location: &Location, part: Option<&Part>) -> Result<gdal::Dataset> {
+    super::load()?;
     let head = mount.head()?;
     let mut drivers = FORMATS;
     if head.starts_with(b"GRIB") {
@@ -120,6 +121,9 @@ pub(crate) fn call<T>(f: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T> 
 
 /// The first thing that GDAL complained of: what follows is only its echo.
 pub(super) fn explain(err: GdalError, messages: &[String], path: &str) -> Error {
+    if let Err(missing) = super::load() {
+        return missing;
+    }
     let own = match &err {
         GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } => msg.clone(),
         other => other.to_string(),

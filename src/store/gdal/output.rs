@@ -10,7 +10,7 @@
 //! Drivers put files of their own beside it for a while (`x.tif.ovr.tmp`): they may, and they go with the folder.
 //! Nothing else below `/vsisecchi/` can be written.
 
-use super::{PREFIX, Place, call, lock, mount, registry};
+use super::{PREFIX, Place, REGISTRY, call, lock, mount};
 use crate::error::{Error, Kind, Result};
 use crate::location::{Location, Scheme};
 use crate::store::{StoreHandle, Stores, UploadMeta};
@@ -81,7 +81,7 @@ impl Output {
             return Err(Error::usage(format!("{at} is no name of a file")));
         }
         let folder = tempfile::Builder::new().prefix("secchi-write-").tempdir()?;
-        let id = registry().next_id();
+        let id = REGISTRY.next_id();
         let path = format!("{}{id}/{}", PREFIX.to_string_lossy(), mount::spelled(at.name()));
         let written = Arc::new(Written {
             path: path.clone(),
@@ -89,7 +89,7 @@ impl Output {
             open: AtomicUsize::new(0),
             failed: Mutex::default(),
         });
-        registry().put(id, Place::Written(written.clone()));
+        REGISTRY.put(id, Place::Written(written.clone()));
         let sidecars = sidecars.iter().map(|&s| s.to_owned()).collect();
         Ok(Self { at: at.clone(), sidecars, path, id, written, folder })
     }
@@ -171,7 +171,7 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        registry().take(self.id);
+        REGISTRY.take(self.id);
     }
 }
 
