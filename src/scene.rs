@@ -13,6 +13,7 @@
 //! Pixel coordinates are continuous: the upper left corner of the plane is `[0, 0]`, the middle of its
 //! first pixel `[0.5, 0.5]`. Bands are counted from 1, as GDAL counts them; positions on axes from 0.
 
+mod axes;
 mod place;
 mod raster;
 

@@ -23,6 +23,7 @@ use secchi::location::Location;
 use secchi::meter::Meter;
 use secchi::preview::{Ask, Facts, Loaded, Preview, Probe};
 use secchi::raster::{self, Grid, NO_LIMIT, Raster, Samples, View, safe};
+use secchi::scene;
 use secchi::store::{Options, Stores};
 use secchi::task::Control;
 use std::fmt::Write as _;
@@ -545,6 +546,50 @@ async fn bombs_take_neither_memory_nor_time() {
     assert!(matches!(refused.kind(), Kind::Limit | Kind::Invalid), "{refused}");
     let taken = peak().saturating_sub(before);
     assert!(taken < 700 << 20, "{taken} bytes more");
+}
+
+/// GDAL lays the times and depths of a netCDF variable into bands; on the screen they are axes again.
+#[tokio::test]
+async fn times_and_depths_of_netcdf_are_axes() {
+    let folder = folder();
+    let (source, path) = (folder.path().join("s.tif"), folder.path().join("sea.nc"));
+    raster::write_tiff(&source, &grid(40, 30, 6, 0), &[]).expect("a TIFF");
+    let memory = gdal::DriverManager::get_driver_by_name("MEM").expect("MEM");
+    let options = gdal::raster::RasterCreationOptions::new();
+    let tiff = gdal::Dataset::open(&source).expect("opens");
+    let mut made = tiff.create_copy(&memory, "", &options).expect("copies");
+    for (key, value) in [
+        ("NETCDF_DIM_EXTRA", "{time,depth}"),
+        ("NETCDF_DIM_time_DEF", "{3,6}"),
+        ("NETCDF_DIM_time_VALUES", "{0,31,59.5}"),
+        ("NETCDF_DIM_depth_DEF", "{2,6}"),
+        ("NETCDF_DIM_depth_VALUES", "{0.5,10}"),
+        ("time#units", "days since 2001-01-01"),
+        ("time#calendar", "noleap"),
+        ("depth#units", "m"),
+    ] {
+        made.set_metadata_item(key, value, "").expect("set");
+    }
+    let netcdf = gdal::DriverManager::get_driver_by_name("netCDF").expect("netCDF");
+    made.create_copy(&netcdf, &path, &options).expect("copies").close().expect("closes");
+    let (stores, control) = (stores(), Control::default());
+    let scene = scene::open(&stores, &Location::file(&path), &control, 64 << 20).await.expect("a scene");
+    let about = scene.about();
+    assert_eq!((about.bands.len(), about.first.as_slice(), about.start()), (1, &[1][..], vec![0, 0]));
+    assert_eq!(about.bands[0].name, "Band1");
+    let [time, depth] = &about.axes[..] else { panic!("{:?}", about.axes) };
+    assert_eq!([time.words.of(1), time.words.of(2)], ["2001-02-01", "2001-03-01 12:00"].map(String::from));
+    assert_eq!([depth.words.of(0), depth.words.of(1)], ["0.5 m", "10 m"].map(String::from));
+    for (at, number) in [([0, 0], 1), ([0, 1], 2), ([2, 1], 6)] {
+        let band =
+            tiff.rasterband(number).expect("a band").read_as::<f64>((3, 2), (2, 2), (2, 2), None).expect("reads");
+        let window = scene::Window { x: 3, y: 2, width: 2, height: 2 };
+        let values = scene.values(&control, vec![1], window, at.to_vec()).await.expect("values");
+        assert_eq!(values, [band.data().to_vec()], "{at:?}");
+        let wish = scene::Wish { bands: vec![1], window, pixels: (2, 2), at: at.to_vec() };
+        let read = scene.read(&control, wish).await.expect("pixels");
+        assert_eq!((read.bands, read.values[0][0]), (vec![1], band.data()[0] as f32), "{at:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A raster as a scene.
 
-use super::{About, Band, Class, Direction, Part, Place, Scene, Sheet, Window, Wish};
+use super::{About, Band, Class, Direction, Part, Place, Scene, Sheet, Window, Wish, axes};
 use crate::error::Result;
 use crate::location::Location;
 use crate::raster::{self, BandInfo, Details, Info, Pixels, Raster, Report, View};
@@ -34,6 +34,13 @@ struct RasterScene {
     about: About,
 }
 
+impl RasterScene {
+    /// The bands of the file: with axes, a position on them is one.
+    fn stored(&self, bands: &[usize], at: &[u64]) -> Vec<usize> {
+        if self.about.axes.is_empty() { bands.to_vec() } else { vec![axes::band(&self.about.axes, at); bands.len()] }
+    }
+}
+
 impl Scene for RasterScene {
     fn about(&self) -> &About {
         &self.about
@@ -41,8 +48,9 @@ impl Scene for RasterScene {
 
     fn read(&self, control: &Control, wish: Wish) -> BoxFuture<'static, Result<Pixels>> {
         let (raster, control) = (self.raster.clone(), control.clone());
-        let view = View { bands: wish.bands, window: Some(wish.window), pixels: wish.pixels };
-        Box::pin(async move { raster.view(&control, view).await })
+        let bands = self.stored(&wish.bands, &wish.at);
+        let view = View { bands, window: Some(wish.window), pixels: wish.pixels };
+        Box::pin(async move { Ok(Pixels { bands: wish.bands, ..raster.view(&control, view).await? }) })
     }
 
     fn values(
@@ -50,9 +58,9 @@ impl Scene for RasterScene {
         control: &Control,
         bands: Vec<usize>,
         window: Window,
-        _at: Vec<u64>,
+        at: Vec<u64>,
     ) -> BoxFuture<'static, Result<Vec<Vec<f64>>>> {
-        let (raster, control) = (self.raster.clone(), control.clone());
+        let (raster, control, bands) = (self.raster.clone(), control.clone(), self.stored(&bands, &at));
         Box::pin(async move { raster.values(&control, bands, window).await })
     }
 
@@ -87,15 +95,27 @@ fn about(info: &Info, details: &Details, location: &Location) -> About {
     if let Some(part) = &info.part {
         title = format!("{title} ▸ {part}");
     }
+    let axes = axes::axes(info);
+    let mut bands: Vec<Band> = info.bands.iter().enumerate().map(|(i, b)| band(i + 1, b)).collect();
+    if !axes.is_empty() {
+        bands.truncate(1);
+        // What it is called, and not what one of its positions is.
+        let variable =
+            info.bands.first().and_then(|band| band.metadata.iter().find(|(key, _)| key == "NETCDF_VARNAME"));
+        let name = info.part.clone().or_else(|| variable.map(|(_, name)| name.clone()));
+        for band in &mut bands {
+            band.name = name.clone().unwrap_or_else(|| "values".to_owned());
+        }
+    }
     About {
         title,
         summary: info.title(),
         location: Some(location.clone()),
         size: info.size,
         directions: names.map(direction),
-        bands: info.bands.iter().enumerate().map(|(i, b)| band(i + 1, b)).collect(),
-        first: raster::color::default_bands(info, location.name()),
-        axes: Vec::new(),
+        first: if axes.is_empty() { raster::color::default_bands(info, location.name()) } else { vec![1] },
+        bands,
+        axes,
         aspect: place.aspect(info.size, details.is_degrees),
         place,
         crs: info.crs.clone(),
