@@ -21,16 +21,19 @@ use gdal::Dataset;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
+mod ahead;
 pub mod color;
 mod info;
 mod place;
 pub mod report;
 pub mod safe;
+mod tiff;
 mod view;
 pub(crate) mod world;
 mod write;
 
 pub use crate::store::gdal::Output;
+pub use ahead::First;
 pub use info::{Attributes, BandInfo, Info, Interpretation, Part, short_type};
 pub use place::Details;
 pub use report::Report;
@@ -68,17 +71,20 @@ struct Inner {
 /// The address may name a part of an object that holds several rasters: see [`split`]. Without one, the first is
 /// opened, and [`Info::parts`] names them all.
 pub async fn open(stores: &Stores, location: &Location, control: &Control, limit: u64) -> Result<Raster> {
-    open_with_head(stores, location, control, limit, None).await
+    open_with_head(stores, location, control, limit, None, None).await
 }
 
 /// [`open`] without a request, when the first bytes were read before. Where only size and `ETag` are known (a head
 /// without bytes), none is needed either if the object was looked at a moment ago.
+///
+/// What its `first` picture needs is asked for as soon as the first bytes tell where it is.
 pub async fn open_with_head(
     stores: &Stores,
     location: &Location,
     control: &Control,
     limit: u64,
     head: Option<Head>,
+    first: Option<First>,
 ) -> Result<Raster> {
     let what = || format!("opening {location}");
     let (place, part) = split(location);
@@ -89,40 +95,56 @@ pub async fn open_with_head(
         let raster = product.raster(stores, part, control, limit).await.context(what)?;
         return Ok(Raster { location: location.clone(), ..raster });
     }
-    let mount = Mount::new(stores, &place, control, limit, head).await.context(what)?;
-    let placed = world::find(stores, &place, control).await;
-    let raster = finish(mount, &place, (part, placed), control, limit).await.context(what)?;
+    let first = first.filter(|_| part.is_none());
+    let mounting = async {
+        let mount = Mount::new(stores, &place, control, limit, head).await?;
+        if let Some((first, head)) = first.zip(mount.held(&(0..vsi::HEAD))) {
+            let ranges = ahead::ranges(&head, mount.size(), &first, place.name(), limit);
+            mount.ask_ahead(control, ranges.unwrap_or_default());
+        }
+        Ok((mount, world::find(stores, &place, control).await))
+    };
+    let raster = finish(mounting, &place, part, control, limit).await.context(what)?;
     Ok(Raster { location: location.clone(), ..raster })
 }
 
-/// Opens what is mounted.
+/// Opens what is mounted. While that is on its way, the thread that will open it sets GDAL up and has PROJ, which
+/// keeps a database for each thread, open its own.
 async fn finish(
-    mount: Mount,
+    mounting: impl Future<Output = Result<(Mount, Option<world::Placed>)>>,
     place: &Location,
-    (part, placed): (Option<String>, Option<world::Placed>),
+    part: Option<String>,
     control: &Control,
     limit: u64,
 ) -> Result<Raster> {
     let abandoned = CancellationToken::new();
     let _stops = abandoned.clone().drop_guard();
     let (at, location) = (place.clone(), place.clone());
-    let (inner, info) = control
-        .blocking(move |control| {
-            mount.begin(&control, abandoned);
-            let (dataset, parts, shown) = open_part(&mount, &at, part.as_deref())?;
-            let mut info = mount.call(|| Ok(info::read(&dataset)))??;
-            info.file_size = mount.size();
-            info.part = shown;
-            info.parts = parts;
-            if let Some(placed) = placed.filter(|_| info.transform.is_none()) {
-                info::place(&mut info, &placed);
-            }
-            if info.driver == "GTiff" {
-                info.report = report::look(|range| mount.held(&range));
-            }
-            Ok((Inner { dataset, mount }, info))
-        })
-        .await?;
+    let (give, take) = tokio::sync::oneshot::channel::<(Mount, Option<world::Placed>)>();
+    let opening = control.blocking(move |control| {
+        info::warm();
+        // Nothing comes where mounting failed, or is not wanted any more.
+        let (mount, placed) = take.blocking_recv().map_err(|_| Error::cancelled())?;
+        mount.begin(&control, abandoned);
+        let (dataset, parts, shown) = open_part(&mount, &at, part.as_deref())?;
+        let mut info = mount.call(|| Ok(info::read(&dataset)))??;
+        info.file_size = mount.size();
+        info.part = shown;
+        info.parts = parts;
+        if let Some(placed) = placed.filter(|_| info.transform.is_none()) {
+            info::place(&mut info, &placed);
+        }
+        if info.driver == "GTiff" {
+            info.report = report::look(|range| mount.held(&range));
+        }
+        Ok((Inner { dataset, mount }, info))
+    });
+    let mounting = async {
+        // Where the other side is gone, it says itself why.
+        drop(give.send(mounting.await?));
+        Ok(())
+    };
+    let ((inner, info), ()) = tokio::try_join!(opening, mounting)?;
     Ok(Raster { inner: Arc::new(Mutex::new(inner)), info: Arc::new(info), location, limit })
 }
 

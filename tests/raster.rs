@@ -521,6 +521,79 @@ async fn a_thumbnail_takes_two_requests() {
     }
 }
 
+/// The only thread that may block is taken until the second request is there: so GDAL has opened nothing by then.
+#[test]
+fn blocks_are_asked_for_before_gdal_opens_the_file() {
+    let folder = folder();
+    let server = Server::start(Duration::ZERO);
+    let path = folder.path().join("stack.tif");
+    raster::write_cog(&path, &grid(2196, 2196, 512, shorts(2196, 2196, 4))).expect("a COG");
+    let location = server.put("stack.tif", std::fs::read(&path).expect("reads"));
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).max_blocking_threads(1).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let stores = stores();
+        // Whatever the store needs for its first request.
+        stores.stat(&location, &Meter::new()).await.expect("stat");
+        server.requests();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let holding = tokio::task::spawn_blocking(move || held.recv().is_err());
+        let asked = location.clone();
+        let loading = tokio::spawn(async move { preview(&stores, &asked).await });
+        let two = async {
+            while server.log.lock().expect("lock").len() < 2 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), two).await.expect("a second request without GDAL");
+        drop(release);
+        holding.await.expect("no panic");
+        let loaded = loading.await.expect("no panic").expect("a preview");
+        assert!(matches!(loaded.preview, Preview::Raster(_)));
+        let log = server.requests();
+        assert_eq!((log.len(), loaded.cost.requests), (2, 2), "{log:?}");
+    });
+}
+
+/// The second request is never answered; the connection is closed once nobody waits for the picture.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_ahead_ends_with_the_preview() {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let folder = folder();
+    let path = folder.path().join("stack.tif");
+    raster::write_cog(&path, &grid(2196, 2196, 512, shorts(2196, 2196, 4))).expect("a COG");
+    let files = HashMap::from([("/stack.tif".to_owned(), Arc::new(std::fs::read(&path).expect("reads")))]);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let location = format!("http://{}/stack.tif", listener.local_addr().expect("an address"));
+    let (asked, was_asked) = std::sync::mpsc::channel();
+    let (gone, is_gone) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (files, log) = (Mutex::new(files), Mutex::default());
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            if number == 0 {
+                answer(&stream, &files, &log, Duration::ZERO);
+            }
+            // By this connection or by another.
+            let (asked, gone) = (asked.clone(), gone.clone());
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(&stream).lines();
+                if lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()).count() > 0 {
+                    asked.send(()).expect("somebody waits");
+                    gone.send(lines.next().is_none_or(|line| line.is_err())).expect("somebody waits");
+                }
+            });
+        }
+    });
+    let location = Location::parse(&location).expect("location");
+    let loading = tokio::spawn(async move { preview(&stores(), &location).await });
+    let was_asked = tokio::task::spawn_blocking(move || was_asked.recv_timeout(PATIENCE));
+    was_asked.await.expect("no panic").expect("a second request");
+    loading.abort();
+    assert!(loading.await.is_err_and(|err| err.is_cancelled()));
+    let is_gone = tokio::task::spawn_blocking(move || is_gone.recv_timeout(PATIENCE));
+    assert!(is_gone.await.expect("no panic").expect("the connection ends"));
+}
+
 /// `cargo test --release --test raster -- --ignored --nocapture measure`
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement: half a minute and a gigabyte"]

@@ -74,7 +74,9 @@ async fn load(stores: Stores, ask: Ask) -> Result<Preview> {
         }
         _ => None,
     };
-    let raster = raster::open_with_head(&stores, location, &ask.control, ask.max_bytes, head).await?;
+    let first = raster::First { bands: ask.bands.clone(), pixels: ask.pixels };
+    let first = (!has_wrong_bands(&ask)).then_some(first);
+    let raster = raster::open_with_head(&stores, location, &ask.control, ask.max_bytes, head, first).await?;
     let info = raster.info();
     if info.parts.len() > 1 && part.is_none() && info.part.is_some() {
         return Ok(Preview::Tree(parts(info, &place)));
@@ -156,14 +158,17 @@ async fn product(stores: &Stores, ask: &Ask, place: &Location, part: Option<&str
     }
 }
 
+fn has_wrong_bands(ask: &Ask) -> bool {
+    ask.bands.as_ref().is_some_and(|bands| bands.len() != 1 && bands.len() != 3)
+}
+
 /// The picture of an open raster.
 async fn shown(ask: &Ask, raster: &raster::Raster, mut facts: Facts) -> Result<Preview> {
     let info = raster.info();
-    let bands = match ask.bands.clone() {
-        Some(bands) if bands.len() == 1 || bands.len() == 3 => bands,
-        Some(_) => return Err(Error::usage("a picture is made of one band, or of three for red, green and blue")),
-        None => color::default_bands(info, ask.probe.location.name()),
-    };
+    if has_wrong_bands(ask) {
+        return Err(Error::usage("a picture is made of one band, or of three for red, green and blue"));
+    }
+    let bands = ask.bands.clone().unwrap_or_else(|| color::default_bands(info, ask.probe.location.name()));
     let pixels = match raster.view(&ask.control, View { bands, window: None, pixels: ask.pixels }).await {
         Ok(pixels) => pixels,
         // What the header tells is worth showing without a picture.

@@ -204,6 +204,18 @@ pub(super) fn read(dataset: &Dataset) -> Result<Info> {
     })
 }
 
+/// Has GDAL set up, and does once what a reference system needs of PROJ, which opens its database for each thread: that
+/// takes milliseconds, which can pass while the first bytes of a raster are on their way. Again it costs little.
+pub(super) fn warm() {
+    // Any that is projected, and a place in it.
+    const EPSG: u32 = 32_632;
+    const PLACE: [f64; 6] = [500_000.0, 10.0, 0.0, 5_500_000.0, 0.0, -10.0];
+    vsi::quietly(|| {
+        let Ok(srs) = SpatialRef::from_epsg(EPSG) else { return };
+        let _ = (name_of(&srs), words(&srs), bounds(&srs, &PLACE, (1, 1)));
+    });
+}
+
 /// Overviews that are looked at, and bands whose values have names.
 const MOST_OVERVIEWS: i32 = 64;
 const MOST_CLOSELY: usize = 64;

@@ -5,12 +5,11 @@
 //! the header declares. Read from the directories alone, TIFF 6.0 and `BigTIFF`
 //! (<https://docs.ogc.org/is/21-026/21-026.html>, <https://gdal.org/drivers/raster/cog.html>).
 
+use super::tiff::{End, Tiff};
 use bytes::Bytes;
 
-/// Directories of a file that are looked at.
-const MOST_DIRECTORIES: usize = 256;
-/// Entries of a directory.
-const MOST_ENTRIES: u64 = 4096;
+pub use super::tiff::{Directory, DirectoryKind};
+
 /// Rasters up to this size need neither tiles nor overviews.
 const SMALL: u64 = 512;
 /// Directories behind the header may begin so late before it is worth a word.
@@ -37,61 +36,6 @@ pub struct Report {
     pub complete: bool,
 }
 
-/// One image of a TIFF.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Directory {
-    /// What it is.
-    pub kind: DirectoryKind,
-    /// Pixels across and down.
-    pub size: (u64, u64),
-    /// Pixels across and down of a tile or strip.
-    pub block: (u64, u64),
-    /// Whether it is made of tiles.
-    pub tiled: bool,
-    /// Name of the codec: `DEFLATE`.
-    pub codec: String,
-    /// What is done before it is packed: 1 nothing, 2 differences, 3 of floating-point values.
-    pub predictor: u64,
-    /// Bits of a value, and of how many there are.
-    pub bits: u64,
-    /// Values of a pixel.
-    pub samples: u64,
-    /// Whether values of a pixel lie together.
-    pub interleaved: bool,
-    /// Where the directory begins.
-    pub offset: u64,
-    /// Where its first block begins; `None` where there is none, or it was not looked at.
-    pub data: Option<u64>,
-    /// Tiles or strips.
-    pub blocks: u64,
-}
-
-/// What an image of a TIFF is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DirectoryKind {
-    /// The raster itself, or a further page.
-    #[default]
-    Main,
-    /// The same with fewer pixels.
-    Overview,
-    /// A mask of the raster.
-    Mask,
-    /// A mask with fewer pixels.
-    MaskOverview,
-}
-
-impl DirectoryKind {
-    /// In a word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Main => "image",
-            Self::Overview => "overview",
-            Self::Mask => "mask",
-            Self::MaskOverview => "mask overview",
-        }
-    }
-}
-
 impl Report {
     /// Whether it is a cloud-optimised `GeoTIFF`.
     pub fn is_valid(&self) -> bool {
@@ -110,68 +54,20 @@ impl Report {
     }
 }
 
-/// Reads numbers of a file in its byte order. `get` gives a range, or nothing where it is not at hand.
-struct Tiff<'a> {
-    get: &'a mut dyn FnMut(std::ops::Range<u64>) -> Option<Bytes>,
-    little: bool,
-    big: bool,
-}
-
-impl Tiff<'_> {
-    fn number(&self, bytes: &[u8]) -> u64 {
-        let fold = |n: u64, b: &u8| n << 8 | u64::from(*b);
-        if self.little { bytes.iter().rev().fold(0, fold) } else { bytes.iter().fold(0, fold) }
-    }
-
-    fn at(&mut self, offset: u64, length: u64) -> Option<u64> {
-        let bytes = (self.get)(offset..offset.checked_add(length)?)?;
-        (bytes.len() as u64 == length).then(|| self.number(&bytes))
-    }
-
-    /// Bytes of a count, an entry, an offset.
-    fn widths(&self) -> (u64, u64, u64) {
-        if self.big { (8, 20, 8) } else { (2, 12, 4) }
-    }
-}
-
-/// An entry of a directory: how many values, and the bytes that hold them or say where they are.
-struct Entry {
-    width: u64,
-    count: u64,
-    inline: Bytes,
-}
-
 /// Looks at a TIFF; `None` for anything else, or where not even the first directory is at hand.
 pub(super) fn look(mut get: impl FnMut(std::ops::Range<u64>) -> Option<Bytes>) -> Option<Report> {
-    let head = get(0..16)?;
-    let little = match head.get(..2)? {
-        b"II" => true,
-        b"MM" => false,
-        _ => return None,
-    };
-    let mut tiff = Tiff { get: &mut get, little, big: false };
-    let first = match tiff.number(head.get(2..4)?) {
-        42 => tiff.number(&head[4..8]),
-        43 => {
-            tiff.big = true;
-            tiff.number(head.get(8..16)?)
-        }
-        _ => return None,
-    };
+    let mut tiff = Tiff::new(&mut get)?;
     let mut report = Report { big: tiff.big, complete: true, ..Report::default() };
     let ghost = ghost(&mut tiff, &mut report);
-    let mut next = first;
-    while next != 0 && report.directories.len() < MOST_DIRECTORIES {
-        if report.directories.iter().any(|d| d.offset == next) {
-            report.errors.push("its directories lead in a circle".to_owned());
-            break;
-        }
-        let Some((directory, following)) = directory(&mut tiff, next, &mut report.complete) else {
-            report.complete = false;
-            break;
-        };
-        report.directories.push(directory);
-        next = following;
+    let (images, end) = tiff.images();
+    match end {
+        End::Whole => {}
+        End::Circle => report.errors.push("its directories lead in a circle".to_owned()),
+        End::Missing => report.complete = false,
+    }
+    for image in images {
+        report.complete &= image.first_known;
+        report.directories.push(image.directory);
     }
     if report.directories.is_empty() {
         return None;
@@ -183,106 +79,17 @@ pub(super) fn look(mut get: impl FnMut(std::ops::Range<u64>) -> Option<Bytes>) -
 /// What the ghost area declares; gives where it ends.
 fn ghost(tiff: &mut Tiff<'_>, report: &mut Report) -> u64 {
     let start = if tiff.big { 16 } else { 8 };
-    let Some(line) = (tiff.get)(start..start + GHOST_LINE) else { return start };
+    let Some(line) = tiff.bytes(start..start + GHOST_LINE) else { return start };
     let Some(rest) = line.strip_prefix(GHOST) else { return start };
     let size: Option<u64> = rest.get(..6).and_then(|d| std::str::from_utf8(d).ok()?.parse().ok());
     let Some(size) = size.filter(|&n| n <= 4096) else { return start };
     let from = start + GHOST_LINE;
-    if let Some(text) = (tiff.get)(from..from + size) {
+    if let Some(text) = tiff.bytes(from..from + size) {
         let text = String::from_utf8_lossy(&text).into_owned();
         let pairs = text.lines().filter_map(|line| line.trim_matches(['\0', ' ']).split_once('='));
         report.declared = pairs.map(|(k, v)| (k.trim().to_owned(), v.trim().to_owned())).collect();
     }
     from + size
-}
-
-fn directory(tiff: &mut Tiff<'_>, offset: u64, complete: &mut bool) -> Option<(Directory, u64)> {
-    let (count_width, entry_width, offset_width) = tiff.widths();
-    let count = tiff.at(offset, count_width)?;
-    if count == 0 || count > MOST_ENTRIES {
-        return None;
-    }
-    let start = offset.checked_add(count_width)?;
-    let end = start.checked_add(count * entry_width)?;
-    let table = (tiff.get)(start..end.checked_add(offset_width)?)?;
-    let mut out =
-        Directory { offset, samples: 1, predictor: 1, interleaved: true, codec: codec(1), ..Directory::default() };
-    let (mut subfile, mut tile, mut rows, mut blocks) = (0, None, None, None);
-    for raw in table.get(..(count * entry_width) as usize)?.chunks_exact(entry_width as usize) {
-        let values = if tiff.big { 12 } else { 8 };
-        let entry = Entry {
-            width: match tiff.number(&raw[2..4]) {
-                3 | 8 => 2,
-                4 | 9 | 13 => 4,
-                16..=18 => 8,
-                _ => 1,
-            },
-            count: tiff.number(&raw[4..values]),
-            inline: Bytes::copy_from_slice(&raw[values..]),
-        };
-        let value = entry.inline.get(..entry.width as usize).map_or(0, |b| tiff.number(b));
-        match tiff.number(&raw[..2]) {
-            254 => subfile = value,
-            256 => out.size.0 = value,
-            257 => out.size.1 = value,
-            258 => out.bits = first_of(tiff, &entry).unwrap_or(0),
-            259 => out.codec = codec(value),
-            277 => out.samples = value,
-            278 => rows = Some(value),
-            284 => out.interleaved = value != 2,
-            317 => out.predictor = value,
-            322 => tile = Some((value, 0)),
-            323 => tile = tile.map(|(w, _)| (w, value)),
-            273 | 324 => {
-                out.blocks = entry.count;
-                blocks = Some(first_of(tiff, &entry));
-            }
-            _ => {}
-        }
-    }
-    out.tiled = tile.is_some();
-    out.block = tile.unwrap_or((out.size.0, rows.unwrap_or(out.size.1).min(out.size.1)));
-    out.kind = match (subfile & 1 != 0, subfile & 4 != 0) {
-        (false, false) => DirectoryKind::Main,
-        (true, false) => DirectoryKind::Overview,
-        (false, true) => DirectoryKind::Mask,
-        (true, true) => DirectoryKind::MaskOverview,
-    };
-    // 0 stands for a block that is not stored.
-    out.data = blocks.flatten().filter(|&at| at != 0);
-    *complete &= !matches!(blocks, Some(None));
-    let next = tiff.number(table.get((count * entry_width) as usize..)?);
-    Some((out, next))
-}
-
-/// The first value of an entry.
-fn first_of(tiff: &mut Tiff<'_>, entry: &Entry) -> Option<u64> {
-    let room = if tiff.big { 8 } else { 4 };
-    if entry.count.checked_mul(entry.width)? <= room {
-        return entry.inline.get(..entry.width as usize).map(|b| tiff.number(b));
-    }
-    let at = tiff.number(&entry.inline);
-    tiff.at(at, entry.width)
-}
-
-/// Registered numbers of the tag Compression.
-fn codec(number: u64) -> String {
-    let name = match number {
-        1 => "none",
-        2..=4 => "CCITT",
-        5 => "LZW",
-        6 | 7 => "JPEG",
-        8 | 32_946 => "DEFLATE",
-        32_773 => "PackBits",
-        34_712 => "JPEG 2000",
-        34_887 => "LERC",
-        34_925 => "LZMA",
-        50_000 => "ZSTD",
-        50_001 => "WebP",
-        50_002 | 52_546 => "JPEG XL",
-        other => return format!("codec {other}"),
-    };
-    name.to_owned()
 }
 
 /// The checks, in the order of GDAL's script.

@@ -241,19 +241,26 @@ impl Safe {
             .try_collect()
             .await?;
         let write = |members: &[Member]| self.vrt(&choice, members);
-        let mount = Mount::assembled(stores, &self.location, control, limit, members, write).await?;
-        self.finished(mount, part, control, limit).await
+        let mounting = Mount::assembled(stores, &self.location, control, limit, members, write);
+        self.finished(mounting, part, control, limit).await
     }
 
     /// One of its files, as it is.
     async fn single(&self, stores: &Stores, path: &str, part: &str, control: &Control, limit: u64) -> Result<Raster> {
         let content = self.place.content(&self.location, path, control).await?;
-        let mount = Mount::of(stores, &self.location, control, limit, content, "image.jp2").await?;
-        self.finished(mount, part, control, limit).await
+        let mounting = Mount::of(stores, &self.location, control, limit, content, "image.jp2");
+        self.finished(mounting, part, control, limit).await
     }
 
-    async fn finished(&self, mount: Mount, part: &str, control: &Control, limit: u64) -> Result<Raster> {
-        let mut raster = finish(mount, &self.location, (None, None), control, limit).await?;
+    async fn finished(
+        &self,
+        mounting: impl Future<Output = Result<Mount>>,
+        part: &str,
+        control: &Control,
+        limit: u64,
+    ) -> Result<Raster> {
+        let mounting = async { Ok((mounting.await?, None)) };
+        let mut raster = finish(mounting, &self.location, None, control, limit).await?;
         let mut info = (*raster.info).clone();
         info.part = Some(part.to_owned());
         info.parts = self.parts();

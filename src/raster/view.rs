@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::store::gdal::Mount;
 use gdal::Dataset;
 use gdal::raster::{RasterBand, ResampleAlg};
+use std::ops::Range;
 
 /// Decoded bytes that a view may need, as a multiple of the bytes it may read: what a page of
 /// zeros expands to costs time and memory, too.
@@ -78,10 +79,13 @@ pub struct Pixels {
 
 /// The level to read from, and the part of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Plan {
-    overview: Option<usize>,
-    level: (u64, u64),
-    window: Window,
+pub(super) struct Plan {
+    /// The overview, from 0; `None` for full resolution.
+    pub(super) overview: Option<usize>,
+    /// Its pixels across and down, and those of them that are read.
+    pub(super) level: (u64, u64),
+    pub(super) window: Window,
+    /// Pixels to make of them.
     target: (usize, usize),
 }
 
@@ -119,7 +123,7 @@ pub(super) fn read(mount: &Mount, dataset: &Dataset, info: &Info, view: &View, l
 }
 
 /// The band whose mask tells what is valid, if one does.
-fn masked(info: &Info, view: &View) -> Option<usize> {
+pub(super) fn masked(info: &Info, view: &View) -> Option<usize> {
     let first = *view.bands.first()?;
     let band = info.bands.get(first - 1)?;
     (!band.all_valid && band.nodata.is_none()).then_some(first)
@@ -141,7 +145,19 @@ fn fetch_ahead(mount: &Mount, dataset: &Dataset, info: &Info, view: &View, plan:
     if info.driver != "GTiff" {
         return Ok(());
     }
-    mount.fetch_ahead([w.x, w.y, w.width, w.height], |note| {
+    mount.fetch_ahead(&blocks(mount, dataset, info, view, plan)?)
+}
+
+/// Where the blocks are that a view of a TIFF needs, as GDAL tells it.
+pub(super) fn blocks(
+    mount: &Mount,
+    dataset: &Dataset,
+    info: &Info,
+    view: &View,
+    plan: &Plan,
+) -> Result<Vec<Range<u64>>> {
+    let w = plan.window;
+    mount.blocks([w.x, w.y, w.width, w.height], |note| {
         let bands = if info.pixel_interleaved { &view.bands[..1] } else { &view.bands[..] };
         for &number in bands {
             let band = dataset.rasterband(number)?;
@@ -194,7 +210,7 @@ fn blank(values: &mut [f32], nodata: f64) {
 
 /// Chooses the level: the smallest overview that has at least four fifths of the pixels wished
 /// for. A little less sharpness often saves three quarters of the bytes.
-fn plan(info: &Info, view: &View) -> Result<Plan> {
+pub(super) fn plan(info: &Info, view: &View) -> Result<Plan> {
     let whole = Window { x: 0, y: 0, width: info.size.0, height: info.size.1 };
     let window = view.window.unwrap_or(whole);
     window.check(info.size)?;
@@ -224,7 +240,7 @@ fn plan(info: &Info, view: &View) -> Result<Plan> {
 }
 
 /// Refuses before a byte is read what would read or decode far too much.
-fn afford(info: &Info, view: &View, plan: &Plan, limit: u64) -> Result<()> {
+pub(super) fn afford(info: &Info, view: &View, plan: &Plan, limit: u64) -> Result<()> {
     refuse_giant_blocks(info)?;
     let bands = if info.pixel_interleaved { info.bands.len() } else { view.bands.len() } as u64;
     let value = info.bands.iter().map(|b| b.bytes).max().unwrap_or(1);

@@ -1,7 +1,7 @@
 //! Objects that GDAL can open: mounted as long as they are used.
 
 use super::remote::{Content, Remote, Session};
-use super::{PREFIX, Place, call, hdf5, jp2, lock, put, quietly, registry};
+use super::{PREFIX, Place, REGISTRY, call, hdf5, jp2, lock, put, quietly};
 use crate::error::{Error, Kind, Result};
 use crate::location::Location;
 use crate::store::{Head, Stores};
@@ -13,8 +13,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio_util::sync::CancellationToken;
 
-/// Blocks whose places are asked for before they are read, and their bytes: more are left to GDAL.
-const MOST_BLOCKS: usize = 2048;
+/// Bytes of blocks that are asked for before they are read: more are left to GDAL.
 const MOST_AHEAD: u64 = 32 << 20;
 
 /// Bytes of an object that is copied into memory because its library cannot read it by ranges.
@@ -50,6 +49,24 @@ impl Drop for Copy {
 }
 
 impl Mount {
+    /// Blocks whose places are asked for before they are read: more are left to GDAL.
+    pub(crate) const MOST_BLOCKS: usize = 2048;
+
+    /// Columns and rows of the blocks below a window (left, top, across, down); nothing where these are too many to be
+    /// asked for with `others`.
+    pub(crate) fn below(window: [u64; 4], block: (u64, u64), others: usize) -> Option<(Range<u64>, Range<u64>)> {
+        let [x, y, across, down] = window;
+        let columns = x / block.0..(x + across).div_ceil(block.0);
+        let rows = y / block.1..(y + down).div_ceil(block.1);
+        let count = (columns.end - columns.start).checked_mul(rows.end - rows.start)?;
+        (count.checked_add(others as u64)? <= Self::MOST_BLOCKS as u64).then_some((columns, rows))
+    }
+
+    /// The range of a block of a TIFF, with the leader and trailer that a COG has around each: GDAL reads them too.
+    pub(crate) fn block(offset: u64, size: u64) -> Range<u64> {
+        offset.saturating_sub(4)..offset.saturating_add(size).saturating_add(4)
+    }
+
     /// Mounts an object, with one request; none, if its `head` was read before, or where size and `ETag` are
     /// known (a `head` without bytes) and it was read before. Traffic is counted by the control's meter; reads
     /// fail once more than `limit` bytes came. Nothing is shared with others where there is no limit.
@@ -149,7 +166,7 @@ impl Mount {
         if let Some(link) = self.links.get() {
             return Ok(link.clone());
         }
-        let library = registry().hdf5().ok_or_else(hdf5::hidden)?;
+        let library = REGISTRY.hdf5().ok_or_else(hdf5::hidden)?;
         let link = self.call(|| Ok(library.look(self.path())))??;
         Ok(self.links.get_or_init(|| link).clone())
     }
@@ -190,7 +207,7 @@ impl Mount {
     /// Calls GDAL. Its failure becomes a sentence, or the error that a read of ours met.
     pub(crate) fn call<T>(&self, f: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T> {
         if self.head().is_ok_and(|head| hdf5::is_one(&head))
-            && let Some(library) = registry().hdf5()
+            && let Some(library) = REGISTRY.hdf5()
         {
             library.silence();
         }
@@ -236,15 +253,38 @@ impl Mount {
         self.main.fetch_small()
     }
 
-    /// Fetches the blocks of a TIFF that a read of several bands will need, all at once: GDAL itself asks for
-    /// those of one band after the other, and for masks after all of them. `each` gives the bands to `note`.
-    pub(crate) fn fetch_ahead(
+    /// Where the blocks of a TIFF are that a read of several bands will need; none if they are many. `each` gives the
+    /// bands to `note`.
+    pub(crate) fn blocks(
         &self,
         window: [u64; 4],
         each: impl FnOnce(&mut dyn FnMut(&RasterBand<'_>)) -> gdal::errors::Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Vec<Range<u64>>> {
         let mut ranges: Vec<Range<u64>> = Vec::new();
         self.call(|| each(&mut |band| note_blocks(band, window, &mut ranges)))?;
+        Ok(self.in_order(ranges))
+    }
+
+    /// Fetches blocks all at once: GDAL itself asks for those of one band after the other, and for masks after all of
+    /// them.
+    pub(crate) fn fetch_ahead(&self, ranges: &[Range<u64>]) -> Result<()> {
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        // What is too much to read is said by the read itself, for what it really needs.
+        match self.main.read_ranges(ranges) {
+            Err(err) if err.kind() != Kind::Limit => Err(err),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends for what GDAL will ask for, and does not wait: who reads of it then waits for what is on its way.
+    pub(crate) fn ask_ahead(&self, control: &Control, ranges: Vec<Range<u64>>) {
+        self.main.ask_ahead(control, &self.in_order(ranges), MOST_AHEAD.min(self.limit));
+    }
+
+    /// Ranges of the object, each once; none if they have too many bytes.
+    fn in_order(&self, mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
         ranges.sort_by_key(|r| (r.start, r.end));
         ranges.dedup();
         let size = self.size();
@@ -252,14 +292,8 @@ impl Mount {
             range.end = range.end.min(size);
         }
         ranges.retain(|r| r.start < r.end);
-        if ranges.is_empty() || ranges.iter().map(|r| r.end - r.start).sum::<u64>() > MOST_AHEAD {
-            return Ok(());
-        }
-        // What is too much to read is said by the read itself, for what it really needs.
-        match self.main.read_ranges(&ranges) {
-            Err(err) if err.kind() != Kind::Limit => Err(err),
-            _ => Ok(()),
-        }
+        let bytes = ranges.iter().fold(0_u64, |n, r| n.saturating_add(r.end - r.start));
+        if bytes > MOST_AHEAD { Vec::new() } else { ranges }
     }
 }
 
@@ -268,7 +302,7 @@ impl Drop for Mount {
         let ids: Vec<u64> = lock(&self.main.session.mounted).drain(..).collect();
         for id in ids {
             // What was kept under a name of its own is of no use to others.
-            if let Some(Place::Remote(remote)) = registry().take(id) {
+            if let Some(Place::Remote(remote)) = REGISTRY.take(id) {
                 remote.forget();
             }
         }
@@ -278,22 +312,15 @@ impl Drop for Mount {
 /// Where the blocks below a window are, as GDAL's driver of TIFF tells it.
 fn note_blocks(band: &RasterBand<'_>, window: [u64; 4], ranges: &mut Vec<Range<u64>>) {
     let (width, height) = band.block_size();
-    let (width, height) = (width.max(1) as u64, height.max(1) as u64);
-    let [x, y, across, down] = window;
-    let columns = x / width..(x + across).div_ceil(width);
-    let rows = y / height..(y + down).div_ceil(height);
-    let count = (columns.end - columns.start).saturating_mul(rows.end - rows.start);
-    if count.saturating_add(ranges.len() as u64) > MOST_BLOCKS as u64 {
-        return;
-    }
+    let block = (width.max(1) as u64, height.max(1) as u64);
+    let Some((columns, rows)) = Mount::below(window, block, ranges.len()) else { return };
     for row in rows {
         for column in columns.clone() {
             let number = |what: &str| -> Option<u64> {
                 band.metadata_item(&format!("BLOCK_{what}_{column}_{row}"), "TIFF")?.parse().ok()
             };
             if let (Some(offset), Some(size)) = (number("OFFSET"), number("SIZE")) {
-                // With the leader and trailer that a COG has around each block: GDAL reads them too.
-                ranges.push(offset.saturating_sub(4)..offset.saturating_add(size).saturating_add(4));
+                ranges.push(Mount::block(offset, size));
             }
         }
     }
