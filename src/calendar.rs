@@ -4,7 +4,6 @@
 //! Days are counted as Julian day numbers (E. G. Richards, "Calendars", Explanatory Supplement to the
 //! Astronomical Almanac, 2013) in the calendars with weeks, and as plain multiples in those without.
 
-use crate::text;
 use std::fmt;
 
 /// Milliseconds of a day.
@@ -313,11 +312,6 @@ impl fmt::Display for Date {
         }
         Ok(())
     }
-}
-
-/// A name or a unit as it is shown: cut, without control characters.
-pub(crate) fn shown(name: &str) -> String {
-    text::fit(&text::clean(name), 40).into_owned()
 }
 
 #[cfg(test)]

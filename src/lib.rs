@@ -8,7 +8,7 @@
 //!
 //! | floor | what it is |
 //! |---|---|
-//! | [`text`], [`picture`], [`facts`], [`calendar`], [`error`] | foreign text made harmless, sizes in words; RGBA pixels; names and values; times as numbers; the one error: what failed, why, what to do |
+//! | [`text`], [`picture`], [`facts`], [`calendar`], [`quantity`], [`error`] | foreign text made harmless, sizes in words; RGBA pixels; names and values; times as numbers; numbers with units in words; the one error: what failed, why, what to do |
 //! | [`location`], [`probe`], [`entry`], [`listing`], [`meter`] | an address; what is known of a thing before it is opened; a listed thing; a million of them held compactly; counting requests, bytes, latencies |
 //! | [`glob`], [`basket`] | patterns for names; what is selected over all folders |
 //! | [`task`] | the value-free `Waker`, `Pending` and `Feed` (dropped means aborted), `Control` of a piece of work |
@@ -104,6 +104,7 @@ pub mod picture;
 pub mod preview;
 pub mod previews;
 pub mod probe;
+pub mod quantity;
 pub mod query;
 pub mod raster;
 pub mod scene;

@@ -8,7 +8,7 @@
 //! | `source`, `zip`, `refs`, `records` | where keys are read: folders, zips, references as JSON and as Parquet |
 //! | `codec`, `nested`, `values` | chunks and shards from their bytes, numbers from chunks |
 //! | `array`, `fetch`, `read` | an open array; one chunk of it; which chunks a part needs, and how many are affordable |
-//! | `cf`, [`crate::calendar`], `ruler`, `grid` | what numbers mean: packed, missing, times, coordinates of one and two dimensions |
+//! | `cf`, [`crate::calendar`], [`crate::quantity`], `ruler`, `grid` | what numbers mean: packed, missing, times, coordinates of one and two dimensions |
 //! | `plane`, `pyramid`, `series` | two dimensions of an array as a [`crate::scene::Scene`] with its coarser levels, one as a list of values |
 //! | `stored` | which chunks exist |
 
@@ -42,7 +42,8 @@ mod zip;
 
 pub use crate::calendar::{Calendar, Date, Times};
 pub use array::Array;
-pub use cf::{Encoding, plain};
+pub use crate::quantity::plain;
+pub use cf::Encoding;
 pub use grid::Grid;
 pub use hierarchy::{Hierarchy, Path};
 pub use member::{About, Form, Member, VALUE, sides};

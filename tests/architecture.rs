@@ -8,8 +8,8 @@ use std::path::Path;
 /// The floors from the ground up. A module may import those below it and nothing else of ours; those on
 /// one floor do not import each other, except where [`WITHIN`] says so.
 const FLOORS: [&[&str]; 29] = [
-    &["text", "picture", "facts"],
-    &["calendar"],
+    &["text", "picture", "facts", "calendar"],
+    &["quantity"],
     &["error"],
     &["location"],
     &["entry", "meter", "probe"],

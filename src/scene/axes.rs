@@ -5,7 +5,8 @@
 //! `time#units=days since 2000-01-01`. <https://gdal.org/drivers/raster/netcdf.html>
 
 use super::{Axis, Words};
-use crate::calendar::{self, Times};
+use crate::calendar::Times;
+use crate::quantity;
 use crate::raster::Info;
 
 /// The axes; none unless they account for every band.
@@ -19,15 +20,12 @@ pub(super) fn axes(info: &Info) -> Vec<Axis> {
         let values = if values.len() as u64 == len { values } else { Vec::new() };
         let unit = item(&format!("{name}#units")).unwrap_or_default();
         let times = Times::parse(unit, item(&format!("{name}#calendar")));
-        let unit = if times.is_some() { String::new() } else { calendar::shown(unit) };
+        let unit = quantity::shown(unit);
         let words = move |position: u64| match values.get(position as usize) {
-            Some(value) => match times.as_ref().and_then(|times| times.date(*value)) {
-                Some(date) => date.to_string(),
-                None => format!("{value} {unit}").trim_end().to_owned(),
-            },
+            Some(value) => quantity::words(*value, &unit, times.as_ref()),
             None => position.to_string(),
         };
-        Some(Axis { name: calendar::shown(name), len, first: 0, words: Words::new(words) })
+        Some(Axis { name: quantity::shown(name), len, first: 0, words: Words::new(words) })
     };
     let extra = item("NETCDF_DIM_EXTRA").unwrap_or_default();
     let axes: Vec<Axis> = list(extra).map(axis).collect::<Option<_>>().unwrap_or_default();
