@@ -41,8 +41,8 @@ mod values;
 mod zip;
 
 pub use crate::calendar::{Calendar, Date, Times};
-pub use array::Array;
 pub use crate::quantity::plain;
+pub use array::Array;
 pub use cf::Encoding;
 pub use grid::Grid;
 pub use hierarchy::{Hierarchy, Path};

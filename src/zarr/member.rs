@@ -306,7 +306,7 @@ impl Member {
         let missing = || super::cf::missing_of(attribute, self.array()?);
         match missing().filter(|_| name == "_FillValue" && attribute.is_string()) {
             Some(number) if number.is_nan() => "NaN".to_owned(),
-            Some(number) => super::cf::plain(number),
+            Some(number) => crate::quantity::plain(number),
             None => value(attribute),
         }
     }
