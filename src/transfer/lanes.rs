@@ -197,19 +197,21 @@ fn map(f: impl Fn(usize) -> u32) -> Lane {
 fn blocks(state: &mut [Lane; 4], bytes: &[&[u8]; LANES]) {
     let lanes: [&[[u8; STEP]]; LANES] = std::array::from_fn(|lane| bytes[lane].as_chunks::<STEP>().0);
     let steps = lanes.iter().map(|lane| lane.len()).min().unwrap_or(0);
-    let mut words = [[[0; LANES]; 16]; AHEAD];
+    let mut words = [[[0; 4 * LANES]; 16]; AHEAD];
     for at in (0..steps).step_by(AHEAD) {
         let n = (steps - at).min(AHEAD);
-        for (lane, bytes) in lanes.iter().enumerate() {
-            for (step, words) in bytes[at..at + n].iter().zip(&mut words) {
-                for (w, words) in words.iter_mut().enumerate() {
-                    words[lane] = word(step, w * 4);
-                }
+        for (four, lanes) in lanes.as_chunks::<4>().0.iter().enumerate() {
+            let [a, b, c, d] = lanes.map(|lane| &lane[at..at + n]);
+            for ((((a, b), c), d), words) in a.iter().zip(b).zip(c).zip(d).zip(&mut words) {
+                across([a, b, c, d], words, four);
             }
         }
         let mut touched = 0;
         for (i, words) in words[..n].iter().enumerate() {
-            round(state, words);
+            round(state, |w| {
+                let of_lanes = words[w].as_chunks::<4>().0;
+                std::array::from_fn(|lane| u32::from_le_bytes(of_lanes[lane]))
+            });
             // What comes after the next is asked of the memory now, so that nothing waits for it then.
             if at + 2 * AHEAD + i < steps {
                 for lane in &lanes {
@@ -221,6 +223,22 @@ fn blocks(state: &mut [Lane; 4], bytes: &[&[u8]; LANES]) {
     }
 }
 
+/// Lays the words of four lanes side by side, which have place `four` among the lanes: two words of each are read at
+/// once, and those of all four are written at once, which is what takes the time.
+#[inline(always)]
+fn across(lanes: [&[u8; STEP]; 4], words: &mut [[u8; 4 * LANES]; 16], four: usize) {
+    const LOW: u64 = 0xffff_ffff;
+    let pairs = lanes.map(|lane| lane.as_chunks::<8>().0);
+    for (pair, words) in words.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        let [a, b, c, d] = pairs.map(|pairs| u64::from_le_bytes(pairs[pair]));
+        let first = [(a & LOW) | b << 32, (c & LOW) | d << 32];
+        let second = [a >> 32 | (b & !LOW), c >> 32 | (d & !LOW)];
+        for (words, [low, high]) in words.iter_mut().zip([first, second]) {
+            words.as_chunks_mut::<16>().0[four] = (u128::from(low) | u128::from(high) << 64).to_le_bytes();
+        }
+    }
+}
+
 #[inline(always)]
 fn word(bytes: &[u8; STEP], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
@@ -229,12 +247,12 @@ fn word(bytes: &[u8; STEP], at: usize) -> u32 {
 /// One step of 64 bytes in every lane. Written out, each with its constants, so that the compiler makes one vector
 /// instruction of every operation on all lanes; of a loop over the 64 it does not.
 #[inline(always)]
-fn round<const N: usize>(state: &mut [[u32; N]; 4], words: &[[u32; N]; 16]) {
+fn round<const N: usize>(state: &mut [[u32; N]; 4], words: impl Fn(usize) -> [u32; N]) {
     let [mut a, mut b, mut c, mut d] = *state;
     macro_rules! steps {
         ($round:literal, $mix:expr, $word:expr, $($i:literal)*) => {$({
             let (mix, word): (fn(u32, u32, u32) -> u32, fn(usize) -> usize) = ($mix, $word);
-            let words: &[u32; N] = &words[word($i) % 16];
+            let words: [u32; N] = words(word($i) % 16);
             let next: [u32; N] = std::array::from_fn(|l: usize| {
                 let sum = a[l].wrapping_add(mix(b[l], c[l], d[l]));
                 let sum = sum.wrapping_add(K[$round * 16 + $i]).wrapping_add(words[l]);
@@ -256,8 +274,7 @@ fn round<const N: usize>(state: &mut [[u32; N]; 4], words: &[[u32; N]; 16]) {
 fn one(state: &mut [u32; 4], bytes: &[u8]) {
     let mut lane = state.map(|word| [word]);
     for step in bytes.as_chunks::<STEP>().0 {
-        let words: [[u32; 1]; 16] = std::array::from_fn(|w| [word(step, w * 4)]);
-        round(&mut lane, &words);
+        round(&mut lane, |w| [word(step, w * 4)]);
     }
     *state = lane.map(|[word]| word);
 }
