@@ -12,8 +12,8 @@
 //! | `target` | the folder: never through a link, never over something |
 //! | `small`, `large` | one request; ranges |
 //! | `order` | how a large object is cut, and what is read first |
-//! | `read`, `sink` | one version of an object; where its bytes go |
-//! | `check`, `prove`, `hash`, `lanes` | what proves that the bytes are right |
+//! | `read`, `sink`, `blocks` | one version of an object; where its bytes go, and the memory they go through |
+//! | `check`, `prove`, `hash`, `feed`, `kept` | what proves that the bytes are right |
 //! | `trail` | what the journal keeps |
 
 use super::exists::{Conflicts, IfExists, Verdict};
@@ -24,6 +24,7 @@ use crate::location::Location;
 use crate::store::Stores;
 use crate::task::Control;
 use crate::text;
+use blocks::Blocks;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use names::Places;
 use plan::Item;
@@ -36,6 +37,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use trail::Done;
 
+mod blocks;
 pub(super) mod check;
 mod feed;
 mod hash;
@@ -151,6 +153,7 @@ pub async fn download(stores: &Stores, spec: &DownloadSpec, control: &Control, t
         pace: Pace::new(AT_ONCE).watching(&control.meter),
         silence: stores.options().silence.unwrap_or(SILENCE),
         kept: Arc::new(Semaphore::new(kept::ROOM)),
+        blocks: Blocks::default(),
         files: items.len(),
         finished: AtomicUsize::new(0),
         failed: AtomicUsize::new(0),
@@ -198,6 +201,7 @@ struct Work<'a> {
     silence: Duration,
     /// Room for bytes that wait in memory to be summed up.
     kept: Arc<Semaphore>,
+    blocks: Blocks,
     /// How many files there are.
     files: usize,
     finished: AtomicUsize,

@@ -1,9 +1,9 @@
 //! MD5 sums of a large file while it is written: a thread follows what has arrived, so that no network ever waits
 //! for a digest. Parts are summed up several at a time, from memory what is still there, else from the file.
 
+use super::blocks::BLOCK;
 use super::feed::{Feed, STRIDE};
 use super::kept::{Kept, Piece};
-use super::sink::BLOCK;
 use crate::error::{Error, Kind, Result};
 use crate::transfer::lanes::{self, LANES, STEP, Sum};
 use bytes::Bytes;

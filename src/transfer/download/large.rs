@@ -11,7 +11,7 @@ use super::target::Temp;
 use super::trail::Left;
 use super::{Whole, Work};
 use crate::entry::Stat;
-use crate::error::{Context as _, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::location::{Location, Scheme};
 use crate::task::Control;
 use crc_fast::CrcAlgorithm;
@@ -147,11 +147,11 @@ impl Work<'_> {
         let (path, run, size) = (item.path.clone(), self.trail.run().to_owned(), pin.size);
         let make = self.blocking(move |target| {
             let temp = target.temporary(&path, &run)?;
-            temp.file.set_len(size).context(|| format!("writing {}", target.path(&path).display()))?;
+            temp.reserve(size).inspect_err(|_| temp.remove())?;
             let inode = temp.inode()?;
             Ok((temp, inode))
         });
-        let (temp, inode) = make.await?;
+        let (temp, inode) = make.await.map_err(|err| self.on_disk(err))?;
         let left = Left {
             path: item.path.clone(),
             temp: temp.hidden.clone(),
@@ -272,7 +272,7 @@ impl Work<'_> {
     async fn range(&self, attempt: &Attempt<'_>, range: Range<u64>) -> Result<()> {
         let to = To::File(attempt.temp.file.clone());
         let teller = attempt.follower.as_ref().map(Follower::teller);
-        let mut sink = Sink::new(to, range.clone(), attempt.proof.algorithm()).telling(teller);
+        let mut sink = Sink::new(to, range.clone(), attempt.proof.algorithm(), &self.blocks).telling(teller);
         let came = |n| {
             self.control.advance(n);
             attempt.advanced.fetch_add(n, Relaxed);

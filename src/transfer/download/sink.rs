@@ -1,6 +1,7 @@
 //! Where the bytes of one range go: they are gathered into blocks, which a thread that may block writes at their
 //! place and sums up, while the next block arrives.
 
+use super::blocks::{BLOCK, Block, Blocks};
 use super::hash::Teller;
 use crate::error::{Context as _, Error, Kind, Result};
 use bytes::Bytes;
@@ -11,13 +12,8 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-/// Bytes that are written at once.
-pub(super) const BLOCK: usize = 1 << 20;
 /// Bytes after which the disk begins with them, so that little is left for the end, where they have to be on it.
 const FLUSH: u64 = 8 << 20;
-/// Chunks of so many bytes in the mean are summed up from memory. Smaller ones (16 KiB of TLS) are read back sooner
-/// than they are put together.
-const COARSE: usize = 32 << 10;
 
 /// CRC32C, by which the journal knows a range again.
 pub(super) const CRC32C: CrcAlgorithm = CrcAlgorithm::Crc32Iscsi;
@@ -67,10 +63,10 @@ pub(super) struct Sink {
     /// Where the next byte belongs, and where the last one does.
     at: u64,
     end: u64,
-    /// Where the next block begins.
+    /// Where the block begins that is being filled.
     block_at: u64,
-    block: Vec<Bytes>,
-    held: usize,
+    block: Block,
+    blocks: Blocks,
     /// Up to here the disk was told to begin.
     flushed: u64,
     summing: Option<Summing>,
@@ -79,14 +75,14 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    pub(super) fn new(to: To, range: Range<u64>, other: Option<CrcAlgorithm>) -> Self {
+    pub(super) fn new(to: To, range: Range<u64>, other: Option<CrcAlgorithm>, blocks: &Blocks) -> Self {
         Self {
             to,
             at: range.start,
             end: range.end,
             block_at: range.start,
-            block: Vec::new(),
-            held: 0,
+            block: blocks.take(),
+            blocks: blocks.clone(),
             flushed: range.start,
             summing: Some(Summing::new(other)),
             busy: None,
@@ -115,37 +111,39 @@ impl Sink {
     }
 
     /// Takes the next bytes. An error is one of the disk.
-    pub(super) async fn push(&mut self, bytes: Bytes) -> Result<()> {
-        self.at += bytes.len() as u64;
-        self.held += bytes.len();
-        self.block.push(bytes);
-        if self.held >= BLOCK || self.at == self.end { self.write().await } else { Ok(()) }
+    pub(super) async fn push(&mut self, mut bytes: Bytes) -> Result<()> {
+        while !bytes.is_empty() {
+            let before = self.block.len();
+            self.block.fill(&mut bytes, self.end - self.block_at);
+            self.at += (self.block.len() - before) as u64;
+            if self.block.len() == BLOCK || self.at == self.end {
+                self.write().await?;
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the block before, and gives this one away.
     async fn write(&mut self) -> Result<()> {
         self.settle().await?;
         let Some(mut summing) = self.summing.take() else { return Err(lost()) };
-        let (block, to, at) = (std::mem::take(&mut self.block), self.to.clone(), self.block_at..self.at);
-        (self.held, self.block_at) = (0, self.at);
+        let block = std::mem::replace(&mut self.block, self.blocks.take()).freeze();
+        let (to, at) = (self.to.clone(), self.block_at..self.at);
+        self.block_at = self.at;
         let teller = self.teller.clone();
         let flush = (at.end - self.flushed >= FLUSH || at.end == self.end).then_some(self.flushed..at.end);
         self.flushed = flush.as_ref().map_or(self.flushed, |flush| flush.end);
         self.busy = Some(tokio::task::spawn_blocking(move || {
             if let To::File(file) = &to {
-                write_at(file, &block, at.start)?;
+                file.write_all_at(&block, at.start)?;
                 if let Some(flush) = flush {
                     begin_flush(file, flush);
                 }
             }
             if let Some(teller) = teller {
-                let length = (at.end - at.start) as usize;
-                let is_coarse = length >= block.len() * COARSE;
-                teller.written(at, if is_coarse { &block } else { &[] });
+                teller.written(at, std::slice::from_ref(&block));
             }
-            for bytes in &block {
-                summing.update(bytes);
-            }
+            summing.update(&block);
             Ok(summing)
         }));
         Ok(())
@@ -160,46 +158,12 @@ impl Sink {
 
     /// The sums, once the last byte has been written.
     pub(super) async fn finish(mut self) -> Result<Sums> {
-        if self.held > 0 {
+        if self.block.len() > 0 {
             self.write().await?;
         }
         self.settle().await?;
         self.summing.map(|summing| summing.sums()).ok_or_else(lost)
     }
-}
-
-/// Writes all of `block`, by as few calls as the system allows: each one takes its turn at the file.
-#[cfg(target_os = "linux")]
-fn write_at(file: &File, block: &[Bytes], mut at: u64) -> std::io::Result<()> {
-    use rustix::io::Errno;
-    use std::io::IoSlice;
-    /// `IOV_MAX`.
-    const MOST: usize = 1024;
-    let mut slices: Vec<IoSlice> = block.iter().filter(|b| !b.is_empty()).map(|b| IoSlice::new(b)).collect();
-    let mut left = &mut slices[..];
-    while !left.is_empty() {
-        match rustix::io::pwritev(file, &left[..left.len().min(MOST)], at) {
-            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
-            Ok(n) => {
-                IoSlice::advance_slices(&mut left, n);
-                at += n as u64;
-            }
-            Err(Errno::INTR) => {}
-            Err(err) => return Err(err.into()),
-        }
-    }
-    Ok(())
-}
-
-/// The same where the system has no such call.
-#[cfg(not(target_os = "linux"))]
-fn write_at(file: &File, block: &[Bytes], mut at: u64) -> std::io::Result<()> {
-    use std::os::unix::fs::FileExt as _;
-    for bytes in block {
-        file.write_all_at(bytes, at)?;
-        at += bytes.len() as u64;
-    }
-    Ok(())
 }
 
 /// Has the system begin to write a range to the disk, without waiting for it; others do so in their own time.
@@ -249,7 +213,8 @@ mod tests {
         let body: Vec<u8> = (0..3_000_001_u32).map(|i| (i * 7 % 251) as u8).collect();
         let end = 5 + body.len() as u64;
         let other = Some(CrcAlgorithm::Crc64Nvme);
-        let mut sink = Sink::new(To::File(file.clone()), 5..end, other);
+        let blocks = Blocks::default();
+        let mut sink = Sink::new(To::File(file.clone()), 5..end, other, &blocks);
         for chunk in body.chunks(70_001) {
             let bytes = Bytes::copy_from_slice(chunk);
             assert!(sink.takes(&bytes));
@@ -260,7 +225,7 @@ mod tests {
         assert_eq!(u64::from(sums.crc32c), crc_fast::checksum(CRC32C, &body));
         assert_eq!(sums.other, Some(crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &body)));
         assert_eq!(sums_of(&file, 5..end, other, || Ok(())).expect("reads"), sums);
-        let mut nowhere = Sink::new(To::Nowhere, 5..end, other);
+        let mut nowhere = Sink::new(To::Nowhere, 5..end, other, &blocks);
         nowhere.push(body.into()).await.expect("takes");
         assert_eq!(nowhere.finish().await.expect("sums"), sums);
     }

@@ -214,6 +214,20 @@ pub(super) struct Temp {
 }
 
 impl Temp {
+    /// Gives the file its size, and its room on the disk where the file system promises that: a disk that others fill
+    /// meanwhile is full now and not at the end, and each block that is written later finds its place.
+    pub(super) fn reserve(&self, size: u64) -> Result<()> {
+        let what = || format!("writing {}", self.shown.display());
+        #[cfg(target_os = "linux")]
+        match rustix::io::retry_on_intr(|| fs::fallocate(&self.file, fs::FallocateFlags::empty(), 0, size)) {
+            Ok(()) => return Ok(()),
+            Err(err @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => return Err(io(err)).context(what),
+            // Not every file system can.
+            Err(_) => {}
+        }
+        self.file.set_len(size).context(what)
+    }
+
     pub(super) fn inode(&self) -> Result<u64> {
         Ok(self.file.metadata()?.ino())
     }
