@@ -41,7 +41,6 @@ mod values;
 mod zip;
 
 pub use crate::calendar::{Calendar, Date, Times};
-pub use crate::quantity::plain;
 pub use array::Array;
 pub use cf::Encoding;
 pub use grid::Grid;

@@ -298,7 +298,7 @@ fn metadata(info: &Info) -> Vec<(String, String)> {
 
 fn band_detail(band: &BandInfo) -> String {
     let mut parts = vec![raster::short_type(&band.dtype)];
-    parts.extend(band.nodata.map(|n| format!("nodata {}", plain(n))));
+    parts.extend(band.nodata.map(|n| format!("nodata {}", exact(n))));
     parts.extend(band.palette.as_ref().map(|p| format!("palette of {}", p.len())));
     parts.extend(band.scale.map(|(scale, offset)| format!("×{scale} {offset:+}")));
     parts.extend(band.unit.clone());
@@ -315,7 +315,7 @@ fn band_detail(band: &BandInfo) -> String {
 }
 
 /// A number as short as it is exact: `-9999`, `9.97e36`.
-fn plain(value: f64) -> String {
+fn exact(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value}") } else { format!("{value:?}") }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::error::{Kind, Result};
 use crate::preview::{Ask, Band, Facts, Node, Picture, Preview, Previewer, Probe, Raster, Tree};
+use crate::quantity;
 use crate::raster::color::viridis;
 use crate::scene::{Place, Scene as _, Wish};
 use crate::store::Stores;
@@ -68,7 +69,7 @@ async fn picture(zarr: &Zarr, path: &Path, ask: &Ask) -> Result<Raster> {
     let ((low, high), rgba) = ask.control.blocking(move |_| Ok(paint(&values))).await?;
     let unit = about.bands.first().and_then(|band| band.unit.clone()).unwrap_or_default();
     let at = about.axes.iter().map(|axis| format!("{} 1 of {}", axis.name, text::count(axis.len)));
-    let range = format!("{} … {} {unit}", zarr::plain(f64::from(low)), zarr::plain(f64::from(high)));
+    let range = format!("{} … {} {unit}", quantity::plain(f64::from(low)), quantity::plain(f64::from(high)));
     let stretch = std::iter::once(range.trim_end().to_owned()).chain(at).collect::<Vec<_>>().join(" · ");
     let transform = if let Place::Affine(t) = about.place { Some(t) } else { None };
     let bounds = about.outline.iter().fold(None, |bounds: Option<[f64; 4]>, &[x, y]| {

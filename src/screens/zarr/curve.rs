@@ -4,13 +4,14 @@
 use super::draw::{bar, error_lines, plain};
 use super::plot::Plot;
 use crate::action::Action;
+use crate::quantity::plain as number;
 use crate::screen::{Cx, Screen as _};
 use crate::screens::popup;
 use crate::text;
 use crate::theme::Role;
 use crate::widgets::map::dots::{line, point};
 use crate::widgets::map::{Canvas, DOTS, Look, Map, Tick};
-use crate::zarr::{Date, Encoding, Ruler, Series, plain as number};
+use crate::zarr::{Date, Encoding, Ruler, Series};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
