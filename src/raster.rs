@@ -62,7 +62,20 @@ pub struct Raster {
 struct Inner {
     /// Closed before its object is unmounted.
     dataset: Dataset,
+    /// The same once more, for threads that decode at the same time.
+    hands: Vec<Dataset>,
     mount: Mount,
+}
+
+impl Inner {
+    /// Sees to it that there are so many handles, [`Inner::dataset`] among them. Its directories were read when it was
+    /// opened: nothing is asked for.
+    fn open_hands(&mut self, count: usize, location: &Location) -> Result<()> {
+        while self.hands.len() + 1 < count {
+            self.hands.push(vsi::open(&self.mount, location, None)?);
+        }
+        Ok(())
+    }
 }
 
 /// Opens a raster: one request for most formats. Each later call fails with [`Kind::Limit`] once it
@@ -137,7 +150,7 @@ async fn finish(
         if info.driver == "GTiff" {
             info.report = report::look(|range| mount.held(&range));
         }
-        Ok((Inner { dataset, mount }, info))
+        Ok((Inner { dataset, hands: Vec::new(), mount }, info))
     });
     let mounting = async {
         // Where the other side is gone, it says itself why.
@@ -227,17 +240,17 @@ impl Raster {
         &self,
         control: &Control,
         what: &'static str,
-        f: impl FnOnce(&Inner, &Info) -> Result<T> + Send + 'static,
+        f: impl FnOnce(&mut Inner, &Info) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let abandoned = CancellationToken::new();
         let _stops = abandoned.clone().drop_guard();
         let (inner, info) = (self.inner.clone(), self.info.clone());
         control
             .blocking(move |control| {
-                let inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
                 control.check()?;
                 inner.mount.begin(&control, abandoned);
-                f(&inner, &info)
+                f(&mut inner, &info)
             })
             .await
             .context(|| format!("{what} {}", self.location))
@@ -245,9 +258,12 @@ impl Raster {
 
     /// Reads a decimated window from the overview that suits it.
     pub async fn view(&self, control: &Control, view: View) -> Result<Pixels> {
-        let limit = self.limit;
-        self.run(control, "reading", move |inner, info| view::read(&inner.mount, &inner.dataset, info, &view, limit))
-            .await
+        let (limit, location) = (self.limit, self.location.clone());
+        self.run(control, "reading", move |inner, info| {
+            inner.open_hands(view::hands(info, &view), &location)?;
+            view::read(&inner.mount, &mut inner.dataset, &mut inner.hands, info, &view, limit)
+        })
+        .await
     }
 
     /// Reads a window of all bands as it is stored: band after band, each `width * height` values,

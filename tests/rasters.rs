@@ -145,6 +145,52 @@ async fn assert_same(raster: &Raster, direct: &gdal::Dataset, what: &str) {
             }
         }
     }
+    assert_alike(raster, what).await;
+}
+
+/// Several bands at once, which several threads may decode, are what each of them is alone.
+async fn assert_alike(raster: &Raster, what: &str) {
+    let control = Control::default();
+    let bands: Vec<usize> = (1..=raster.info().bands.len()).rev().take(5).collect();
+    let view = |bands: Vec<usize>| View { bands, window: None, pixels: (300, 200) };
+    let together = match raster.view(&control, view(bands.clone())).await {
+        Ok(together) => together,
+        Err(err) if what.contains("corrupt") && err.kind() == Kind::Invalid => return,
+        Err(err) => panic!("{what}: {err}"),
+    };
+    assert_eq!(together.values.len(), bands.len());
+    for (number, values) in bands.into_iter().zip(together.values) {
+        let alone = raster.view(&control, view(vec![number])).await.expect("reads");
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert!(bits(&values) == bits(&alone.values[0]), "{what}: band {number} among others");
+    }
+}
+
+/// Bands that lie apart are decoded by several handles: none of them asks again for what the first has read.
+#[tokio::test(flavor = "multi_thread")]
+async fn bands_that_lie_apart_are_the_same_at_once() {
+    let folder = folder();
+    let stores = stores();
+    let path = folder.path().join("apart.tif");
+    raster::write_tiff(&path, &grid(1500, 900, 5, 256), &[("INTERLEAVE", "BAND"), ("TILED", "YES")]).expect("a TIFF");
+    // Their directories lie behind all values.
+    let options =
+        gdal::DatasetOptions { open_flags: gdal::GdalOpenFlags::GDAL_OF_UPDATE, ..gdal::DatasetOptions::default() };
+    let mut dataset = gdal::Dataset::open_ex(&path, options).expect("opens");
+    dataset.build_overviews("AVERAGE", &[2, 4], &[]).expect("overviews");
+    dataset.close().expect("writes");
+    let location = in_memory(&stores, "apart.tif", std::fs::read(&path).expect("reads")).await;
+    let control = Control::default();
+    let raster = raster::open(&stores, &location, &control, 64 << 20).await.expect("opens");
+    assert!(!raster.info().pixel_interleaved && raster.info().overviews.len() == 2);
+    let requests = || control.meter.counts().requests;
+    let before = requests();
+    let view = |bands: &[usize]| View { bands: bands.to_vec(), window: None, pixels: (375, 225) };
+    raster.view(&control, view(&[5])).await.expect("reads");
+    let alone = requests();
+    raster.view(&control, view(&[3, 1, 4])).await.expect("reads");
+    assert_eq!(requests() - alone, alone - before);
+    assert_alike(&raster, "apart").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,9 @@ use std::ops::Range;
 /// zeros expands to costs time and memory, too.
 const DECODED: u64 = 16;
 
+/// Threads that decode one view.
+const MOST_HANDS: usize = 4;
+
 /// Pixels of a view: what a screen can show, and more.
 const MOST_PIXELS: u64 = 16 << 20;
 
@@ -89,26 +92,32 @@ pub(super) struct Plan {
     target: (usize, usize),
 }
 
-/// Reads a view; refuses what would take much more than `limit` bytes.
-pub(super) fn read(mount: &Mount, dataset: &Dataset, info: &Info, view: &View, limit: u64) -> Result<Pixels> {
+/// How many handles decode at once: one for each band of a TIFF whose bands lie apart. Of one where they lie together,
+/// each would decode all of them.
+pub(super) fn hands(info: &Info, view: &View) -> usize {
+    if info.driver != "GTiff" || info.part.is_some() || info.pixel_interleaved {
+        return 1;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    view.bands.len().min(cores).clamp(1, MOST_HANDS)
+}
+
+/// Reads a view; refuses what would take much more than `limit` bytes. `others` are the same raster as `dataset`, for
+/// as many threads.
+pub(super) fn read(
+    mount: &Mount,
+    dataset: &mut Dataset,
+    others: &mut [Dataset],
+    info: &Info,
+    view: &View,
+    limit: u64,
+) -> Result<Pixels> {
     check_bands(&view.bands, info.bands.len())?;
     let plan = plan(info, view)?;
     afford(info, view, &plan, limit)?;
     fetch_ahead(mount, dataset, info, view, &plan)?;
-    let mut values = Vec::with_capacity(view.bands.len());
-    for &number in &view.bands {
-        let known = &info.bands[number - 1];
-        // Averages of classes are no classes.
-        let method = if known.palette.is_some() { ResampleAlg::NearestNeighbour } else { ResampleAlg::Average };
-        let mut read = mount.call(|| {
-            let band = dataset.rasterband(number)?;
-            at_level(&band, plan.overview, |level| read_band::<f32>(level, &plan, method))
-        })?;
-        if let Some(nodata) = known.nodata {
-            blank(&mut read, nodata);
-        }
-        values.push(read);
-    }
+    let others = others.iter_mut().take(hands(info, view) - 1);
+    let values = all_bands(mount, std::iter::once(&mut *dataset).chain(others).collect(), info, view, &plan)?;
     let alpha = match masked(info, view) {
         Some(number) => Some(mount.call(|| {
             let band = dataset.rasterband(number)?;
@@ -120,6 +129,49 @@ pub(super) fn read(mount: &Mount, dataset: &Dataset, info: &Info, view: &View, l
     };
     let (width, height) = plan.target;
     Ok(Pixels { width, height, bands: view.bands.clone(), values, alpha, overview: plan.overview })
+}
+
+/// The values of every band of a view, each handle with a thread of its own.
+fn all_bands(mount: &Mount, hands: Vec<&mut Dataset>, info: &Info, view: &View, plan: &Plan) -> Result<Vec<Vec<f32>>> {
+    let step = hands.len().max(1);
+    let read = |first: usize, dataset: &Dataset| -> Result<Vec<Vec<f32>>> {
+        let numbers = view.bands.iter().skip(first).step_by(step);
+        numbers.map(|&number| one_band(mount, dataset, info, plan, number)).collect()
+    };
+    let shares: Vec<Result<Vec<Vec<f32>>>> = std::thread::scope(|scope| {
+        let mut hands = hands.into_iter().enumerate();
+        let own = hands.next();
+        let threads: Vec<_> = hands.map(|(first, dataset)| scope.spawn(move || read(first, dataset))).collect();
+        let own = own.map(|(first, dataset)| read(first, dataset));
+        let lost = |_| Err(Error::new(Kind::Failed, "a decoding thread failed"));
+        own.into_iter().chain(threads.into_iter().map(|thread| thread.join().unwrap_or_else(lost))).collect()
+    });
+    let mut bands = vec![Vec::new(); view.bands.len()];
+    let mut failed: Option<Error> = None;
+    for (first, share) in shares.into_iter().enumerate() {
+        match share {
+            Ok(read) => bands.iter_mut().skip(first).step_by(step).zip(read).for_each(|(band, read)| *band = read),
+            // Whoever met the failure says why; of GDAL's own words the others have only that there was one.
+            Err(err) if failed.as_ref().is_none_or(|failed| failed.kind() == Kind::Invalid) => failed = Some(err),
+            Err(_) => {}
+        }
+    }
+    failed.map_or(Ok(bands), Err)
+}
+
+/// The values of a band, NaN where there are none.
+fn one_band(mount: &Mount, dataset: &Dataset, info: &Info, plan: &Plan, number: usize) -> Result<Vec<f32>> {
+    let known = &info.bands[number - 1];
+    // Averages of classes are no classes.
+    let method = if known.palette.is_some() { ResampleAlg::NearestNeighbour } else { ResampleAlg::Average };
+    let mut values = mount.call(|| {
+        let band = dataset.rasterband(number)?;
+        at_level(&band, plan.overview, |level| read_band::<f32>(level, plan, method))
+    })?;
+    if let Some(nodata) = known.nodata {
+        blank(&mut values, nodata);
+    }
+    Ok(values)
 }
 
 /// The band whose mask tells what is valid, if one does.
