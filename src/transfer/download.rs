@@ -12,7 +12,7 @@
 //! | `target` | the folder: never through a link, never over something |
 //! | `small`, `large` | one request; ranges |
 //! | `order` | how a large object is cut, and what is read first |
-//! | `read`, `sink`, `blocks` | one version of an object; where its bytes go, and the memory they go through |
+//! | `read`, `sink`, `blocks`, `disk` | one version of an object; where its bytes go, and the memory they go through |
 //! | `check`, `prove`, `hash`, `feed`, `kept` | what proves that the bytes are right |
 //! | `trail` | what the journal keeps |
 
@@ -25,6 +25,7 @@ use crate::store::Stores;
 use crate::task::Control;
 use crate::text;
 use blocks::Blocks;
+use disk::Disk;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use names::Places;
 use plan::Item;
@@ -39,6 +40,7 @@ use trail::Done;
 
 mod blocks;
 pub(super) mod check;
+mod disk;
 mod feed;
 mod hash;
 mod kept;
@@ -154,6 +156,7 @@ pub async fn download(stores: &Stores, spec: &DownloadSpec, control: &Control, t
         silence: stores.options().silence.unwrap_or(SILENCE),
         kept: Arc::new(Semaphore::new(kept::ROOM)),
         blocks: Blocks::default(),
+        disk: Disk::default(),
         files: items.len(),
         finished: AtomicUsize::new(0),
         failed: AtomicUsize::new(0),
@@ -202,6 +205,7 @@ struct Work<'a> {
     /// Room for bytes that wait in memory to be summed up.
     kept: Arc<Semaphore>,
     blocks: Blocks,
+    disk: Disk,
     /// How many files there are.
     files: usize,
     finished: AtomicUsize,

@@ -2,6 +2,7 @@
 //! for a digest. Parts are summed up several at a time, from memory what is still there, else from the file.
 
 use super::blocks::BLOCK;
+use super::disk::Draft;
 use super::feed::{Feed, STRIDE};
 use super::kept::{Kept, Piece};
 use crate::error::{Error, Kind, Result};
@@ -54,7 +55,7 @@ pub(super) struct Teller(Shared);
 
 impl Teller {
     /// A range has been written, with these bytes where they are still in memory.
-    pub(super) fn written(&self, range: Range<u64>, block: &[Bytes]) {
+    pub(super) fn written(&self, range: Range<u64>, block: Option<Bytes>) {
         if self.0.lock().add(range, block) {
             self.0.0.1.notify_all();
         }
@@ -92,9 +93,10 @@ impl Shared {
 impl Follower {
     /// Follows a file: the MD5 of all of it, or, with parts, the MD5 of their MD5s. `room`: bytes that may be kept in
     /// memory, of this file and others.
-    pub(super) fn start(file: Arc<File>, size: u64, parts: Option<Vec<Range<u64>>>, room: Arc<Semaphore>) -> Self {
+    pub(super) fn start(draft: Draft, size: u64, parts: Option<Vec<Range<u64>>>, room: Arc<Semaphore>) -> Self {
         let shared = Shared::new(size, room);
-        let progress = Followed(shared.clone());
+        let file = draft.file.clone();
+        let progress = Followed { shared: shared.clone(), draft };
         let digest = tokio::task::spawn_blocking(move || match parts {
             None => whole(&file, size, &progress),
             Some(parts) => of_parts(&file, &parts, &progress),
@@ -122,12 +124,14 @@ impl Drop for Follower {
 
 impl Written {
     /// Notes a range; whether the thread waits for it.
-    fn add(&mut self, range: Range<u64>, block: &[Bytes]) -> bool {
+    fn add(&mut self, range: Range<u64>, block: Option<Bytes>) -> bool {
         if self.ended {
             return false;
         }
         self.told += range.end - range.start;
-        self.kept.add(range.start, block, &self.needs);
+        if let Some(block) = block {
+            self.kept.add(range.start, block, &self.needs);
+        }
         let (mut start, mut end) = (range.start, range.end);
         if let Some((&before, &until)) = self.ranges.range(..=start).next_back()
             && until >= start
@@ -176,6 +180,9 @@ pub(super) trait Progress {
         VecDeque::from([Piece::File(range.end - range.start)])
     }
 
+    /// This range has been summed up.
+    fn passed(&self, _: Range<u64>) {}
+
     /// Whether to go on.
     fn check(&self) -> Result<()>;
 }
@@ -199,17 +206,20 @@ impl<F: Fn() -> Result<()>> Progress for Whole<F> {
 }
 
 /// Dropped, it lets go of what is kept: nobody needs it then.
-struct Followed(Shared);
+struct Followed {
+    shared: Shared,
+    draft: Draft,
+}
 
 impl Drop for Followed {
     fn drop(&mut self) {
-        self.0.end();
+        self.shared.end();
     }
 }
 
 impl Progress for Followed {
     fn reach(&self, from: &[u64]) -> Result<(Vec<u64>, u64)> {
-        let mut written = self.0.lock();
+        let mut written = self.shared.lock();
         written.check()?;
         written.needs.clear();
         written.needs.extend(from);
@@ -217,21 +227,25 @@ impl Progress for Followed {
     }
 
     fn more(&self, told: u64) -> Result<()> {
-        let mut written = self.0.lock();
+        let mut written = self.shared.lock();
         while !written.is_there(told) {
             written.check()?;
             written.awaited = Some(told);
-            written = self.0.0.1.wait(written).unwrap_or_else(PoisonError::into_inner);
+            written = self.shared.0.1.wait(written).unwrap_or_else(PoisonError::into_inner);
         }
         written.check()
     }
 
     fn take(&self, range: Range<u64>) -> VecDeque<Piece> {
-        self.0.lock().kept.take(range)
+        self.shared.lock().kept.take(range)
+    }
+
+    fn passed(&self, range: Range<u64>) {
+        self.draft.passed(range);
     }
 
     fn check(&self) -> Result<()> {
-        self.0.lock().check()
+        self.shared.lock().check()
     }
 }
 
@@ -247,6 +261,7 @@ pub(super) fn whole(file: &File, size: u64, progress: &impl Progress) -> Result<
             progress.more(told + BLOCK as u64)?;
             continue;
         }
+        let from = at;
         feed.begin(at, progress.take(at..end));
         while at < end {
             progress.check()?;
@@ -256,6 +271,7 @@ pub(super) fn whole(file: &File, size: u64, progress: &impl Progress) -> Result<
             feed.pass(n);
             at += n as u64;
         }
+        progress.passed(from..end);
     }
     Ok(sum.finalize().into())
 }
@@ -320,7 +336,8 @@ fn advance(
     feeds: &mut [Feed],
     progress: &impl Progress,
 ) -> Result<()> {
-    let mut left = ready.iter().map(|(_, n)| n / STEP as u64 * STEP as u64).min().unwrap_or(0);
+    let all = ready.iter().map(|(_, n)| n / STEP as u64 * STEP as u64).min().unwrap_or(0);
+    let mut left = all;
     let mut going: Vec<(&mut Part, &mut Feed)> = Vec::with_capacity(ready.len());
     let parts = open.iter_mut().enumerate().filter(|(i, _)| ready.iter().any(|(ready, _)| ready == i));
     for ((_, part), feed) in parts.zip(feeds) {
@@ -344,12 +361,16 @@ fn advance(
         }
         left -= n as u64;
     }
+    for (part, _) in going {
+        progress.passed(part.at - all..part.at);
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::check;
+    use super::super::disk::Disk;
     use super::super::kept::ROOM;
     use super::*;
     use std::io::Write as _;
@@ -362,6 +383,10 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(body).expect("writes");
         Arc::new(file)
+    }
+
+    fn draft(file: &Arc<File>) -> Draft {
+        Draft::new(file.clone(), &Disk::default())
     }
 
     fn room(bytes: usize) -> Arc<Semaphore> {
@@ -383,19 +408,17 @@ mod tests {
         [whole, (Some(many), digests[0]), (Some(few), digests[1]), (Some(tiny), digests[2])]
     }
 
-    /// A range as it comes from a network: in chunks of odd sizes.
-    fn chunks(body: &[u8], range: &Range<u64>) -> Vec<Bytes> {
-        let mut rest = &body[range.start as usize..range.end as usize];
-        let mut chunks = Vec::new();
-        for length in [1, 63, 64, 65, 100_001, 16_384, 4095].into_iter().cycle() {
-            let (chunk, others) = rest.split_at(rest.len().min(length));
-            chunks.push(Bytes::copy_from_slice(chunk));
-            rest = others;
-            if rest.is_empty() {
+    /// Tells of a range in blocks of odd sizes, none of which is too small to be kept.
+    fn tell(teller: &Teller, body: &[u8], range: Range<u64>) {
+        let mut at = range.start;
+        for length in [1025, 100_001, 16_384, 4095].into_iter().cycle() {
+            let end = if range.end - at < length + 2000 { range.end } else { at + length };
+            teller.written(at..end, Some(Bytes::copy_from_slice(&body[at as usize..end as usize])));
+            at = end;
+            if at == range.end {
                 break;
             }
         }
-        chunks
     }
 
     #[tokio::test]
@@ -403,11 +426,11 @@ mod tests {
         let body = body();
         let (file, size) = (file(&body), body.len() as u64);
         for (parts, expected) in followed(&body) {
-            let follower = Follower::start(file.clone(), size, parts, room(0));
+            let follower = Follower::start(draft(&file), size, parts, room(0));
             for start in [4_000_000, 1_000_000, 2_000_000, 0, 3_000_000] {
-                follower.teller().written(start..size.min(start + 1_000_000), &[]);
+                follower.teller().written(start..size.min(start + 1_000_000), None);
             }
-            follower.teller().written(size - 1..size, &[]);
+            follower.teller().written(size - 1..size, None);
             assert_eq!(follower.finish().await.expect("a digest"), expected);
         }
         let there = Whole(|| Ok(()));
@@ -415,11 +438,11 @@ mod tests {
         assert_eq!(of_parts(&file, &few, &there).expect("reads"), sum_of_sums(&body, &few));
         assert!(of_parts(&file, std::slice::from_ref(&(0..size + 1)), &there).is_err(), "it is shorter");
         let room = room(10_000);
-        let dropped = Follower::start(file, size, None, room.clone());
+        let dropped = Follower::start(draft(&file), size, None, room.clone());
         let teller = dropped.teller();
-        teller.written(2_000_000..2_005_000, &chunks(&body, &(0..5000)));
+        tell(&teller, &body, 2_000_000..2_005_000);
         drop(dropped);
-        teller.written(2_005_000..2_010_000, &chunks(&body, &(0..5000)));
+        tell(&teller, &body, 2_005_000..2_010_000);
         assert!(teller.0.lock().ended);
         assert_eq!(room.available_permits(), 10_000, "nothing is kept for nobody");
     }
@@ -430,10 +453,10 @@ mod tests {
         let size = body.len() as u64;
         for (parts, expected) in followed(&body) {
             let room = room(ROOM);
-            let follower = Follower::start(nothing.clone(), size, parts, room.clone());
+            let follower = Follower::start(draft(&nothing), size, parts, room.clone());
             for n in [3, 0, 9, 1, 2, 8, 7, 4, 6, 5] {
                 let range = n * 500_000..size.min((n + 1) * 500_000 + u64::from(n == 9));
-                follower.teller().written(range.clone(), &chunks(&body, &range));
+                tell(&follower.teller(), &body, range);
             }
             assert_eq!(follower.finish().await.expect("a digest"), expected);
             assert_eq!(room.available_permits(), ROOM, "all that was summed up is let go");
@@ -447,17 +470,20 @@ mod tests {
         for bytes in [70_000, 300_000, 2_000_000, ROOM] {
             for (parts, expected) in followed(&body) {
                 let room = room(bytes);
-                let follower = Follower::start(file.clone(), size, parts, room.clone());
+                let follower = Follower::start(draft(&file), size, parts, room.clone());
                 let teller = follower.teller();
                 // Some of it was there before, and some comes twice.
-                teller.written(1_000_000..1_234_567, &[]);
-                teller.written(4_900_000..size, &[]);
+                teller.written(1_000_000..1_234_567, None);
+                teller.written(4_900_000..size, None);
                 let mut starts: Vec<u64> = (0..size).step_by(123_457).collect();
                 starts.sort_by_key(|start| (start % 5, start % 3));
                 for (i, start) in starts.into_iter().enumerate() {
                     let range = start..size.min(start + 123_457);
-                    let block = if i % 4 == 3 { Vec::new() } else { chunks(&body, &range) };
-                    teller.written(range, &block);
+                    if i % 4 == 3 {
+                        teller.written(range, None);
+                    } else {
+                        tell(&teller, &body, range);
+                    }
                 }
                 assert_eq!(follower.finish().await.expect("a digest"), expected, "{bytes}");
                 assert_eq!(room.available_permits(), bytes);

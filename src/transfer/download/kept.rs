@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes that all files of a transfer may keep.
 pub(super) const ROOM: usize = 48 << 20;
-/// Chunks that are smaller in the mean would take more memory than they hold.
+/// Smaller ones would take more memory than they hold.
 const SMALLEST: usize = 1 << 10;
 
 /// Bytes in memory, with their room there.
@@ -55,32 +55,21 @@ impl Kept {
         Self { chunks: BTreeMap::new(), room }
     }
 
-    /// Keeps what has been written at `at`, as far as there is room, for sums that go on at `needs`, ascending.
-    pub(super) fn add(&mut self, mut at: u64, block: &[Bytes], needs: &[u64]) {
-        let all: usize = block.iter().map(Bytes::len).sum();
-        if all < block.len() * SMALLEST {
+    /// Keeps what has been written at `at` where there is room, if need be in the place of others that are needed
+    /// later, for sums that go on at `needs`, ascending.
+    pub(super) fn add(&mut self, at: u64, bytes: Bytes, needs: &[u64]) {
+        let Ok(n) = u32::try_from(bytes.len()) else { return };
+        if bytes.len() < SMALLEST {
             return;
         }
-        for bytes in block.iter().filter(|bytes| !bytes.is_empty()) {
-            if !self.keep(at, bytes, needs) {
-                // Those behind it are needed later still.
-                return;
-            }
-            at += bytes.len() as u64;
-        }
-    }
-
-    /// Keeps a chunk, if need be in the place of others that are needed later.
-    fn keep(&mut self, at: u64, bytes: &Bytes, needs: &[u64]) -> bool {
-        let Ok(n) = u32::try_from(bytes.len()) else { return false };
         loop {
             if let Ok(room) = self.room.clone().try_acquire_many_owned(n) {
-                self.chunks.insert(at, Chunk { bytes: bytes.clone(), room });
-                return true;
+                self.chunks.insert(at, Chunk { bytes, room });
+                return;
             }
             match self.latest(needs) {
                 Some((latest, ahead)) if ahead > ahead_of(at, needs) => self.chunks.remove(&latest),
-                _ => return false,
+                _ => return,
             };
         }
     }
@@ -149,8 +138,12 @@ mod tests {
         Kept::new(Arc::new(Semaphore::new(room)))
     }
 
-    fn block(lengths: &[usize]) -> Vec<Bytes> {
-        lengths.iter().map(|n| Bytes::from(vec![0; *n])).collect()
+    /// Chunks of these lengths, one behind the other.
+    fn add(kept: &mut Kept, mut at: u64, lengths: &[usize], needs: &[u64]) {
+        for length in lengths {
+            kept.add(at, Bytes::from(vec![0; *length]), needs);
+            at += *length as u64;
+        }
     }
 
     /// Bytes of each piece, those of the file negative.
@@ -165,15 +158,15 @@ mod tests {
     #[test]
     fn what_is_kept_is_given_once_and_the_rest_is_in_the_file() {
         let mut kept = kept(20_000);
-        kept.add(1000, &block(&[2000, 0, 3000]), &[0]);
-        kept.add(9000, &block(&[4000]), &[0]);
+        add(&mut kept, 1000, &[2000, 0, 3000], &[0]);
+        add(&mut kept, 9000, &[4000], &[0]);
         assert_eq!(lengths(kept.take(500..10_000)), [-500, 2000, 3000, -3000, 1000], "up to the middle of a chunk");
         assert_eq!(lengths(kept.take(11_000..14_000)), [2000, -1000], "from the middle of one");
         assert_eq!(lengths(kept.take(0..14_000)), [-10_000, 1000, -3000], "what lay before that is another sum's");
         assert_eq!(kept.room.available_permits(), 20_000);
-        kept.add(0, &block(&[1; 2000]), &[0]);
+        add(&mut kept, 0, &[1; 2000], &[0]);
         assert!(kept.chunks.is_empty(), "of so small ones it would be mostly the places that they are in");
-        kept.add(0, &block(&[2000]), &[0]);
+        add(&mut kept, 0, &[2000], &[0]);
         kept.clear();
         assert_eq!(kept.room.available_permits(), 20_000);
     }
@@ -182,21 +175,21 @@ mod tests {
     fn what_is_needed_first_stays_where_room_is_short() {
         let mut kept = kept(10_000);
         let needs = [0, 100_000];
-        kept.add(50_000, &block(&[2000; 3]), &needs);
-        kept.add(104_000, &block(&[2000; 2]), &needs);
-        kept.add(60_000, &block(&[2000]), &needs);
+        add(&mut kept, 50_000, &[2000; 3], &needs);
+        add(&mut kept, 104_000, &[2000; 2], &needs);
+        add(&mut kept, 60_000, &[2000], &needs);
         assert_eq!(kept.chunks.keys().copied().collect::<Vec<_>>(), [50_000, 52_000, 54_000, 104_000, 106_000]);
-        kept.add(100_000, &block(&[2000; 2]), &needs);
+        add(&mut kept, 100_000, &[2000; 2], &needs);
         assert_eq!(kept.chunks.keys().copied().collect::<Vec<_>>(), [50_000, 100_000, 102_000, 104_000, 106_000]);
-        kept.add(2000, &block(&[5000, 9000]), &needs);
+        add(&mut kept, 2000, &[5000, 9000], &needs);
         assert_eq!(
             kept.chunks.keys().copied().collect::<Vec<_>>(),
             [2000, 100_000, 102_000],
             "as much as there is room"
         );
-        kept.add(30_000, &block(&[1500]), &[40_000, 100_000]);
+        add(&mut kept, 30_000, &[1500], &[40_000, 100_000]);
         assert_eq!(kept.chunks.keys().copied().collect::<Vec<_>>(), [2000, 100_000, 102_000], "the sum has passed it");
-        kept.add(100_000, &block(&[10_001]), &needs);
+        add(&mut kept, 100_000, &[10_001], &needs);
         assert!(kept.chunks.len() < 3);
     }
 }

@@ -1,6 +1,7 @@
 //! A large object: ranges of one version at once, each at its place in a hidden file, noted as they are done.
 
 use super::check::Proof;
+use super::disk::Draft;
 use super::hash::Follower;
 use super::order::{Cut, range_size, summed_parts};
 use super::plan::Item;
@@ -39,6 +40,7 @@ pub(super) struct Attempt<'a> {
     pub(super) pin: Pin,
     pub(super) proof: Proof,
     pub(super) temp: Temp,
+    draft: Draft,
     /// The ranges that are in the file, by offset.
     done: Mutex<BTreeMap<u64, (u64, Sums)>>,
     pub(super) follower: Option<Follower>,
@@ -114,10 +116,11 @@ impl Work<'_> {
         let already = done.values().map(|(length, _)| length).sum();
         self.control.advance(already);
         let noted = item.stat.as_ref().and_then(|stat| time_of_stat(stat));
-        let follower = follow(&proof, &temp, pin.size, self.kept.clone());
+        let draft = Draft::new(temp.file.clone(), &self.disk);
+        let follower = follow(&proof, &draft, pin.size, self.kept.clone());
         for (start, (length, _)) in &done {
             if let Some(follower) = &follower {
-                follower.teller().written(*start..start + length, &[]);
+                follower.teller().written(*start..start + length, None);
             }
         }
         Ok(Attempt {
@@ -127,6 +130,7 @@ impl Work<'_> {
             pin,
             proof,
             temp,
+            draft,
             done: Mutex::new(done),
             follower,
             noted: Mutex::new(noted),
@@ -270,7 +274,7 @@ impl Work<'_> {
 
     /// Reads one range to its end, however often it breaks off.
     async fn range(&self, attempt: &Attempt<'_>, range: Range<u64>) -> Result<()> {
-        let to = To::File(attempt.temp.file.clone());
+        let to = To::File(attempt.draft.clone());
         let teller = attempt.follower.as_ref().map(Follower::teller);
         let mut sink = Sink::new(to, range.clone(), attempt.proof.algorithm(), &self.blocks).telling(teller);
         let came = |n| {

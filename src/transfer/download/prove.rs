@@ -2,13 +2,13 @@
 
 use super::Work;
 use super::check::{self, Check, Proof};
+use super::disk::Draft;
 use super::hash::{self, Follower};
 use super::large::Attempt;
 use super::order::{range_size, summed_parts};
 use super::read::{Fault, Patience};
 use super::sink::{Sink, Sums, To, sums_of};
 use super::small::altered;
-use super::target::Temp;
 use crate::error::Result;
 use crate::location::Scheme;
 use crate::task::Control;
@@ -145,12 +145,12 @@ impl Work<'_> {
 }
 
 /// The thread that sums up the file while it is written, where its sum is an MD5.
-pub(super) fn follow(proof: &Proof, temp: &Temp, size: u64, room: Arc<Semaphore>) -> Option<Follower> {
+pub(super) fn follow(proof: &Proof, draft: &Draft, size: u64, room: Arc<Semaphore>) -> Option<Follower> {
     match proof {
-        Proof::Md5(_) => Some(Follower::start(temp.file.clone(), size, None, room)),
+        Proof::Md5(_) => Some(Follower::start(draft.clone(), size, None, room)),
         Proof::Parts(..) => {
             let part = summed_parts(proof, size)?;
-            Some(Follower::start(temp.file.clone(), size, Some(check::parts(size, part)), room))
+            Some(Follower::start(draft.clone(), size, Some(check::parts(size, part)), room))
         }
         Proof::Crc(..) | Proof::None => None,
     }

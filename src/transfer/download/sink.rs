@@ -2,6 +2,7 @@
 //! place and sums up, while the next block arrives.
 
 use super::blocks::{BLOCK, Block, Blocks};
+use super::disk::Draft;
 use super::hash::Teller;
 use crate::error::{Context as _, Error, Kind, Result};
 use bytes::Bytes;
@@ -9,7 +10,6 @@ use crc_fast::{CrcAlgorithm, Digest};
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// Bytes after which the disk begins with them, so that little is left for the end, where they have to be on it.
@@ -52,7 +52,7 @@ impl Summing {
 #[derive(Clone)]
 pub(super) enum To {
     /// Written there, each at its place.
-    File(Arc<File>),
+    File(Draft),
     /// Only summed up.
     Nowhere,
 }
@@ -60,12 +60,11 @@ pub(super) enum To {
 /// See the top of this file. Dropped, it leaves what was written.
 pub(super) struct Sink {
     to: To,
-    /// Where the next byte belongs, and where the last one does.
-    at: u64,
+    /// Where the range ends.
     end: u64,
     /// Where the block begins that is being filled.
     block_at: u64,
-    block: Block,
+    block: Option<Block>,
     blocks: Blocks,
     /// Up to here the disk was told to begin.
     flushed: u64,
@@ -78,10 +77,9 @@ impl Sink {
     pub(super) fn new(to: To, range: Range<u64>, other: Option<CrcAlgorithm>, blocks: &Blocks) -> Self {
         Self {
             to,
-            at: range.start,
             end: range.end,
             block_at: range.start,
-            block: blocks.take(),
+            block: None,
             blocks: blocks.clone(),
             flushed: range.start,
             summing: Some(Summing::new(other)),
@@ -97,51 +95,54 @@ impl Sink {
 
     /// Where the next byte belongs.
     pub(super) fn at(&self) -> u64 {
-        self.at
+        self.block_at + self.block.as_ref().map_or(0, Block::len) as u64
     }
 
     /// What is missing.
     pub(super) fn rest(&self) -> Range<u64> {
-        self.at..self.end
+        self.at()..self.end
     }
 
     /// Whether these bytes belong here: a server that sends more than it was asked for sends something else.
     pub(super) fn takes(&self, bytes: &Bytes) -> bool {
-        bytes.len() as u64 <= self.end - self.at
+        bytes.len() as u64 <= self.end - self.at()
     }
 
     /// Takes the next bytes. An error is one of the disk.
     pub(super) async fn push(&mut self, mut bytes: Bytes) -> Result<()> {
         while !bytes.is_empty() {
-            let before = self.block.len();
-            self.block.fill(&mut bytes, self.end - self.block_at);
-            self.at += (self.block.len() - before) as u64;
-            if self.block.len() == BLOCK || self.at == self.end {
+            let block = self.block.get_or_insert_with(|| self.blocks.take());
+            block.fill(&mut bytes, self.end - self.block_at);
+            if block.len() == BLOCK || self.at() == self.end {
                 self.write().await?;
             }
         }
         Ok(())
     }
 
-    /// Waits for the block before, and gives this one away.
+    /// Waits for the block before, and gives this one away, if there is one.
     async fn write(&mut self) -> Result<()> {
         self.settle().await?;
-        let Some(mut summing) = self.summing.take() else { return Err(lost()) };
-        let block = std::mem::replace(&mut self.block, self.blocks.take()).freeze();
-        let (to, at) = (self.to.clone(), self.block_at..self.at);
-        self.block_at = self.at;
+        let (to, at) = (self.to.clone(), self.block_at..self.at());
+        let Some(block) = self.block.take().map(Block::freeze) else { return Ok(()) };
+        self.block_at = at.end;
         let teller = self.teller.clone();
         let flush = (at.end - self.flushed >= FLUSH || at.end == self.end).then_some(self.flushed..at.end);
         self.flushed = flush.as_ref().map_or(self.flushed, |flush| flush.end);
+        let turn = if let To::File(draft) = &to { draft.turn().await } else { None };
+        let Some(mut summing) = self.summing.take() else { return Err(lost()) };
         self.busy = Some(tokio::task::spawn_blocking(move || {
-            if let To::File(file) = &to {
-                file.write_all_at(&block, at.start)?;
+            if let To::File(draft) = &to {
+                draft.write(turn, &block, at.start)?;
                 if let Some(flush) = flush {
-                    begin_flush(file, flush);
+                    draft.begin(flush.clone());
+                    if teller.is_none() {
+                        draft.passed(flush);
+                    }
                 }
             }
             if let Some(teller) = teller {
-                teller.written(at, std::slice::from_ref(&block));
+                teller.written(at, Some(block.clone()));
             }
             summing.update(&block);
             Ok(summing)
@@ -158,25 +159,10 @@ impl Sink {
 
     /// The sums, once the last byte has been written.
     pub(super) async fn finish(mut self) -> Result<Sums> {
-        if self.block.len() > 0 {
-            self.write().await?;
-        }
+        self.write().await?;
         self.settle().await?;
         self.summing.map(|summing| summing.sums()).ok_or_else(lost)
     }
-}
-
-/// Has the system begin to write a range to the disk, without waiting for it; others do so in their own time.
-#[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "only Linux has such a call"))]
-fn begin_flush(file: &File, range: Range<u64>) {
-    // It starts what is not on the disk yet, which stays in memory meanwhile (`generic_fadvise` of Linux).
-    #[cfg(target_os = "linux")]
-    let _ = rustix::fs::fadvise(
-        file,
-        range.start,
-        std::num::NonZeroU64::new(range.end - range.start),
-        rustix::fs::Advice::DontNeed,
-    );
 }
 
 fn lost() -> Error {
@@ -205,7 +191,9 @@ pub(super) fn sums_of(
 
 #[cfg(test)]
 mod tests {
+    use super::super::disk::Disk;
     use super::*;
+    use std::sync::Arc;
 
     #[tokio::test]
     async fn bytes_come_to_their_place_and_are_summed_up() {
@@ -214,7 +202,8 @@ mod tests {
         let end = 5 + body.len() as u64;
         let other = Some(CrcAlgorithm::Crc64Nvme);
         let blocks = Blocks::default();
-        let mut sink = Sink::new(To::File(file.clone()), 5..end, other, &blocks);
+        let draft = Draft::new(file.clone(), &Disk::default());
+        let mut sink = Sink::new(To::File(draft), 5..end, other, &blocks);
         for chunk in body.chunks(70_001) {
             let bytes = Bytes::copy_from_slice(chunk);
             assert!(sink.takes(&bytes));
