@@ -13,6 +13,10 @@ pub use map::ColorMap;
 pub use stretch::{Stretch, brightening as lift, position as share, steps};
 pub use summary::{Summary, Tally};
 
+/// Threads that paint one picture, and pixels that are worth one.
+const MOST_THREADS: usize = 4;
+const WORTH: usize = 1 << 15;
+
 /// Values looked at for a stretch: more would not move the percentiles visibly.
 const SAMPLED: usize = 1 << 16;
 
@@ -80,19 +84,19 @@ fn brightening(channels: &[Vec<f32>], ranges: &[ValueRange]) -> f64 {
     const DARK: f64 = 0.2;
     const WISH: f64 = 0.3;
     let step = (channels.first().map_or(0, Vec::len) / SAMPLED).max(1);
-    let mut seen: Vec<f64> = channels
+    let mut seen: Vec<f32> = channels
         .iter()
         .zip(ranges)
         .flat_map(|(values, range)| {
-            values.iter().step_by(step).filter(|v| !v.is_nan()).map(|v| f64::from(position(*v, range.stretched)))
+            values.iter().step_by(step).filter(|v| !v.is_nan()).map(|v| position(*v, range.stretched))
         })
         .collect();
     if seen.is_empty() {
         return 1.0;
     }
     let middle = seen.len() / 2;
-    let (_, median, _) = seen.select_nth_unstable_by(middle, f64::total_cmp);
-    if *median >= DARK { 1.0 } else { (WISH.ln() / median.max(0.01).ln()).clamp(0.3, 1.0) }
+    let median = f64::from(*seen.select_nth_unstable_by(middle, f32::total_cmp).1);
+    if median >= DARK { 1.0 } else { (WISH.ln() / median.max(0.01).ln()).clamp(0.3, 1.0) }
 }
 
 /// Paints pixels: three bands as red, green and blue, one by its palette or from dark blue to
@@ -102,7 +106,7 @@ pub fn paint(info: &Info, pixels: &Pixels) -> Painted {
     let mut rgba = vec![0; count * 4];
     let numbers: Vec<String> = pixels.bands.iter().map(ToString::to_string).collect();
     let first = pixels.bands.first().and_then(|&n| info.bands.get(n.wrapping_sub(1)));
-    let mut ranges: Vec<ValueRange> = pixels.values.iter().map(|v| range(v)).collect();
+    let mut ranges = ranges(&pixels.values);
     let stretch = if let (3.., Some(first)) = (pixels.values.len(), first) {
         let as_stored = first.dtype == "UInt8" && first.interpretation == Interpretation::Red;
         if as_stored {
@@ -112,15 +116,17 @@ pub fn paint(info: &Info, pixels: &Pixels) -> Painted {
         }
         let gamma = if as_stored { 1.0 } else { brightening(&pixels.values[..3], &ranges) };
         let curve = curve(gamma as f32);
-        for (index, pixel) in rgba.chunks_exact_mut(4).enumerate() {
-            let mut empty = true;
-            for channel in 0..3 {
-                let value = pixels.values[channel][index];
-                empty &= value.is_nan();
-                pixel[channel] = curve[nearest(position(value, ranges[channel].stretched), CURVE)];
+        in_parts(&mut rgba, |first, part| {
+            for (index, pixel) in (first..).zip(part.chunks_exact_mut(4)) {
+                let mut empty = true;
+                for channel in 0..3 {
+                    let value = pixels.values[channel][index];
+                    empty &= value.is_nan();
+                    pixel[channel] = curve[nearest(position(value, ranges[channel].stretched), CURVE)];
+                }
+                pixel[3] = if empty { 0 } else { 255 };
             }
-            pixel[3] = if empty { 0 } else { 255 };
-        }
+        });
         let how = match (as_stored, gamma < 1.0) {
             (true, _) => "as stored".to_owned(),
             (false, true) => format!("2–98 %, brightened γ {gamma:.2}"),
@@ -154,6 +160,23 @@ pub fn paint(info: &Info, pixels: &Pixels) -> Painted {
         }
     }
     Painted { rgba, ranges, stretch }
+}
+
+/// Paints parts of a picture at once. `paint` gets the number of the first pixel, and the RGBA of all of its part.
+fn in_parts(rgba: &mut [u8], paint: impl Fn(usize, &mut [u8]) + Sync) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let share = (rgba.len() / 4).div_ceil(threads).max(WORTH);
+    let paint = &paint;
+    std::thread::scope(|scope| {
+        let mut parts = (0..).step_by(share).zip(rgba.chunks_mut(share * 4));
+        let own = parts.next();
+        for (first, part) in parts {
+            scope.spawn(move || paint(first, part));
+        }
+        if let Some((first, part)) = own {
+            paint(first, part);
+        }
+    });
 }
 
 /// Steps of a curve of brightness: as many as values of 16 bits.
@@ -193,6 +216,17 @@ fn position(value: f32, (low, high): (f32, f32)) -> f32 {
     } else {
         0.5
     }
+}
+
+/// Of all bands at once.
+fn ranges(bands: &[Vec<f32>]) -> Vec<ValueRange> {
+    std::thread::scope(|scope| {
+        let mut bands = bands.iter();
+        let own = bands.next();
+        let others: Vec<_> = bands.map(|values| scope.spawn(|| range(values))).collect();
+        let own = own.map(|values| range(values));
+        own.into_iter().chain(others.into_iter().map(|other| other.join().unwrap_or_default())).collect()
+    })
 }
 
 fn range(values: &[f32]) -> ValueRange {
