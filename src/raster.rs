@@ -25,6 +25,7 @@ mod ahead;
 pub mod color;
 mod info;
 mod place;
+mod quick;
 pub mod report;
 pub mod safe;
 mod tiff;
@@ -60,6 +61,8 @@ pub struct Raster {
 }
 
 struct Inner {
+    /// The tiles of the first picture, until that is made.
+    coming: Option<quick::Coming>,
     /// Closed before its object is unmounted.
     dataset: Dataset,
     /// The same once more, for threads that decode at the same time.
@@ -67,15 +70,17 @@ struct Inner {
     mount: Mount,
 }
 
-impl Inner {
-    /// Sees to it that there are so many handles, [`Inner::dataset`] among them. Its directories were read when it was
-    /// opened: nothing is asked for.
-    fn open_hands(&mut self, count: usize, location: &Location) -> Result<()> {
-        while self.hands.len() + 1 < count {
-            self.hands.push(vsi::open(&self.mount, location, None)?);
-        }
-        Ok(())
+/// So many handles of a raster. Its directories were read when it was opened: nothing is asked for.
+fn open_hands<'a>(
+    hands: &'a mut Vec<Dataset>,
+    count: usize,
+    mount: &Mount,
+    location: &Location,
+) -> Result<&'a mut [Dataset]> {
+    while hands.len() < count {
+        hands.push(vsi::open(mount, location, None)?);
     }
+    Ok(&mut hands[..count])
 }
 
 /// Opens a raster: one request for most formats. Each later call fails with [`Kind::Limit`] once it
@@ -111,20 +116,31 @@ pub async fn open_with_head(
     let first = first.filter(|_| part.is_none());
     let mounting = async {
         let mount = Mount::new(stores, &place, control, limit, head).await?;
-        if let Some((first, head)) = first.zip(mount.held(&(0..vsi::HEAD))) {
-            let ranges = ahead::ranges(&head, mount.size(), &first, place.name(), limit);
-            mount.ask_ahead(control, ranges.unwrap_or_default());
-        }
-        Ok((mount, world::find(stores, &place, control).await))
+        let head = mount.held(&(0..vsi::HEAD));
+        let coming = first.zip(head).and_then(|(first, head)| {
+            let ahead = ahead::look(&head, mount.size(), &first, place.name(), limit)?;
+            mount.ask_ahead(control, ahead.ranges);
+            Some(ahead.tiles?.coming(&mount))
+        });
+        let placed = world::find(stores, &place, control).await;
+        Ok(Mounted { mount, placed, coming })
     };
     let raster = finish(mounting, &place, part, control, limit).await.context(what)?;
     Ok(Raster { location: location.clone(), ..raster })
 }
 
+/// An object on its way to be opened.
+struct Mounted {
+    mount: Mount,
+    /// Where it lies, as a file beside it tells.
+    placed: Option<world::Placed>,
+    coming: Option<quick::Coming>,
+}
+
 /// Opens what is mounted. While that is on its way, the thread that will open it sets GDAL up and has PROJ, which
 /// keeps a database for each thread, open its own.
 async fn finish(
-    mounting: impl Future<Output = Result<(Mount, Option<world::Placed>)>>,
+    mounting: impl Future<Output = Result<Mounted>>,
     place: &Location,
     part: Option<String>,
     control: &Control,
@@ -133,11 +149,11 @@ async fn finish(
     let abandoned = CancellationToken::new();
     let _stops = abandoned.clone().drop_guard();
     let (at, location) = (place.clone(), place.clone());
-    let (give, take) = tokio::sync::oneshot::channel::<(Mount, Option<world::Placed>)>();
+    let (give, take) = tokio::sync::oneshot::channel::<Mounted>();
     let opening = control.blocking(move |control| {
         info::warm();
         // Nothing comes where mounting failed, or is not wanted any more.
-        let (mount, placed) = take.blocking_recv().map_err(|_| Error::cancelled())?;
+        let Mounted { mount, placed, coming } = take.blocking_recv().map_err(|_| Error::cancelled())?;
         mount.begin(&control, abandoned);
         let (dataset, parts, shown) = open_part(&mount, &at, part.as_deref())?;
         let mut info = mount.call(|| Ok(info::read(&dataset)))??;
@@ -150,7 +166,7 @@ async fn finish(
         if info.driver == "GTiff" {
             info.report = report::look(|range| mount.held(&range));
         }
-        Ok((Inner { dataset, hands: Vec::new(), mount }, info))
+        Ok((Inner { coming, dataset, hands: Vec::new(), mount }, info))
     });
     let mounting = async {
         // Where the other side is gone, it says itself why.
@@ -260,8 +276,13 @@ impl Raster {
     pub async fn view(&self, control: &Control, view: View) -> Result<Pixels> {
         let (limit, location) = (self.limit, self.location.clone());
         self.run(control, "reading", move |inner, info| {
-            inner.open_hands(view::hands(info, &view), &location)?;
-            view::read(&inner.mount, &mut inner.dataset, &mut inner.hands, info, &view, limit)
+            let plan = view::planned(info, &view, limit)?;
+            let Inner { coming, dataset, hands, mount } = inner;
+            if let Some(values) = coming.take().and_then(|coming| coming.values(mount, info, &view, &plan)) {
+                return Ok(view::pixels(&view, &plan, values, None));
+            }
+            let others = open_hands(hands, view::other_hands(info, &view), mount, &location)?;
+            view::read(mount, dataset, others, info, &view, &plan)
         })
         .await
     }

@@ -1,5 +1,5 @@
 //! Which blocks of a TIFF its first picture will need, told from its first bytes alone: they are asked for while GDAL
-//! still opens it ([`Mount::ask_ahead`]).
+//! still opens it ([`Mount::ask_ahead`]), and decoded when they are there ([`super::quick`]).
 //!
 //! ```text
 //!  first bytes ──┬── directories, level, blocks ── second request ──────┐
@@ -12,6 +12,7 @@
 
 use super::color::default_bands;
 use super::info::{BandInfo, Info, Interpretation};
+use super::quick::Tiles;
 use super::report::{Directory, DirectoryKind};
 use super::tiff::{End, Image, TILE_OFFSETS, TILE_SIZES, Tiff};
 use super::view::{self, Plan, View};
@@ -40,9 +41,17 @@ pub struct First {
     pub pixels: (u32, u32),
 }
 
-/// The ranges of the blocks that `first` will need, of a file of so many bytes that begins with `head`; `None` where
-/// that is not certain. `name` is that of the file, `limit` the bytes that a picture may read.
-pub(super) fn ranges(head: &Bytes, size: u64, first: &First, name: &str, limit: u64) -> Option<Vec<Range<u64>>> {
+/// What is known of a first picture before GDAL knows anything.
+pub(super) struct Ahead {
+    /// The ranges of the blocks that it will need.
+    pub(super) ranges: Vec<Range<u64>>,
+    /// Its tiles, where they need no GDAL to be decoded.
+    pub(super) tiles: Option<Tiles>,
+}
+
+/// What `first` will need of a file of so many bytes that begins with `head`; `None` where that is not certain. `name`
+/// is that of the file, `limit` the bytes that a picture may read.
+pub(super) fn look(head: &Bytes, size: u64, first: &First, name: &str, limit: u64) -> Option<Ahead> {
     let mut get = |range: Range<u64>| {
         let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
         (start <= end && end <= head.len()).then(|| head.slice(start..end))
@@ -56,21 +65,26 @@ pub(super) fn ranges(head: &Bytes, size: u64, first: &First, name: &str, limit: 
         None if levels.main.directory.interleaved || is_plain(&mut tiff, levels.main) => default_bands(&info, name),
         None => return None,
     };
-    view::check_bands(&bands, info.bands.len()).ok()?;
     let view = View { bands, window: None, pixels: first.pixels };
-    let plan = view::plan(&info, &view).ok()?;
-    view::afford(&info, &view, &plan, limit).ok()?;
+    let plan = view::planned(&info, &view, limit).ok()?;
     let level = plan.overview.map_or(Some(levels.main), |index| levels.overviews.get(index).copied())?;
-    let mut out = Vec::new();
+    let mut places = Vec::new();
+    let mut count = 0;
     let planes = if level.directory.interleaved { vec![0] } else { planes(&info, &view) };
     for plane in planes {
-        note(&mut tiff, level, plane, &plan, &mut out)?;
+        let tiles = tiles(&mut tiff, level, plane, &plan, count)?;
+        count += tiles.len();
+        places.push(tiles);
     }
     let mask = if plan.overview.is_none() { levels.mask } else { levels.mask_of(level) };
-    if let Some(mask) = mask.filter(|_| view::masked(&info, &view).is_some()) {
-        note(&mut tiff, mask, 0, &plan, &mut out)?;
-    }
-    Some(out)
+    let mask = match mask.filter(|_| view::masked(&info, &view).is_some()) {
+        Some(mask) => tiles(&mut tiff, mask, 0, &plan, count)?,
+        None => Vec::new(),
+    };
+    let all = places.iter().flatten().chain(&mask);
+    let ranges = all.map(|place| Mount::block(place.start, place.end - place.start)).collect();
+    let tiles = Tiles::of(&mut tiff, level, &info, &view, &plan, places);
+    Some(Ahead { ranges, tiles })
 }
 
 /// The images of a raster, as GDAL's driver sorts them.
@@ -173,8 +187,9 @@ fn planes(info: &Info, view: &View) -> Vec<u64> {
     planes
 }
 
-/// The tiles of an image below the window of a plan.
-fn note(tiff: &mut Tiff<'_>, image: &Image, plane: u64, plan: &Plan, out: &mut Vec<Range<u64>>) -> Option<()> {
+/// Where the tiles of an image are below the window of a plan, row by row; without those of which nothing is stored.
+/// `others` will be asked for with them.
+fn tiles(tiff: &mut Tiff<'_>, image: &Image, plane: u64, plan: &Plan, others: usize) -> Option<Vec<Range<u64>>> {
     let (offsets, sizes) = (image.entries.get(&TILE_OFFSETS)?, image.entries.get(&TILE_SIZES)?);
     let Directory { size, block, tiled, .. } = image.directory;
     if !tiled || block.0 == 0 || block.1 == 0 || size != plan.level {
@@ -182,19 +197,19 @@ fn note(tiff: &mut Tiff<'_>, image: &Image, plane: u64, plan: &Plan, out: &mut V
     }
     let (across, down) = (size.0.div_ceil(block.0), size.1.div_ceil(block.1));
     let w = plan.window;
-    let (columns, rows) = Mount::below([w.x, w.y, w.width, w.height], block, out.len())?;
+    let (columns, rows) = Mount::below([w.x, w.y, w.width, w.height], block, others)?;
     let first = plane.checked_mul(across.checked_mul(down)?)?;
+    let mut out = Vec::new();
     for row in rows {
         for column in columns.clone() {
             let index = row.checked_mul(across)?.checked_add(column)?.checked_add(first)?;
             let (offset, size) = (tiff.value(offsets, index)?, tiff.value(sizes, index)?);
-            // Nothing is stored of one that is empty.
             if offset != 0 && size != 0 {
-                out.push(Mount::block(offset, size));
+                out.push(offset..offset.saturating_add(size));
             }
         }
     }
-    Some(())
+    Some(out)
 }
 
 #[cfg(test)]
@@ -288,7 +303,7 @@ mod tests {
 
     fn of(bytes: &[u8], pixels: u32) -> Option<Vec<Range<u64>>> {
         let first = First { bands: None, pixels: (pixels, pixels) };
-        ranges(&Bytes::copy_from_slice(bytes), 10 << 20, &first, "a.tif", LIMIT)
+        look(&Bytes::copy_from_slice(bytes), 10 << 20, &first, "a.tif", LIMIT).map(|ahead| ahead.ranges)
     }
 
     fn tiles(image: u64, count: u64) -> Vec<Range<u64>> {
@@ -376,12 +391,12 @@ mod tests {
         let location = Location::file(path);
         let file = std::fs::read(path).expect("reads");
         let head = Bytes::copy_from_slice(&file[..file.len().min(crate::store::gdal::HEAD as usize)]);
-        let ahead = ranges(&head, file.len() as u64, first, location.name(), LIMIT);
+        let ahead = look(&head, file.len() as u64, first, location.name(), LIMIT).map(|ahead| ahead.ranges);
         let raster = open(&stores, &location, &control, NO_LIMIT).await?;
         let bands = first.bands.clone().unwrap_or_else(|| default_bands(raster.info(), location.name()));
         let view = View { bands, window: None, pixels: first.pixels };
         let gdal = raster.run(&control, "looking", move |inner, info| {
-            let plan = view::plan(info, &view)?;
+            let plan = view::planned(info, &view, LIMIT)?;
             view::blocks(&inner.mount, &inner.dataset, info, &view, &plan)
         });
         let gdal = gdal.await?;

@@ -11,7 +11,7 @@
 //! Values are those stored; `scale` and `offset` of a band make them reflectance:
 //! (DN + `RADIO_ADD_OFFSET`) / `QUANTIFICATION_VALUE`, both read from the product's metadata.
 
-use super::{Part, Raster, finish};
+use super::{Mounted, Part, Raster, finish};
 use crate::error::{Context, Error, Kind, Result};
 use crate::location::Location;
 use crate::store::gdal::{Content, Member, Mount};
@@ -259,7 +259,7 @@ impl Safe {
         control: &Control,
         limit: u64,
     ) -> Result<Raster> {
-        let mounting = async { Ok((mounting.await?, None)) };
+        let mounting = async { Ok(Mounted { mount: mounting.await?, placed: None, coming: None }) };
         let mut raster = finish(mounting, &self.location, None, control, limit).await?;
         let mut info = (*raster.info).clone();
         info.part = Some(part.to_owned());

@@ -73,7 +73,8 @@ impl DirectoryKind {
 /// Reads numbers of a file in its byte order. `get` gives a range, or nothing where it is not at hand.
 pub(super) struct Tiff<'a> {
     get: &'a mut dyn FnMut(Range<u64>) -> Option<Bytes>,
-    little: bool,
+    /// Whether numbers begin with what weighs least.
+    pub(super) little: bool,
     /// Whether offsets are of 64 bits.
     pub(super) big: bool,
     /// Where the first directory is.

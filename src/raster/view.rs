@@ -1,6 +1,6 @@
 //! Reading a window at the resolution of a screen.
 
-use super::{Info, refuse_giant_blocks};
+use super::{BandInfo, Info, refuse_giant_blocks};
 use crate::error::{Error, Kind, Result};
 use crate::store::gdal::Mount;
 use gdal::Dataset;
@@ -89,62 +89,76 @@ pub(super) struct Plan {
     pub(super) level: (u64, u64),
     pub(super) window: Window,
     /// Pixels to make of them.
-    target: (usize, usize),
+    pub(super) target: (usize, usize),
 }
 
-/// How many handles decode at once: one for each band of a TIFF whose bands lie apart. Of one where they lie together,
-/// each would decode all of them.
-pub(super) fn hands(info: &Info, view: &View) -> usize {
+/// How many handles more than one decode at once: one for each band of a TIFF whose bands lie apart. Of one where they
+/// lie together, each would decode all of them.
+pub(super) fn other_hands(info: &Info, view: &View) -> usize {
     if info.driver != "GTiff" || info.part.is_some() || info.pixel_interleaved {
-        return 1;
+        return 0;
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    view.bands.len().min(cores).clamp(1, MOST_HANDS)
+    view.bands.len().min(cores).min(MOST_HANDS).saturating_sub(1)
 }
 
-/// Reads a view; refuses what would take much more than `limit` bytes. `others` are the same raster as `dataset`, for
-/// as many threads.
-pub(super) fn read(
-    mount: &Mount,
-    dataset: &mut Dataset,
-    others: &mut [Dataset],
-    info: &Info,
-    view: &View,
-    limit: u64,
-) -> Result<Pixels> {
+/// Chooses what to read of which level; refuses what would take much more than `limit` bytes.
+pub(super) fn planned(info: &Info, view: &View, limit: u64) -> Result<Plan> {
     check_bands(&view.bands, info.bands.len())?;
     let plan = plan(info, view)?;
     afford(info, view, &plan, limit)?;
-    fetch_ahead(mount, dataset, info, view, &plan)?;
-    let others = others.iter_mut().take(hands(info, view) - 1);
-    let values = all_bands(mount, std::iter::once(&mut *dataset).chain(others).collect(), info, view, &plan)?;
+    Ok(plan)
+}
+
+/// Reads a view as planned. `others` are the same raster as `dataset`, for as many threads more.
+pub(super) fn read(
+    mount: &Mount,
+    dataset: &Dataset,
+    others: &mut [Dataset],
+    info: &Info,
+    view: &View,
+    plan: &Plan,
+) -> Result<Pixels> {
+    fetch_ahead(mount, dataset, info, view, plan)?;
+    let values = all_bands(mount, dataset, others, info, view, plan)?;
     let alpha = match masked(info, view) {
         Some(number) => Some(mount.call(|| {
             let band = dataset.rasterband(number)?;
             at_level(&band, plan.overview, |level| {
-                read_band::<u8>(&level.open_mask_band()?, &plan, ResampleAlg::NearestNeighbour)
+                read_band::<u8>(&level.open_mask_band()?, plan, ResampleAlg::NearestNeighbour)
             })
         })?),
         _ => None,
     };
+    Ok(pixels(view, plan, values, alpha))
+}
+
+/// The values of a view as planned.
+pub(super) fn pixels(view: &View, plan: &Plan, values: Vec<Vec<f32>>, alpha: Option<Vec<u8>>) -> Pixels {
     let (width, height) = plan.target;
-    Ok(Pixels { width, height, bands: view.bands.clone(), values, alpha, overview: plan.overview })
+    Pixels { width, height, bands: view.bands.clone(), values, alpha, overview: plan.overview }
 }
 
 /// The values of every band of a view, each handle with a thread of its own.
-fn all_bands(mount: &Mount, hands: Vec<&mut Dataset>, info: &Info, view: &View, plan: &Plan) -> Result<Vec<Vec<f32>>> {
-    let step = hands.len().max(1);
+fn all_bands(
+    mount: &Mount,
+    own: &Dataset,
+    others: &mut [Dataset],
+    info: &Info,
+    view: &View,
+    plan: &Plan,
+) -> Result<Vec<Vec<f32>>> {
+    let step = 1 + others.len();
     let read = |first: usize, dataset: &Dataset| -> Result<Vec<Vec<f32>>> {
         let numbers = view.bands.iter().skip(first).step_by(step);
         numbers.map(|&number| one_band(mount, dataset, info, plan, number)).collect()
     };
     let shares: Vec<Result<Vec<Vec<f32>>>> = std::thread::scope(|scope| {
-        let mut hands = hands.into_iter().enumerate();
-        let own = hands.next();
-        let threads: Vec<_> = hands.map(|(first, dataset)| scope.spawn(move || read(first, dataset))).collect();
-        let own = own.map(|(first, dataset)| read(first, dataset));
+        let others = others.iter_mut().zip(1..);
+        let threads: Vec<_> = others.map(|(dataset, first)| scope.spawn(move || read(first, dataset))).collect();
+        let own = read(0, own);
         let lost = |_| Err(Error::new(Kind::Failed, "a decoding thread failed"));
-        own.into_iter().chain(threads.into_iter().map(|thread| thread.join().unwrap_or_else(lost))).collect()
+        std::iter::once(own).chain(threads.into_iter().map(|thread| thread.join().unwrap_or_else(lost))).collect()
     });
     let mut bands = vec![Vec::new(); view.bands.len()];
     let mut failed: Option<Error> = None;
@@ -159,15 +173,20 @@ fn all_bands(mount: &Mount, hands: Vec<&mut Dataset>, info: &Info, view: &View, 
     failed.map_or(Ok(bands), Err)
 }
 
-/// The values of a band, NaN where there are none.
 fn one_band(mount: &Mount, dataset: &Dataset, info: &Info, plan: &Plan, number: usize) -> Result<Vec<f32>> {
-    let known = &info.bands[number - 1];
+    values_of(&info.bands[number - 1], |method| {
+        mount.call(|| {
+            let band = dataset.rasterband(number)?;
+            at_level(&band, plan.overview, |level| read_band(level, plan, method))
+        })
+    })
+}
+
+/// The values of a band, NaN where there are none, read in the way that suits it.
+pub(super) fn values_of(known: &BandInfo, read: impl FnOnce(ResampleAlg) -> Result<Vec<f32>>) -> Result<Vec<f32>> {
     // Averages of classes are no classes.
     let method = if known.palette.is_some() { ResampleAlg::NearestNeighbour } else { ResampleAlg::Average };
-    let mut values = mount.call(|| {
-        let band = dataset.rasterband(number)?;
-        at_level(&band, plan.overview, |level| read_band::<f32>(level, plan, method))
-    })?;
+    let mut values = read(method)?;
     if let Some(nodata) = known.nodata {
         blank(&mut values, nodata);
     }
@@ -238,7 +257,7 @@ fn at_level<T>(
     }
 }
 
-fn read_band<T: gdal::raster::GdalType + Copy>(
+pub(super) fn read_band<T: gdal::raster::GdalType + Copy>(
     band: &RasterBand<'_>,
     plan: &Plan,
     method: ResampleAlg,
@@ -262,7 +281,7 @@ fn blank(values: &mut [f32], nodata: f64) {
 
 /// Chooses the level: the smallest overview that has at least four fifths of the pixels wished
 /// for. A little less sharpness often saves three quarters of the bytes.
-pub(super) fn plan(info: &Info, view: &View) -> Result<Plan> {
+fn plan(info: &Info, view: &View) -> Result<Plan> {
     let whole = Window { x: 0, y: 0, width: info.size.0, height: info.size.1 };
     let window = view.window.unwrap_or(whole);
     window.check(info.size)?;
@@ -292,7 +311,7 @@ pub(super) fn plan(info: &Info, view: &View) -> Result<Plan> {
 }
 
 /// Refuses before a byte is read what would read or decode far too much.
-pub(super) fn afford(info: &Info, view: &View, plan: &Plan, limit: u64) -> Result<()> {
+fn afford(info: &Info, view: &View, plan: &Plan, limit: u64) -> Result<()> {
     refuse_giant_blocks(info)?;
     let bands = if info.pixel_interleaved { info.bands.len() } else { view.bands.len() } as u64;
     let value = info.bands.iter().map(|b| b.bytes).max().unwrap_or(1);
@@ -318,7 +337,6 @@ pub(super) fn afford(info: &Info, view: &View, plan: &Plan, limit: u64) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raster::BandInfo;
 
     fn dem() -> Info {
         Info {

@@ -283,6 +283,13 @@ impl Mount {
         self.main.ask_ahead(control, &self.in_order(ranges), MOST_AHEAD.min(self.limit));
     }
 
+    /// Gives other threads bytes of the object: what is at hand, or on its way since [`Mount::ask_ahead`], for which it
+    /// waits. Nothing is asked for.
+    pub(crate) fn arriving(&self) -> impl Fn(Range<u64>) -> Option<Bytes> + Send + Sync + 'static {
+        let main = self.main.clone();
+        move |range| main.arriving(&range)
+    }
+
     /// Ranges of the object, each once; none if they have too many bytes.
     fn in_order(&self, mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
         ranges.sort_by_key(|r| (r.start, r.end));

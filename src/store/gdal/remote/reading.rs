@@ -76,13 +76,16 @@ impl Remote {
         *lock(&self.flight) = Some(Flight { ranges, landed, _task: AbortOnDropHandle::new(task) });
     }
 
+    /// What was asked for ahead, if some of a range is in it: cancelled once it is over.
+    fn flight_with(&self, range: &Range<u64>) -> Option<CancellationToken> {
+        let overlaps = |flight: &&Flight| flight.ranges.iter().any(|r| r.start < range.end && range.start < r.end);
+        lock(&self.flight).as_ref().filter(overlaps).map(|flight| flight.landed.clone())
+    }
+
     /// Waits for what was asked for ahead, if some of a range is in it. Whether that is so: what was missing can be
     /// there now.
     pub(super) fn wait_for_flight(&self, range: &Range<u64>) -> Result<bool> {
-        let overlaps = |flight: &&Flight| flight.ranges.iter().any(|r| r.start < range.end && range.start < r.end);
-        let Some(landed) = lock(&self.flight).as_ref().filter(overlaps).map(|flight| flight.landed.clone()) else {
-            return Ok(false);
-        };
+        let Some(landed) = self.flight_with(range) else { return Ok(false) };
         if !landed.is_cancelled() {
             self.session.wait(async {
                 landed.cancelled().await;
@@ -90,6 +93,15 @@ impl Remote {
             })?;
         }
         Ok(true)
+    }
+
+    /// A range that is at hand, or was asked for ahead, for which it waits, whatever GDAL is called for meanwhile.
+    /// Nothing is asked for.
+    pub(in crate::store::gdal) fn arriving(&self, range: &Range<u64>) -> Option<Bytes> {
+        if let Some(landed) = self.flight_with(range) {
+            self.session.runtime.block_on(landed.cancelled());
+        }
+        self.without_request(range)
     }
 
     /// The range to fetch when `wanted` bytes from `at` are missing; and what is on its way already, if they are in it.
