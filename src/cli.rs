@@ -246,6 +246,9 @@ fn config(global: &Global) -> Result<Config> {
 }
 
 async fn run_verb(verb: Verb, global: &Global) -> Result<()> {
+    if let Verb::Preview(args) = &verb {
+        preview::prepare(args);
+    }
     let config = config(global)?;
     let limits = global.limits(&config);
     let mut options = global.store_options(&limits);

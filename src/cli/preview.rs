@@ -50,6 +50,13 @@ fn size(text: &str) -> Result<(u32, u32), String> {
     Ok((side(w)?, side(h)?))
 }
 
+/// Begins with what takes longest, while all else is set up: GDAL's library is needed for a raster.
+pub(super) fn prepare(args: &Args) {
+    if args.filter.is_none() && Location::parse(&args.location).is_ok_and(|at| previews::is_raster(&Probe::new(at))) {
+        drop(tokio::task::spawn_blocking(crate::store::gdal::set_up));
+    }
+}
+
 /// Loads and prints.
 pub(super) async fn run(stores: &Stores, args: Args, json: bool) -> Result<()> {
     let mut location = Location::parse(&args.location)?;

@@ -11,6 +11,9 @@
 use crate::error::{Error, Result};
 use std::ffi::c_void;
 
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod needed;
+
 /// A file that is taken for GDAL's library, instead of the one that the system finds.
 const VARIABLE: &str = "SECCHI_GDAL";
 
@@ -62,12 +65,18 @@ fn open() -> Option<Library> {
     };
     names.into_iter().find_map(|name| {
         use std::os::unix::ffi::OsStringExt as _;
-        let name = std::ffi::CString::new(name.into_vec()).ok()?;
-        // SAFETY: a terminated name. What the library does when it is loaded is what it did when it was loaded with
-        // the program.
-        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) };
-        (!handle.is_null()).then_some(Library(handle as usize))
+        // What cannot be opened now is opened with it, or is what keeps it from being opened.
+        needed::of(&name).iter().for_each(|name| drop(opened(name)));
+        opened(&std::ffi::CString::new(name.into_vec()).ok()?)
     })
+}
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn opened(name: &std::ffi::CStr) -> Option<Library> {
+    // SAFETY: a terminated name. What the library does when it is loaded is what it did when it was loaded with the
+    // program.
+    let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) };
+    (!handle.is_null()).then_some(Library(handle as usize))
 }
 
 /// It was loaded with the program.
