@@ -66,7 +66,9 @@ fn open() -> Option<Library> {
     names.into_iter().find_map(|name| {
         use std::os::unix::ffi::OsStringExt as _;
         // What cannot be opened now is opened with it, or is what keeps it from being opened.
-        needed::of(&name).iter().for_each(|name| drop(opened(name)));
+        for needed in needed::of(&name) {
+            opened(&needed);
+        }
         opened(&std::ffi::CString::new(name.into_vec()).ok()?)
     })
 }

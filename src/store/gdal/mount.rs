@@ -290,6 +290,11 @@ impl Mount {
         move |range| main.arriving(&range)
     }
 
+    /// Waits on this thread, which may block, as long as the call is wanted that began.
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T> {
+        self.main.session.wait(async { Ok(future.await) })
+    }
+
     /// Ranges of the object, each once; none if they have too many bytes.
     fn in_order(&self, mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
         ranges.sort_by_key(|r| (r.start, r.end));

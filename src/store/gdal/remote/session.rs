@@ -86,7 +86,7 @@ impl Session {
     }
 
     /// Waits for a fetch on this thread, which is one of the runtime's for blocking work.
-    pub(super) fn wait<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(in crate::store::gdal) fn wait<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
         let (control, abandoned) = self.listens_to();
         self.runtime.block_on(control.race(async {
             tokio::select! {
