@@ -6,9 +6,7 @@
 //!  GDAL is loaded, opens, tells what the raster is ─────────────────────┴── GDAL resamples what was decoded
 //! ```
 //!
-//! Only what is plain is decoded here: whole tiles of numbers of 8 to 64 bits, without compression, or by DEFLATE, LZW
-//! or Zstandard, and the predictors of TIFF 6.0 and of its Technical Note 3
-//! (<https://chriscox.org/TIFFTN3d1.pdf>). All else, and whatever is not as it should be, is left to GDAL, which then
+//! Only what is plain is decoded here: whole tiles of numbers of 8 to 64 bits, packed as [`packing`] knows. All else, and whatever is not as it should be, is left to GDAL, which then
 //! says what is wrong; so are pixels under a mask. What is decoded becomes a raster in GDAL's memory, so that a picture
 //! is the same, bit by bit, whoever decoded it.
 
@@ -22,6 +20,10 @@ use gdal::raster::{Buffer, GdalType, ResampleAlg};
 use std::ops::Range;
 use tokio::sync::oneshot;
 
+mod packing;
+
+use packing::Packing;
+
 /// Decoded bytes of a level that are kept for its picture.
 const LARGEST_LEVEL: usize = 64 << 20;
 /// Decoded bytes of a tile, of which each thread has one.
@@ -32,25 +34,6 @@ const MOST_THREADS: usize = 4;
 /// Tags: what a value is as a colour, in which order bits are filled.
 const PHOTOMETRIC: u64 = 262;
 const FILL_ORDER: u64 = 266;
-
-/// How tiles are packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Codec {
-    Nothing,
-    Deflate,
-    Lzw,
-    Zstd,
-}
-
-/// What was done to values before they were packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Predictor {
-    Nothing,
-    /// Each is the difference to the one before.
-    Difference,
-    /// Bytes of the same weight stand together, each as a difference.
-    Float,
-}
 
 /// The number of a row of tiles, and the part of each band that it fills.
 type Row<'a> = (usize, Vec<&'a mut [u8]>);
@@ -64,14 +47,7 @@ pub(super) struct Tiles {
     /// Pixels across and down: of the level, of a tile.
     size: (usize, usize),
     tile: (usize, usize),
-    codec: Codec,
-    predictor: Predictor,
-    /// Bytes of a value.
-    width: usize,
-    /// Values of a pixel in one tile: 1 where bands lie apart.
-    samples: usize,
-    /// Whether the bytes of a value are in the other order than here.
-    is_swapped: bool,
+    packing: Packing,
     /// Where the tiles are, row by row: once, or for each band of the picture where these lie apart.
     places: Vec<Vec<Range<u64>>>,
 }
@@ -97,50 +73,25 @@ impl Tiles {
         if !is_plain || view::masked(info, view).is_some() || view.window.is_some() {
             return None;
         }
-        let codec = match known.codec.as_str() {
-            "none" => Codec::Nothing,
-            "DEFLATE" => Codec::Deflate,
-            "LZW" => Codec::Lzw,
-            "ZSTD" => Codec::Zstd,
-            _ => return None,
-        };
-        let predictor = match (known.predictor, known.bits) {
-            (1, 8 | 16 | 32 | 64) => Predictor::Nothing,
-            (2, 8 | 16 | 32) => Predictor::Difference,
-            (3, 32 | 64) => Predictor::Float,
-            _ => return None,
-        };
-        let width = usize::try_from(known.bits / 8).ok()?;
+        let packing = Packing::of(known, tiff.little)?;
         let pair = |(across, down): (u64, u64)| Some((usize::try_from(across).ok()?, usize::try_from(down).ok()?));
         let (size, tile) = (pair(known.size)?, pair(known.block)?);
-        let samples = if known.interleaved { usize::try_from(known.samples).ok()? } else { 1 };
         let bytes = |(across, down): (usize, usize), of_each: usize| {
-            across.checked_mul(down)?.checked_mul(of_each)?.checked_mul(width)
+            across.checked_mul(down)?.checked_mul(of_each)?.checked_mul(packing.width)
         };
-        if bytes(size, view.bands.len())? > LARGEST_LEVEL || bytes(tile, samples)? > LARGEST_TILE {
+        if bytes(size, view.bands.len())? > LARGEST_LEVEL || bytes(tile, packing.samples)? > LARGEST_TILE {
             return None;
         }
         let each = size.0.div_ceil(tile.0) * size.1.div_ceil(tile.1);
         let is_whole = places.len() == if known.interleaved { 1 } else { view.bands.len() }
             && places.iter().all(|places| places.len() == each);
-        is_whole.then(|| Self {
-            plan: *plan,
-            bands: view.bands.clone(),
-            size,
-            tile,
-            codec,
-            predictor,
-            width,
-            samples,
-            is_swapped: tiff.little != cfg!(target_endian = "little"),
-            places,
-        })
+        is_whole.then(|| Self { plan: *plan, bands: view.bands.clone(), size, tile, packing, places })
     }
 
     /// Decodes all tiles as they arrive, on threads that may block. To be called where there is a runtime.
     pub(super) fn coming(self, mount: &Mount) -> Coming {
         let (give, take) = oneshot::channel();
-        let (plan, bands, size, width) = (self.plan, self.bands.clone(), self.size, self.width);
+        let (plan, bands, size, width) = (self.plan, self.bands.clone(), self.size, self.packing.width);
         let arriving = mount.arriving();
         tokio::task::spawn_blocking(move || {
             // Nobody waits for it where the picture is not wanted any more.
@@ -151,7 +102,7 @@ impl Tiles {
 
     /// The values of each band, row by row, in the order of bytes of this machine.
     fn decoded(&self, get: impl Fn(Range<u64>) -> Option<Bytes> + Sync) -> Option<Vec<Vec<u8>>> {
-        let across = self.size.0 * self.width;
+        let across = self.size.0 * self.packing.width;
         let mut bands = vec![vec![0; across * self.size.1]; self.bands.len()];
         // The parts of all bands that a row of tiles fills.
         let mut rows: Vec<Vec<&mut [u8]>> = Vec::new();
@@ -180,16 +131,13 @@ impl Tiles {
     /// Decodes a row of tiles into its part of each band.
     fn decode_row(&self, row: usize, bands: &mut [&mut [u8]], get: impl Fn(Range<u64>) -> Option<Bytes>) -> Option<()> {
         let columns = self.size.0.div_ceil(self.tile.0);
-        let length = self.tile.0 * self.samples * self.width;
-        let mut values = vec![0; length * self.tile.1];
-        let mut spare = Vec::new();
+        let Packing { width, samples, .. } = self.packing;
+        let line = self.tile.0 * samples * width;
+        let mut values = vec![0; line * self.tile.1];
         for (plane, places) in self.places.iter().enumerate() {
             for (column, place) in places[row * columns..(row + 1) * columns].iter().enumerate() {
-                unpack(self.codec, &get(place.clone())?, &mut values)?;
-                for line in values.chunks_exact_mut(length) {
-                    self.restore(line, &mut spare);
-                }
-                if self.samples == 1 && self.places.len() == bands.len() {
+                self.packing.unpack(&get(place.clone())?, line, &mut values)?;
+                if samples == 1 && self.places.len() == bands.len() {
                     self.place(&values, column, 0, bands[plane]);
                 } else {
                     bands.iter_mut().zip(&self.bands).for_each(|(band, n)| self.place(&values, column, n - 1, band));
@@ -199,65 +147,23 @@ impl Tiles {
         Some(())
     }
 
-    /// Makes of a line of a tile what it was before it was packed.
-    fn restore(&self, line: &mut [u8], spare: &mut Vec<u8>) {
-        if self.is_swapped && self.predictor != Predictor::Float {
-            line.chunks_exact_mut(self.width).for_each(<[u8]>::reverse);
-        }
-        match (self.predictor, self.width) {
-            (Predictor::Nothing, _) => {}
-            (Predictor::Float, _) => {
-                add_up::<1>(line, self.samples, |a, b| [a[0].wrapping_add(b[0])]);
-                spare.clear();
-                spare.extend_from_slice(line);
-                if self.width == 4 { together::<4>(spare, line) } else { together::<8>(spare, line) }
-            }
-            (Predictor::Difference, 1) => add_up::<1>(line, self.samples, |a, b| [a[0].wrapping_add(b[0])]),
-            (Predictor::Difference, 2) => add_up::<2>(line, self.samples, |a, b| {
-                u16::from_ne_bytes(a).wrapping_add(u16::from_ne_bytes(b)).to_ne_bytes()
-            }),
-            (Predictor::Difference, _) => add_up::<4>(line, self.samples, |a, b| {
-                u32::from_ne_bytes(a).wrapping_add(u32::from_ne_bytes(b)).to_ne_bytes()
-            }),
-        }
-    }
-
     /// Puts one of the values of each pixel of a tile to its place in a row of tiles of a band.
     fn place(&self, values: &[u8], column: usize, sample: usize, band: &mut [u8]) {
-        let left = column * self.tile.0 * self.width;
-        let lines = values.chunks_exact(self.tile.0 * self.samples * self.width);
-        for (from, to) in lines.zip(band.chunks_exact_mut(self.size.0 * self.width)) {
+        let Packing { width, samples, .. } = self.packing;
+        let left = column * self.tile.0 * width;
+        let lines = values.chunks_exact(self.tile.0 * samples * width);
+        for (from, to) in lines.zip(band.chunks_exact_mut(self.size.0 * width)) {
             let to = &mut to[left..];
-            match (self.samples, self.width) {
+            match (samples, width) {
                 (1, _) => {
                     let n = to.len().min(from.len());
                     to[..n].copy_from_slice(&from[..n]);
                 }
-                (_, 1) => pick::<1>(from, self.samples, sample, to),
-                (_, 2) => pick::<2>(from, self.samples, sample, to),
-                (_, 4) => pick::<4>(from, self.samples, sample, to),
-                _ => pick::<8>(from, self.samples, sample, to),
+                (_, 1) => pick::<1>(from, samples, sample, to),
+                (_, 2) => pick::<2>(from, samples, sample, to),
+                (_, 4) => pick::<4>(from, samples, sample, to),
+                _ => pick::<8>(from, samples, sample, to),
             }
-        }
-    }
-}
-
-/// Each value becomes the sum of it and the one `step` before.
-fn add_up<const N: usize>(line: &mut [u8], step: usize, add: impl Fn([u8; N], [u8; N]) -> [u8; N]) {
-    let (values, _) = line.as_chunks_mut::<N>();
-    for index in step..values.len() {
-        values[index] = add(values[index], values[index - step]);
-    }
-}
-
-/// Makes values of their bytes, of which all of the same weight stand together, the heaviest first.
-fn together<const N: usize>(apart: &[u8], values: &mut [u8]) {
-    let count = apart.len() / N;
-    let weights: [&[u8]; N] = std::array::from_fn(|weight| &apart[weight * count..(weight + 1) * count]);
-    for (index, value) in values.as_chunks_mut::<N>().0.iter_mut().enumerate() {
-        *value = std::array::from_fn(|weight| weights[weight][index]);
-        if cfg!(target_endian = "little") {
-            value.reverse();
         }
     }
 }
@@ -266,33 +172,6 @@ fn together<const N: usize>(apart: &[u8], values: &mut [u8]) {
 fn pick<const N: usize>(from: &[u8], samples: usize, sample: usize, to: &mut [u8]) {
     let values = from.as_chunks::<N>().0.iter().skip(sample).step_by(samples);
     to.as_chunks_mut::<N>().0.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
-}
-
-/// Fills `out`; nothing where there is less.
-fn unpack(codec: Codec, packed: &[u8], out: &mut [u8]) -> Option<()> {
-    let filled = match codec {
-        Codec::Nothing => {
-            out.copy_from_slice(packed.get(..out.len())?);
-            return Some(());
-        }
-        // Three times as fast as what reads streams: a tile is there whole.
-        Codec::Deflate => libdeflater::Decompressor::new().zlib_decompress(packed, out).ok()?,
-        Codec::Lzw => {
-            let mut decoder = weezl::decode::Decoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8);
-            let mut done = (0, 0);
-            // It stops in between, and may have made nothing by then.
-            while done.1 < out.len() {
-                let step = decoder.decode_bytes(&packed[done.0..], &mut out[done.1..]);
-                done = (done.0 + step.consumed_in, done.1 + step.consumed_out);
-                if !matches!(step.status, Ok(weezl::LzwStatus::Ok)) {
-                    break;
-                }
-            }
-            done.1
-        }
-        Codec::Zstd => zstd::bulk::decompress_to_buffer(packed, out).ok()?,
-    };
-    (filled == out.len()).then_some(())
 }
 
 /// Tiles that are being decoded, for one picture.
