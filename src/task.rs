@@ -2,6 +2,7 @@
 //! its owner pulls, and a [`Control`] through which work hears of cancellation and tells progress.
 
 mod decode;
+pub(crate) mod threads;
 
 pub use decode::hush_decoders;
 pub(crate) use decode::{SQL, caught, is_caught, senseless};

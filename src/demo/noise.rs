@@ -1,5 +1,7 @@
 //! Seeded noise: the same number for the same place, on every machine.
 
+use crate::task::threads;
+
 /// A well-mixed hash of a lattice point.
 pub(super) fn hash(x: i32, y: i32, seed: u32) -> u32 {
     let mut h = seed ^ (x as u32).wrapping_mul(0x9e37_79b1) ^ (y as u32).wrapping_mul(0x85eb_ca77);
@@ -91,16 +93,10 @@ pub(super) fn quantile(mut values: Vec<f32>, share: f64) -> f32 {
 /// Calls `row(y, cells of row y)` for all rows, on a few threads.
 pub(super) fn rows<T: Send>(cells: &mut [T], width: usize, row: impl Fn(usize, &mut [T]) + Sync) {
     let height = cells.len() / width.max(1);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-    let share = height.div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        for (band, part) in cells.chunks_mut(share * width).enumerate() {
-            let row = &row;
-            scope.spawn(move || {
-                for (y, line) in part.chunks_mut(width).enumerate() {
-                    row(band * share + y, line);
-                }
-            });
+    let share = height.div_ceil(threads::most()).max(1);
+    threads::at_once(cells.chunks_mut((share * width).max(1)).enumerate(), |(band, part)| {
+        for (y, line) in part.chunks_mut(width).enumerate() {
+            row(band * share + y, line);
         }
     });
 }

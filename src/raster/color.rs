@@ -2,6 +2,7 @@
 
 use super::info::{Info, Interpretation};
 use super::view::Pixels;
+use crate::task::threads;
 
 mod brush;
 mod map;
@@ -13,8 +14,7 @@ pub use map::ColorMap;
 pub use stretch::{Stretch, brightening as lift, position as share, steps};
 pub use summary::{Summary, Tally};
 
-/// Threads that paint one picture, and pixels that are worth one.
-const MOST_THREADS: usize = 4;
+/// Pixels that are worth a thread to paint them.
 const WORTH: usize = 1 << 15;
 
 /// Values looked at for a stretch: more would not move the percentiles visibly.
@@ -142,12 +142,14 @@ pub fn paint(info: &Info, pixels: &Pixels) -> Painted {
             format!("band {} · palette", numbers.join(","))
         } else {
             let colors = viridis();
-            for (pixel, &value) in rgba.chunks_exact_mut(4).zip(values) {
-                if !value.is_nan() {
-                    let [r, g, b] = colors[nearest(position(value, ranges[0].stretched), 255)];
-                    pixel.copy_from_slice(&[r, g, b, 255]);
+            in_parts(&mut rgba, |first, part| {
+                for (pixel, &value) in part.chunks_exact_mut(4).zip(&values[first..]) {
+                    if !value.is_nan() {
+                        let [r, g, b] = colors[nearest(position(value, ranges[0].stretched), 255)];
+                        pixel.copy_from_slice(&[r, g, b, 255]);
+                    }
                 }
-            }
+            });
             let (low, high) = ranges[0].stretched;
             format!("band {} · 2–98 % · viridis {}…{}", numbers.join(","), short(low), short(high))
         }
@@ -164,19 +166,8 @@ pub fn paint(info: &Info, pixels: &Pixels) -> Painted {
 
 /// Paints parts of a picture at once. `paint` gets the number of the first pixel, and the RGBA of all of its part.
 fn in_parts(rgba: &mut [u8], paint: impl Fn(usize, &mut [u8]) + Sync) {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    let share = (rgba.len() / 4).div_ceil(threads).max(WORTH);
-    let paint = &paint;
-    std::thread::scope(|scope| {
-        let mut parts = (0..).step_by(share).zip(rgba.chunks_mut(share * 4));
-        let own = parts.next();
-        for (first, part) in parts {
-            scope.spawn(move || paint(first, part));
-        }
-        if let Some((first, part)) = own {
-            paint(first, part);
-        }
-    });
+    let share = (rgba.len() / 4).div_ceil(threads::most()).max(WORTH);
+    threads::at_once((0..).step_by(share).zip(rgba.chunks_mut(share * 4)), |(first, part)| paint(first, part));
 }
 
 /// Steps of a curve of brightness: as many as values of 16 bits.
@@ -220,13 +211,7 @@ fn position(value: f32, (low, high): (f32, f32)) -> f32 {
 
 /// Of all bands at once.
 fn ranges(bands: &[Vec<f32>]) -> Vec<ValueRange> {
-    std::thread::scope(|scope| {
-        let mut bands = bands.iter();
-        let own = bands.next();
-        let others: Vec<_> = bands.map(|values| scope.spawn(|| range(values))).collect();
-        let own = own.map(|values| range(values));
-        own.into_iter().chain(others.into_iter().map(|other| other.join().unwrap_or_default())).collect()
-    })
+    threads::at_once(bands, |values| range(values))
 }
 
 fn range(values: &[f32]) -> ValueRange {

@@ -3,6 +3,7 @@
 use super::{BandInfo, Info, refuse_giant_blocks};
 use crate::error::{Error, Kind, Result};
 use crate::store::gdal::Mount;
+use crate::task::threads;
 use gdal::Dataset;
 use gdal::raster::{RasterBand, ResampleAlg};
 use std::ops::Range;
@@ -10,9 +11,6 @@ use std::ops::Range;
 /// Decoded bytes that a view may need, as a multiple of the bytes it may read: what a page of
 /// zeros expands to costs time and memory, too.
 const DECODED: u64 = 16;
-
-/// Threads that decode one view.
-const MOST_HANDS: usize = 4;
 
 /// Pixels of a view: what a screen can show, and more.
 const MOST_PIXELS: u64 = 16 << 20;
@@ -98,8 +96,7 @@ pub(super) fn other_hands(info: &Info, view: &View) -> usize {
     if info.driver != "GTiff" || info.part.is_some() || info.pixel_interleaved {
         return 0;
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    view.bands.len().min(cores).min(MOST_HANDS).saturating_sub(1)
+    view.bands.len().min(threads::most()).saturating_sub(1)
 }
 
 /// Chooses what to read of which level; refuses what would take much more than `limit` bytes.
@@ -113,7 +110,7 @@ pub(super) fn planned(info: &Info, view: &View, limit: u64) -> Result<Plan> {
 /// Reads a view as planned. `others` are the same raster as `dataset`, for as many threads more.
 pub(super) fn read(
     mount: &Mount,
-    dataset: &Dataset,
+    dataset: &mut Dataset,
     others: &mut [Dataset],
     info: &Info,
     view: &View,
@@ -142,23 +139,17 @@ pub(super) fn pixels(view: &View, plan: &Plan, values: Vec<Vec<f32>>, alpha: Opt
 /// The values of every band of a view, each handle with a thread of its own.
 fn all_bands(
     mount: &Mount,
-    own: &Dataset,
+    own: &mut Dataset,
     others: &mut [Dataset],
     info: &Info,
     view: &View,
     plan: &Plan,
 ) -> Result<Vec<Vec<f32>>> {
     let step = 1 + others.len();
-    let read = |first: usize, dataset: &Dataset| -> Result<Vec<Vec<f32>>> {
+    let hands = std::iter::once(own).chain(others).enumerate();
+    let shares = threads::at_once(hands, |(first, dataset)| -> Result<Vec<Vec<f32>>> {
         let numbers = view.bands.iter().skip(first).step_by(step);
         numbers.map(|&number| one_band(mount, dataset, info, plan, number)).collect()
-    };
-    let shares: Vec<Result<Vec<Vec<f32>>>> = std::thread::scope(|scope| {
-        let others = others.iter_mut().zip(1..);
-        let threads: Vec<_> = others.map(|(dataset, first)| scope.spawn(move || read(first, dataset))).collect();
-        let own = read(0, own);
-        let lost = |_| Err(Error::new(Kind::Failed, "a decoding thread failed"));
-        std::iter::once(own).chain(threads.into_iter().map(|thread| thread.join().unwrap_or_else(lost))).collect()
     });
     let mut bands = vec![Vec::new(); view.bands.len()];
     let mut failed: Option<Error> = None;
@@ -173,6 +164,7 @@ fn all_bands(
     failed.map_or(Ok(bands), Err)
 }
 
+/// The values of one band, numbered from 1.
 fn one_band(mount: &Mount, dataset: &Dataset, info: &Info, plan: &Plan, number: usize) -> Result<Vec<f32>> {
     values_of(&info.bands[number - 1], |method| {
         mount.call(|| {

@@ -7,7 +7,7 @@ use super::object::{Gate, Object, Pace, Stop};
 use super::packing::read_up_to;
 use crate::error::{Error, Kind, Result};
 use crate::table::{MOST_TRIES, Scan};
-use crate::task::Control;
+use crate::task::{Control, threads};
 use crate::text;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -22,8 +22,6 @@ use tokio::sync::mpsc;
 const ALL: Range<u64> = 0..u64::MAX;
 /// Text of a batch.
 const PIECE: usize = 1 << 20;
-/// Threads that make columns of text.
-const THREADS: usize = 4;
 
 /// Records that follow each other.
 struct Piece {
@@ -76,7 +74,6 @@ async fn begin<F: Form>(
             let _ = failed.send(Err(err)).await;
         }
     });
-    let width = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(THREADS);
     let batches = futures::stream::poll_fn(move |cx| pieces.poll_recv(cx))
         .map(move |piece| {
             let (plan, control) = (plan.clone(), control.clone());
@@ -85,7 +82,7 @@ async fn begin<F: Form>(
                 control.blocking(move |control| plan.parse(&piece, &control)).await
             }
         })
-        .buffered(width)
+        .buffered(threads::most())
         .map(move |batch| {
             let (_stops_reading, _task) = (&guard, &reader);
             batch
