@@ -6,18 +6,19 @@
 //!  GDAL is loaded, opens, tells what the raster is ─────────────────────┴── GDAL resamples what was decoded
 //! ```
 //!
-//! Only what is plain is decoded here: whole tiles of numbers of 8 to 64 bits, packed as [`packing`] knows. All else, and whatever is not as it should be, is left to GDAL, which then
-//! says what is wrong; so are pixels under a mask. What is decoded becomes a raster in GDAL's memory, so that a picture
-//! is the same, bit by bit, whoever decoded it.
+//! Only what is plain is decoded here: whole tiles of numbers of 8 to 64 bits, packed as [`packing`] knows. All else,
+//! and whatever is not as it should be, is left to GDAL, which then says what is wrong; so are pixels under a mask. What
+//! is decoded GDAL resamples where it lies, so that a picture is the same, bit by bit, whoever decoded it.
 
-use super::info::{BandInfo, Info};
+use super::info::Info;
 use super::tiff::{Image, Tiff};
 use super::view::{self, Plan, View};
-use crate::store::gdal::Mount;
+use crate::store::gdal::{self as vsi, Mount};
+use crate::task::threads;
 use bytes::Bytes;
-use gdal::DriverManager;
-use gdal::raster::{Buffer, GdalType, ResampleAlg};
+use gdal::raster::GdalDataType;
 use std::ops::Range;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 mod packing;
@@ -28,8 +29,6 @@ use packing::Packing;
 const LARGEST_LEVEL: usize = 64 << 20;
 /// Decoded bytes of a tile, of which each thread has one.
 const LARGEST_TILE: usize = 16 << 20;
-/// Threads that decode.
-const MOST_THREADS: usize = 4;
 
 /// Tags: what a value is as a colour, in which order bits are filled.
 const PHOTOMETRIC: u64 = 262;
@@ -91,13 +90,13 @@ impl Tiles {
     /// Decodes all tiles as they arrive, on threads that may block. To be called where there is a runtime.
     pub(super) fn coming(self, mount: &Mount) -> Coming {
         let (give, take) = oneshot::channel();
-        let (plan, bands, size, width) = (self.plan, self.bands.clone(), self.size, self.packing.width);
-        let arriving = mount.arriving();
+        let (tiles, arriving) = (Arc::new(self), mount.arriving());
+        let decoding = tiles.clone();
         tokio::task::spawn_blocking(move || {
             // Nobody waits for it where the picture is not wanted any more.
-            let _ = give.send(self.decoded(arriving));
+            let _ = give.send(decoding.decoded(arriving));
         });
-        Coming { plan, bands, size, width, decoded: take }
+        Coming { tiles, decoded: take }
     }
 
     /// The values of each band, row by row, in the order of bytes of this machine.
@@ -110,37 +109,38 @@ impl Tiles {
         for band in &mut bands {
             rows.iter_mut().zip(band.chunks_mut(across * self.tile.1)).for_each(|(row, part)| row.push(part));
         }
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(rows.len());
         let mut shares: Vec<Vec<Row<'_>>> = Vec::new();
-        shares.resize_with(threads, Vec::new);
+        shares.resize_with(threads::most().min(rows.len()), Vec::new);
+        let count = shares.len();
         for (index, row) in rows.into_iter().enumerate() {
-            shares[index % threads].push((index, row));
+            shares[index % count].push((index, row));
         }
-        let decode = |share: Vec<Row<'_>>| -> Option<()> {
-            share.into_iter().try_for_each(|(index, mut row)| self.decode_row(index, &mut row, &get))
-        };
-        let is_whole = std::thread::scope(|scope| {
-            let own = shares.pop();
-            let others: Vec<_> = shares.into_iter().map(|share| scope.spawn(|| decode(share))).collect();
-            let own = own.is_none_or(|share| decode(share).is_some());
-            others.into_iter().fold(own, |whole, other| matches!(other.join(), Ok(Some(()))) && whole)
+        let decoded = threads::at_once(shares, |share| {
+            let mut values = vec![0; self.tile.0 * self.tile.1 * self.packing.samples * self.packing.width];
+            share.into_iter().try_for_each(|(index, mut row)| self.decode_row(index, &mut row, &mut values, &get))
         });
-        is_whole.then_some(bands)
+        decoded.into_iter().collect::<Option<()>>()?;
+        Some(bands)
     }
 
-    /// Decodes a row of tiles into its part of each band.
-    fn decode_row(&self, row: usize, bands: &mut [&mut [u8]], get: impl Fn(Range<u64>) -> Option<Bytes>) -> Option<()> {
+    /// Decodes a row of tiles into its part of each band, by way of the values of a tile.
+    fn decode_row(
+        &self,
+        row: usize,
+        bands: &mut [&mut [u8]],
+        values: &mut [u8],
+        get: impl Fn(Range<u64>) -> Option<Bytes>,
+    ) -> Option<()> {
         let columns = self.size.0.div_ceil(self.tile.0);
         let Packing { width, samples, .. } = self.packing;
         let line = self.tile.0 * samples * width;
-        let mut values = vec![0; line * self.tile.1];
         for (plane, places) in self.places.iter().enumerate() {
             for (column, place) in places[row * columns..(row + 1) * columns].iter().enumerate() {
-                self.packing.unpack(&get(place.clone())?, line, &mut values)?;
+                self.packing.unpack(&get(place.clone())?, line, values)?;
                 if samples == 1 && self.places.len() == bands.len() {
-                    self.place(&values, column, 0, bands[plane]);
+                    self.place(values, column, 0, bands[plane]);
                 } else {
-                    bands.iter_mut().zip(&self.bands).for_each(|(band, n)| self.place(&values, column, n - 1, band));
+                    bands.iter_mut().zip(&self.bands).for_each(|(band, n)| self.place(values, column, n - 1, band));
                 }
             }
         }
@@ -176,10 +176,7 @@ fn pick<const N: usize>(from: &[u8], samples: usize, sample: usize, to: &mut [u8
 
 /// Tiles that are being decoded, for one picture.
 pub(super) struct Coming {
-    plan: Plan,
-    bands: Vec<usize>,
-    size: (usize, usize),
-    width: usize,
+    tiles: Arc<Tiles>,
     decoded: oneshot::Receiver<Option<Vec<Vec<u8>>>>,
 }
 
@@ -187,67 +184,33 @@ impl Coming {
     /// The values of each band of the picture, as GDAL reads them; nothing where it has to do all of it, or another
     /// picture is wanted. Blocks until all is decoded, or nobody wants it any more.
     pub(super) fn values(self, mount: &Mount, info: &Info, view: &View, plan: &Plan) -> Option<Vec<Vec<f32>>> {
-        if self.plan != *plan || self.bands != view.bands || view::masked(info, view).is_some() {
+        let Self { tiles, decoded } = self;
+        if tiles.plan != *plan || tiles.bands != view.bands || view::masked(info, view).is_some() {
             return None;
         }
-        let decoded = mount.wait(self.decoded).ok()?.ok()??;
+        let decoded = mount.wait(decoded).ok()?.ok()??;
         let plan = Plan { overview: None, ..*plan };
-        let read = |number: usize, bytes: &[u8]| {
+        let read = |(number, bytes): (&usize, &Vec<u8>)| {
             let known = info.bands.get(number - 1)?;
-            let resampled = match (known.dtype.as_str(), self.width) {
-                ("UInt8", 1) => resampled::<u8>,
-                ("UInt16", 2) => resampled::<u16>,
-                ("Int16", 2) => resampled::<i16>,
-                ("UInt32", 4) => resampled::<u32>,
-                ("Int32", 4) => resampled::<i32>,
-                ("Float32", 4) => resampled::<f32>,
-                ("Float64", 8) => resampled::<f64>,
+            let kind = match (known.dtype.as_str(), tiles.packing.width) {
+                ("UInt8", 1) => GdalDataType::UInt8,
+                ("UInt16", 2) => GdalDataType::UInt16,
+                ("Int16", 2) => GdalDataType::Int16,
+                ("UInt32", 4) => GdalDataType::UInt32,
+                ("Int32", 4) => GdalDataType::Int32,
+                ("Float32", 4) => GdalDataType::Float32,
+                ("Float64", 8) => GdalDataType::Float64,
                 _ => return None,
             };
-            view::values_of(known, |method| mount.call(|| resampled(bytes, self.size, known, &plan, method))).ok()
+            let read = |method| {
+                mount.call(|| {
+                    vsi::with_band(bytes, tiles.size, kind, known.nodata, |band| view::read_band(band, &plan, method))
+                })
+            };
+            view::values_of(known, read).ok()
         };
-        std::thread::scope(|scope| {
-            let mut bands = view.bands.iter().zip(&decoded);
-            let own = bands.next();
-            let others: Vec<_> = bands.map(|(number, bytes)| scope.spawn(|| read(*number, bytes))).collect();
-            let own = own.map(|(number, bytes)| read(*number, bytes));
-            own.into_iter().chain(others.into_iter().map(|other| other.join().ok().flatten())).collect()
-        })
+        threads::at_once(view.bands.iter().zip(&decoded), read).into_iter().collect()
     }
-}
-
-/// A number that GDAL knows.
-trait Value: GdalType + Copy {
-    /// All of them, of this machine's order of bytes.
-    fn all(bytes: &[u8]) -> Vec<Self>;
-}
-
-macro_rules! values {
-    ($($number:ty)*) => {
-        $(impl Value for $number {
-            fn all(bytes: &[u8]) -> Vec<Self> {
-                bytes.as_chunks().0.iter().map(|bytes| Self::from_ne_bytes(*bytes)).collect()
-            }
-        })*
-    };
-}
-
-values!(u8 u16 i16 u32 i32 f32 f64);
-
-/// What GDAL makes of a level, shrunk as planned.
-fn resampled<T: Value>(
-    bytes: &[u8],
-    size: (usize, usize),
-    known: &BandInfo,
-    plan: &Plan,
-    method: ResampleAlg,
-) -> gdal::errors::Result<Vec<f32>> {
-    let driver = DriverManager::get_driver_by_name("MEM")?;
-    let dataset = driver.create_with_band_type::<T, _>("", size.0, size.1, 1)?;
-    let mut band = dataset.rasterband(1)?;
-    band.write((0, 0), size, &mut Buffer::new(size, T::all(bytes)))?;
-    band.set_no_data_value(known.nodata)?;
-    view::read_band(&band, plan, method)
 }
 
 #[cfg(test)]
@@ -258,8 +221,8 @@ mod tests {
     use crate::raster::{First, Raster, open_with_head};
     use crate::store::{Options, Stores};
     use crate::task::Control;
-    use gdal::Dataset;
-    use gdal::raster::RasterCreationOptions;
+    use gdal::raster::{Buffer, GdalType, RasterCreationOptions};
+    use gdal::{Dataset, DriverManager};
     use std::path::Path;
 
     const LIMIT: u64 = 64 << 20;
@@ -267,7 +230,7 @@ mod tests {
     const SIZE: (usize, usize) = (600, 430);
 
     /// A tiled TIFF with overviews, whose directories are all at its beginning.
-    fn write<T: Value + From<u8>>(path: &Path, bands: usize, options: &[(&str, &str)], nodata: Option<f64>) {
+    fn write<T: GdalType + Copy + From<u8>>(path: &Path, bands: usize, options: &[(&str, &str)], nodata: Option<f64>) {
         let memory = DriverManager::get_driver_by_name("MEM").expect("a driver");
         let mut dataset = memory.create_with_band_type::<T, _>("", SIZE.0, SIZE.1, bands).expect("a raster");
         for number in 1..=bands {
@@ -310,7 +273,7 @@ mod tests {
         (here, raster.view(&control, view).await.expect("reads").values)
     }
 
-    async fn assert_same<T: Value + From<u8>>(
+    async fn assert_same<T: GdalType + Copy + From<u8>>(
         folder: &Path,
         bands: usize,
         options: &[(&str, &str)],

@@ -38,6 +38,7 @@ mod files;
 mod hdf5;
 mod jp2;
 mod library;
+mod memory;
 mod mount;
 mod open;
 mod output;
@@ -46,6 +47,7 @@ mod vrt;
 
 pub(super) use cache::Cache;
 pub(crate) use library::load;
+pub(crate) use memory::with_band;
 pub(crate) use mount::{Member, Mount};
 pub(crate) use open::{call, open, parts};
 pub use output::Output;

@@ -120,6 +120,15 @@ fn lzw(packed: &[u8], out: &mut [u8]) -> usize {
 /// Each value becomes the sum of it and the one `step` before.
 fn add_up<const N: usize>(line: &mut [u8], step: usize, add: impl Fn([u8; N], [u8; N]) -> [u8; N]) {
     let (values, _) = line.as_chunks_mut::<N>();
+    if step == 1 {
+        // The sum stays at hand: what was written a moment ago is slow to be read back.
+        let mut sum = [0; N];
+        for value in values {
+            sum = add(*value, sum);
+            *value = sum;
+        }
+        return;
+    }
     for index in step..values.len() {
         values[index] = add(values[index], values[index - step]);
     }

@@ -231,7 +231,7 @@ mod slots {
     functions! {
         "CPLErrorReset" "CPLGetErrorHandlerUserData" "CPLGetLastErrorMsg" "CPLGetLastErrorNo" "CPLPopErrorHandler"
         "CPLPushErrorHandlerEx" "CPLSetConfigOption" "CPLSetErrorHandlerEx" "CSLAddNameValue" "CSLAddString"
-        "CSLDestroy" "CSLSetNameValue" "GDALAllRegister" "GDALBuildOverviews" "GDALClose" "GDALCreate"
+        "CSLDestroy" "CSLSetNameValue" "GDALAddBand" "GDALAllRegister" "GDALBuildOverviews" "GDALClose" "GDALCreate"
         "GDALCreateCopy" "GDALCreateMaskBand" "GDALDatasetRasterIOEx" "GDALDeleteRasterNoDataValue"
         "GDALDeregisterDriver" "GDALDestroyColorTable" "GDALGetBlockSize" "GDALGetColorEntryAsRGB"
         "GDALGetColorEntryCount" "GDALGetDataTypeName" "GDALGetDataTypeSizeBytes" "GDALGetDatasetDriver"
