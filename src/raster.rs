@@ -18,6 +18,7 @@ use crate::store::gdal::{self as vsi, Mount};
 use crate::store::{Head, Stores};
 use crate::task::Control;
 use gdal::Dataset;
+use gdal::spatial_ref::SpatialRef;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +69,14 @@ struct Inner {
     /// The same once more, for threads that decode at the same time.
     hands: Vec<Dataset>,
     mount: Mount,
+    /// The reference system as WKT, where GDAL does not know it.
+    reference: Option<String>,
+}
+
+impl Inner {
+    fn reference(&self) -> Option<SpatialRef> {
+        self.dataset.spatial_ref().ok().or_else(|| SpatialRef::from_wkt(self.reference.as_deref()?).ok())
+    }
 }
 
 /// So many handles of a raster. Its directories were read when it was opened: nothing is asked for.
@@ -160,13 +169,15 @@ async fn finish(
         info.file_size = mount.size();
         info.part = shown;
         info.parts = parts;
-        if let Some(placed) = placed.filter(|_| info.transform.is_none()) {
-            info::place(&mut info, &placed);
-        }
+        let found = match placed.filter(|_| info.transform.is_none()) {
+            Some(placed) => info::place(&mut info, &placed),
+            None => mount.call(|| Ok(info::refer_to_degrees(&dataset, &mut info)))?,
+        };
+        let reference = found.and_then(|srs| srs.to_wkt().ok());
         if info.driver == "GTiff" {
             info.report = report::look(|range| mount.held(&range));
         }
-        Ok((Inner { coming, dataset, hands: Vec::new(), mount }, info))
+        Ok((Inner { coming, dataset, hands: Vec::new(), mount, reference }, info))
     });
     let mounting = async {
         // Where the other side is gone, it says itself why.
@@ -277,7 +288,7 @@ impl Raster {
         let (limit, location) = (self.limit, self.location.clone());
         self.run(control, "reading", move |inner, info| {
             let plan = view::planned(info, &view, limit)?;
-            let Inner { coming, dataset, hands, mount } = inner;
+            let Inner { coming, dataset, hands, mount, .. } = inner;
             if let Some(values) = coming.take().and_then(|coming| coming.values(mount, info, &view, &plan)) {
                 return Ok(view::pixels(&view, &plan, values, None));
             }

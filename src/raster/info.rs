@@ -183,12 +183,12 @@ pub(super) fn read(dataset: &Dataset) -> Result<Info> {
     let transform = dataset.geo_transform().ok().filter(is_meaningful);
     let srs = dataset.spatial_ref().ok();
     let size = (size.0 as u64, size.1 as u64);
-    Ok(Info {
+    let mut info = Info {
         driver: dataset.driver().short_name(),
         cog: structure("LAYOUT").is_some_and(|l| l == "COG"),
         size,
-        crs: srs.as_ref().and_then(name_of),
-        bounds: srs.as_ref().zip(transform).and_then(|(srs, t)| bounds(srs, &t, size)),
+        crs: None,
+        bounds: None,
         transform,
         overviews,
         block: (block.0 as u64, block.1 as u64),
@@ -199,9 +199,11 @@ pub(super) fn read(dataset: &Dataset) -> Result<Info> {
         file_size: 0,
         part: None,
         parts: Vec::new(),
-        crs_words: srs.as_ref().map(words).unwrap_or_default(),
+        crs_words: Vec::new(),
         report: None,
-    })
+    };
+    refer(&mut info, srs.as_ref());
+    Ok(info)
 }
 
 /// Has GDAL set up, and does once what a reference system needs of PROJ, which opens its database for each thread: that
@@ -347,13 +349,48 @@ fn name_of(srs: &SpatialRef) -> Option<String> {
     named.or_else(|| srs.to_proj4().ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
 }
 
-/// Gives a picture the place that a world file beside it tells.
-pub(super) fn place(info: &mut Info, placed: &Placed) {
+/// Gives a picture the place that a world file beside it tells; the reference system is returned.
+pub(super) fn place(info: &mut Info, placed: &Placed) -> Option<SpatialRef> {
     info.transform = Some(placed.transform).filter(is_meaningful);
     let srs = placed.wkt.as_deref().and_then(|wkt| vsi::quietly(|| SpatialRef::from_esri(wkt)).0.ok());
-    info.crs = srs.as_ref().and_then(name_of);
-    info.bounds = srs.as_ref().zip(info.transform).and_then(|(srs, t)| bounds(srs, &t, info.size));
-    info.crs_words = srs.as_ref().map(words).unwrap_or_default();
+    refer(info, srs.as_ref());
+    srs
+}
+
+/// What else follows from a reference system.
+fn refer(info: &mut Info, srs: Option<&SpatialRef>) {
+    info.crs = srs.and_then(name_of);
+    info.bounds = srs.zip(info.transform).and_then(|(srs, t)| bounds(srs, &t, info.size));
+    info.crs_words = srs.map(words).unwrap_or_default();
+}
+
+/// Units of latitudes and longitudes (CF 1.11, 4.1 and 4.2).
+const NORTH: [&str; 6] = ["degrees_north", "degree_north", "degree_N", "degrees_N", "degreeN", "degreesN"];
+const EAST: [&str; 6] = ["degrees_east", "degree_east", "degree_E", "degrees_E", "degreeE", "degreesE"];
+
+/// The reference system of a netCDF that names none and whose axes are latitudes and longitudes, as CF allows: on which
+/// ellipsoid is left open there, and that of WGS 84 is what everybody takes.
+pub(super) fn refer_to_degrees(dataset: &Dataset, info: &mut Info) -> Option<SpatialRef> {
+    let [x, dx, shear_x, y, shear_y, dy] = info.transform?;
+    // Two-dimensional latitudes and longitudes say nothing of the axes.
+    let is_curved = dataset.metadata_domain("GEOLOCATION").is_some_and(|domain| !domain.is_empty());
+    if info.driver != "netCDF" || info.crs.is_some() || is_curved || shear_x != 0.0 || shear_y != 0.0 {
+        return None;
+    }
+    let units = |known: [&str; 6]| {
+        info.metadata.iter().any(|(key, unit)| key.ends_with("#units") && known.contains(&unit.as_str()))
+    };
+    let within = |from: f64, step: f64, count: u64, limit: f64| {
+        let most = limit + step.abs();
+        [from, from + step * count as f64].iter().all(|at| at.abs() <= most)
+    };
+    if !units(NORTH) || !units(EAST) || !within(x, dx, info.size.0, 360.0) || !within(y, dy, info.size.1, 90.0) {
+        return None;
+    }
+    let srs = SpatialRef::from_epsg(4326).ok()?;
+    refer(info, Some(&srs));
+    info.crs_words.push(("Known from".to_owned(), "the units of its axes; no datum is named".to_owned()));
+    Some(srs)
 }
 
 /// Bounds in degrees: the outline with 21 points on each edge, so that edges that bend in degrees

@@ -59,7 +59,7 @@ impl Raster {
     async fn project(&self, control: &Control, at: Vec<[f64; 2]>, way: Way) -> Result<Vec<Option<[f64; 2]>>> {
         self.run(control, "placing", move |inner, _| {
             let nowhere = vec![None; at.len()];
-            let Ok(own) = inner.dataset.spatial_ref() else { return Ok(nowhere) };
+            let Some(own) = inner.reference() else { return Ok(nowhere) };
             let Some(transform) = between(&own, way) else { return Ok(nowhere) };
             Ok(at.into_iter().map(|at| turned(&transform, at)).collect())
         })
@@ -68,7 +68,8 @@ impl Raster {
 
     /// What a header tells beyond [`Info`]: without a request.
     pub async fn details(&self, control: &Control) -> Result<Details> {
-        self.run(control, "describing", |inner, info| Ok(details(&inner.dataset, info))).await
+        self.run(control, "describing", |inner, info| Ok(details(&inner.dataset, inner.reference().as_ref(), info)))
+            .await
     }
 }
 
@@ -93,11 +94,10 @@ const EDGE: usize = 21;
 const MOST_ROWS: usize = 2_000;
 const MOST_BANDS: usize = 64;
 
-fn details(dataset: &Dataset, info: &Info) -> Details {
-    let srs = dataset.spatial_ref().ok();
-    let is_degrees = srs.as_ref().is_some_and(SpatialRef::is_geographic);
-    let outline = srs.as_ref().zip(info.transform).map(|(srs, t)| outline(srs, &t, info.size)).unwrap_or_default();
-    let unit = srs.as_ref().and_then(|srs| match (is_degrees, srs.is_projected()) {
+fn details(dataset: &Dataset, srs: Option<&SpatialRef>, info: &Info) -> Details {
+    let is_degrees = srs.is_some_and(SpatialRef::is_geographic);
+    let outline = srs.zip(info.transform).map(|(srs, t)| outline(srs, &t, info.size)).unwrap_or_default();
+    let unit = srs.and_then(|srs| match (is_degrees, srs.is_projected()) {
         (true, _) => Some("°".to_owned()),
         (_, true) => srs.linear_units_name().map(|name| if name == "metre" { "m".to_owned() } else { name }),
         _ => None,
@@ -106,7 +106,7 @@ fn details(dataset: &Dataset, info: &Info) -> Details {
     for (index, band) in dataset.rasterbands().flatten().take(MOST_BANDS).enumerate() {
         domains.extend(of(&band, &format!("band {}", index + 1)));
     }
-    Details { is_degrees, outline, unit, reference: srs.as_ref().map(reference).unwrap_or_default(), domains }
+    Details { is_degrees, outline, unit, reference: srs.map(|srs| reference(srs, info)).unwrap_or_default(), domains }
 }
 
 fn of(object: &impl Metadata, name: &str) -> Vec<(String, Vec<(String, String)>)> {
@@ -180,8 +180,8 @@ fn turned(transform: &CoordTransform, at: [f64; 2]) -> Option<[f64; 2]> {
 }
 
 /// A reference system in words, with its code, and as other programs are told of it.
-fn reference(srs: &SpatialRef) -> Vec<(String, String)> {
-    let mut rows = super::info::words(srs);
+fn reference(srs: &SpatialRef, info: &Info) -> Vec<(String, String)> {
+    let mut rows = info.crs_words.clone();
     for (name, _) in &mut rows {
         *name = name.to_lowercase();
     }

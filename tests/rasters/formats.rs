@@ -89,6 +89,56 @@ fn rough(width: usize, height: usize, bands: usize) -> Grid {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_netcdf_of_latitudes_and_longitudes_lies_where_they_say() {
+    let (stores, folder) = (stores(), folder());
+    let source = folder.path().join("source.tif");
+    let mut world = grid(36, 18, 1, 0);
+    world.epsg = Some(4326);
+    // From 0 to 360 degrees, as models of the atmosphere have it.
+    world.transform = Some([0.0, 10.0, 0.0, 90.0, 0.0, -10.0]);
+    raster::write_tiff(&source, &world, &[]).expect("a TIFF");
+    let named = folder.path().join("named.nc");
+    let driver = gdal::DriverManager::get_driver_by_name("netCDF").expect("netCDF");
+    let tiff = gdal::Dataset::open(&source).expect("opens");
+    let mut classic = RasterCreationOptions::new();
+    classic.set_name_value("FORMAT", "NC").expect("an option");
+    tiff.create_copy(&driver, &named, &classic).expect("copies").close().expect("closes");
+    let bytes = std::fs::read(&named).expect("reads");
+    let open = async |name: &str, changes: &[(&str, &str)]| {
+        let changed = changes.iter().fold(bytes.clone(), |bytes, (from, to)| {
+            assert_eq!(from.len(), to.len());
+            let mut changed = bytes.clone();
+            let at: Vec<usize> = memchr::memmem::find_iter(&bytes, from.as_bytes()).collect();
+            assert!(!at.is_empty(), "no {from}");
+            for at in at {
+                changed[at..at + from.len()].copy_from_slice(to.as_bytes());
+            }
+            changed
+        });
+        let location = in_memory(&stores, name, changed).await;
+        raster::open(&stores, &location, &Control::default(), NO_LIMIT).await.expect("opens")
+    };
+    // Nothing names a reference system any more.
+    let plain = ("grid_mapping", "grid_nothing");
+    let named = open("named.nc", &[]).await;
+    let assumed = open("plain.nc", &[plain]).await;
+    for (raster, is_named) in [(&named, true), (&assumed, false)] {
+        let info = raster.info();
+        assert_eq!(info.crs.as_deref(), Some("EPSG:4326"));
+        assert_eq!(info.bounds, Some([-180.0, -90.0, 180.0, 90.0]));
+        let details = raster.details(&Control::default()).await.expect("details");
+        assert!(details.is_degrees && !details.outline.is_empty());
+        let said = details.reference.iter().any(|(_, value)| value.contains("units of its axes"));
+        assert_eq!(said, !is_named, "{:?}", details.reference);
+        let places = raster.to_degrees(&Control::default(), vec![[200.0, 45.0]]).await.expect("places");
+        let [lon, lat] = places[0].expect("a place");
+        assert!((lon.rem_euclid(360.0) - 200.0).abs() < 1e-9 && (lat - 45.0).abs() < 1e-9, "{lon} {lat}");
+    }
+    let other = open("other.nc", &[plain, ("degrees_east", "parts_of_pie")]).await;
+    assert_eq!((&other.info().crs, other.info().bounds), (&None, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_a_jpeg_2000_a_picture_reads_only_what_it_needs() {
     let folder = folder();
     let stores = stores();
