@@ -139,6 +139,25 @@ async fn a_netcdf_of_latitudes_and_longitudes_lies_where_they_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_object_of_an_hdf5_is_no_link() {
+    let (stores, folder) = (stores(), folder());
+    let (source, path) = (folder.path().join("source.tif"), folder.path().join("made.nc"));
+    raster::write_tiff(&source, &grid(16, 16, 1, 0), &[]).expect("a TIFF");
+    let mut form = RasterCreationOptions::new();
+    form.set_name_value("FORMAT", "NC4").expect("an option");
+    let driver = gdal::DriverManager::get_driver_by_name("netCDF").expect("netCDF");
+    let tiff = gdal::Dataset::open(&source).expect("opens");
+    tiff.create_copy(&driver, &path, &form).expect("copies").close().expect("closes");
+    let mut bytes = std::fs::read(&path).expect("reads");
+    // Within the header of an object, which has a checksum.
+    let at = memchr::memmem::find(&bytes, b"grid_mapping_name").expect("an attribute");
+    bytes[at] = b'x';
+    let damaged = in_memory(&stores, "damaged.nc", bytes).await;
+    let said = preview(&stores, &damaged).await.expect_err("is damaged").to_string();
+    assert!(said.contains("damaged.nc: ") && !said.contains("link"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_a_jpeg_2000_a_picture_reads_only_what_it_needs() {
     let folder = folder();
     let stores = stores();

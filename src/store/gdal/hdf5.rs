@@ -249,13 +249,15 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A soft link to nothing tells its path; one of a class that is not known tells nothing.
+    /// A soft link to nothing tells its path; one of a class that is not known tells nothing, and does not fail. It
+    /// does where the object is here and damaged: that is told by whoever reads it.
     fn link_without_target(&mut self, group: &Held<'_>, name: &CStr, shown: &str) {
+        let mut outcome = 0;
         // SAFETY: an open group, a terminated name; room as it is said.
         let value = text(|out, size| unsafe {
-            (self.call.link_value)(group.1, name.as_ptr(), out, size, 0);
+            outcome = (self.call.link_value)(group.1, name.as_ptr(), out, size, 0);
         });
-        if value.is_empty() {
+        if outcome >= 0 && value.is_empty() {
             self.link.get_or_insert_with(|| shown.to_owned());
         }
     }
