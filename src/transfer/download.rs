@@ -12,7 +12,7 @@
 //! | `target` | the folder: never through a link, never over something |
 //! | `small`, `large` | one request; ranges |
 //! | `order` | how a large object is cut, and what is read first |
-//! | `read`, `sink`, `blocks`, `disk` | one version of an object; where its bytes go, and the memory they go through |
+//! | `read`, `sink`, `disk` | one version of an object; where its bytes go, and the memory they go through |
 //! | `check`, `prove`, `hash`, `feed`, `kept` | what proves that the bytes are right |
 //! | `trail` | what the journal keeps |
 
@@ -24,7 +24,6 @@ use crate::location::Location;
 use crate::store::Stores;
 use crate::task::Control;
 use crate::text;
-use blocks::Blocks;
 use disk::Disk;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use names::Places;
@@ -38,7 +37,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use trail::Done;
 
-mod blocks;
 pub(super) mod check;
 mod disk;
 mod feed;
@@ -155,7 +153,6 @@ pub async fn download(stores: &Stores, spec: &DownloadSpec, control: &Control, t
         pace: Pace::new(AT_ONCE).watching(&control.meter),
         silence: stores.options().silence.unwrap_or(SILENCE),
         kept: Arc::new(Semaphore::new(kept::ROOM)),
-        blocks: Blocks::default(),
         disk: Disk::default(),
         files: items.len(),
         finished: AtomicUsize::new(0),
@@ -204,7 +201,6 @@ struct Work<'a> {
     silence: Duration,
     /// Room for bytes that wait in memory to be summed up.
     kept: Arc<Semaphore>,
-    blocks: Blocks,
     disk: Disk,
     /// How many files there are.
     files: usize,

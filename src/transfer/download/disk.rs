@@ -5,12 +5,11 @@
 //! goes into the same memory. On a virtual machine, where memory that was not used for a while has to be had from the
 //! host, page by page, this takes a gigabyte from seconds of processor time to a third of one.
 
-use super::blocks::BLOCK;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io::IoSlice;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -19,7 +18,11 @@ const BEHIND: u64 = 48 << 20;
 /// Threads that write to one file. ext4 and XFS let one write at a time, and who waits for it there keeps a core busy.
 const WRITERS: usize = 2;
 /// The system keeps what was written at once together, up to so many bytes, and lets go of it together.
-const TOGETHER: u64 = BLOCK as u64;
+const TOGETHER: u64 = BLOCK;
+/// Bytes that are written at once.
+pub(super) const BLOCK: u64 = 1 << 20;
+/// Pieces that a system takes at once (`IOV_MAX`).
+const MOST_PIECES: usize = 1024;
 
 /// What the files of a transfer have in the system's memory and nobody needs there. Clones share it.
 #[derive(Clone)]
@@ -86,8 +89,8 @@ impl Draft {
     }
 
     /// Writes a block at its place, and lets others do so. Blocks.
-    pub(super) fn write(&self, turn: Option<OwnedSemaphorePermit>, block: &Bytes, at: u64) -> std::io::Result<()> {
-        let written = self.file.write_all_at(block, at);
+    pub(super) fn write(&self, turn: Option<OwnedSemaphorePermit>, block: &[Bytes], at: u64) -> std::io::Result<()> {
+        let written = write_all(&self.file, block, at);
         drop(turn);
         written
     }
@@ -101,6 +104,23 @@ impl Draft {
     pub(super) fn passed(&self, piece: Range<u64>) {
         self.disk.passed(&self.file, piece);
     }
+}
+
+/// Writes pieces one behind the other.
+fn write_all(file: &File, pieces: &[Bytes], mut at: u64) -> std::io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    let mut left = &mut slices[..];
+    while !left.is_empty() {
+        let n = match rustix::io::pwritev(file, &left[..left.len().min(MOST_PIECES)], at) {
+            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+            Ok(n) => n,
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(err) => return Err(err.into()),
+        };
+        IoSlice::advance_slices(&mut left, n);
+        at += n as u64;
+    }
+    Ok(())
 }
 
 /// Has the system begin to write to the disk what of a piece is not there yet, and lets go of all that is
@@ -117,6 +137,7 @@ fn clear(file: &File, piece: Range<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::FileExt as _;
 
     const MIB: u64 = 1 << 20;
 
@@ -152,7 +173,7 @@ mod tests {
         let draft = Draft::new(file.clone(), &Disk { behind: 2 * MIB, ..Disk::default() });
         let block = Bytes::from(vec![7; MIB as usize]);
         for n in 0..8 {
-            draft.write(draft.turn().await, &block, n * MIB).expect("writes");
+            draft.write(draft.turn().await, std::slice::from_ref(&block), n * MIB).expect("writes");
         }
         file.sync_all().expect("syncs");
         // One that lives in memory does not tell, and has nothing to let go of.

@@ -1,8 +1,7 @@
 //! MD5 sums of a large file while it is written: a thread follows what has arrived, so that no network ever waits
 //! for a digest. Parts are summed up several at a time, from memory what is still there, else from the file.
 
-use super::blocks::BLOCK;
-use super::disk::Draft;
+use super::disk::{BLOCK, Draft};
 use super::feed::{Feed, STRIDE};
 use super::kept::{Kept, Piece};
 use crate::error::{Error, Kind, Result};
@@ -54,9 +53,9 @@ pub(super) struct Follower {
 pub(super) struct Teller(Shared);
 
 impl Teller {
-    /// A range has been written, with these bytes where they are still in memory.
-    pub(super) fn written(&self, range: Range<u64>, block: Option<Bytes>) {
-        if self.0.lock().add(range, block) {
+    /// A range has been written, with these bytes of its beginning that are still in memory.
+    pub(super) fn written(&self, range: Range<u64>, pieces: Vec<Bytes>) {
+        if self.0.lock().add(range, pieces) {
             self.0.0.1.notify_all();
         }
     }
@@ -124,13 +123,16 @@ impl Drop for Follower {
 
 impl Written {
     /// Notes a range; whether the thread waits for it.
-    fn add(&mut self, range: Range<u64>, block: Option<Bytes>) -> bool {
+    fn add(&mut self, range: Range<u64>, pieces: Vec<Bytes>) -> bool {
         if self.ended {
             return false;
         }
         self.told += range.end - range.start;
-        if let Some(block) = block {
-            self.kept.add(range.start, block, &self.needs);
+        let mut at = range.start;
+        for piece in pieces {
+            let end = at + piece.len() as u64;
+            self.kept.add(at, piece, &self.needs);
+            at = end;
         }
         let (mut start, mut end) = (range.start, range.end);
         if let Some((&before, &until)) = self.ranges.range(..=start).next_back()
@@ -258,7 +260,7 @@ pub(super) fn whole(file: &File, size: u64, progress: &impl Progress) -> Result<
         let (reach, told) = progress.reach(&[at])?;
         let end = reach[0].min(size);
         if end == at {
-            progress.more(told + BLOCK as u64)?;
+            progress.more(told + BLOCK)?;
             continue;
         }
         let from = at;
@@ -266,7 +268,7 @@ pub(super) fn whole(file: &File, size: u64, progress: &impl Progress) -> Result<
         while at < end {
             progress.check()?;
             feed.fill(file, 1)?;
-            let n = feed.next().len().min(BLOCK);
+            let n = feed.next().len().min(BLOCK as usize);
             sum.update(&feed.next()[..n]);
             feed.pass(n);
             at += n as u64;
@@ -317,7 +319,7 @@ pub(super) fn of_parts(file: &File, parts: &[Range<u64>], progress: &impl Progre
         let missing = near.min(LANES).saturating_sub(ready.len()) as u64;
         if missing > 0 && waiting < BACKLOG {
             // Blocks are written one at a time: so many are not there sooner.
-            progress.more(told + (missing * BLOCK as u64).min(BACKLOG - waiting))?;
+            progress.more(told + (missing * BLOCK).min(BACKLOG - waiting))?;
             continue;
         }
         // Those that are there furthest go furthest together.
@@ -413,7 +415,7 @@ mod tests {
         let mut at = range.start;
         for length in [1025, 100_001, 16_384, 4095].into_iter().cycle() {
             let end = if range.end - at < length + 2000 { range.end } else { at + length };
-            teller.written(at..end, Some(Bytes::copy_from_slice(&body[at as usize..end as usize])));
+            teller.written(at..end, vec![Bytes::copy_from_slice(&body[at as usize..end as usize])]);
             at = end;
             if at == range.end {
                 break;
@@ -428,9 +430,9 @@ mod tests {
         for (parts, expected) in followed(&body) {
             let follower = Follower::start(draft(&file), size, parts, room(0));
             for start in [4_000_000, 1_000_000, 2_000_000, 0, 3_000_000] {
-                follower.teller().written(start..size.min(start + 1_000_000), None);
+                follower.teller().written(start..size.min(start + 1_000_000), Vec::new());
             }
-            follower.teller().written(size - 1..size, None);
+            follower.teller().written(size - 1..size, Vec::new());
             assert_eq!(follower.finish().await.expect("a digest"), expected);
         }
         let there = Whole(|| Ok(()));
@@ -473,14 +475,14 @@ mod tests {
                 let follower = Follower::start(draft(&file), size, parts, room.clone());
                 let teller = follower.teller();
                 // Some of it was there before, and some comes twice.
-                teller.written(1_000_000..1_234_567, None);
-                teller.written(4_900_000..size, None);
+                teller.written(1_000_000..1_234_567, Vec::new());
+                teller.written(4_900_000..size, Vec::new());
                 let mut starts: Vec<u64> = (0..size).step_by(123_457).collect();
                 starts.sort_by_key(|start| (start % 5, start % 3));
                 for (i, start) in starts.into_iter().enumerate() {
                     let range = start..size.min(start + 123_457);
                     if i % 4 == 3 {
-                        teller.written(range, None);
+                        teller.written(range, Vec::new());
                     } else {
                         tell(&teller, &body, range);
                     }

@@ -120,7 +120,7 @@ impl Work<'_> {
         let follower = follow(&proof, &draft, pin.size, self.kept.clone());
         for (start, (length, _)) in &done {
             if let Some(follower) = &follower {
-                follower.teller().written(*start..start + length, None);
+                follower.teller().written(*start..start + length, Vec::new());
             }
         }
         Ok(Attempt {
@@ -276,7 +276,7 @@ impl Work<'_> {
     async fn range(&self, attempt: &Attempt<'_>, range: Range<u64>) -> Result<()> {
         let to = To::File(attempt.draft.clone());
         let teller = attempt.follower.as_ref().map(Follower::teller);
-        let mut sink = Sink::new(to, range.clone(), attempt.proof.algorithm(), &self.blocks).telling(teller);
+        let mut sink = Sink::new(to, range.clone(), attempt.proof.algorithm()).telling(teller);
         let came = |n| {
             self.control.advance(n);
             attempt.advanced.fetch_add(n, Relaxed);

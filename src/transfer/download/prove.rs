@@ -119,7 +119,7 @@ impl Work<'_> {
 
     /// Whether a range comes again as it was written.
     async fn again(&self, attempt: &Attempt<'_>, range: Range<u64>) -> Result<bool> {
-        let mut sink = Sink::new(To::Nowhere, range.clone(), None, &self.blocks);
+        let mut sink = Sink::new(To::Nowhere, range.clone(), None);
         let mut patience = Patience::default();
         loop {
             let place = self.pace.place().await;

@@ -1,8 +1,8 @@
 //! Where the bytes of one range go: they are gathered into blocks, which a thread that may block writes at their
-//! place and sums up, while the next block arrives.
+//! place and sums up, while the next block arrives. They stay where the connection has put them: a block is a list of
+//! pieces, and nothing is copied before it is written.
 
-use super::blocks::{BLOCK, Block, Blocks};
-use super::disk::Draft;
+use super::disk::{BLOCK, Draft};
 use super::hash::Teller;
 use crate::error::{Context as _, Error, Kind, Result};
 use bytes::Bytes;
@@ -64,8 +64,9 @@ pub(super) struct Sink {
     end: u64,
     /// Where the block begins that is being filled.
     block_at: u64,
-    block: Option<Block>,
-    blocks: Blocks,
+    block: Vec<Bytes>,
+    /// Bytes in it.
+    length: u64,
     /// Up to here the disk was told to begin.
     flushed: u64,
     summing: Option<Summing>,
@@ -74,13 +75,13 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    pub(super) fn new(to: To, range: Range<u64>, other: Option<CrcAlgorithm>, blocks: &Blocks) -> Self {
+    pub(super) fn new(to: To, range: Range<u64>, other: Option<CrcAlgorithm>) -> Self {
         Self {
             to,
             end: range.end,
             block_at: range.start,
-            block: None,
-            blocks: blocks.clone(),
+            block: Vec::new(),
+            length: 0,
             flushed: range.start,
             summing: Some(Summing::new(other)),
             busy: None,
@@ -95,7 +96,7 @@ impl Sink {
 
     /// Where the next byte belongs.
     pub(super) fn at(&self) -> u64 {
-        self.block_at + self.block.as_ref().map_or(0, Block::len) as u64
+        self.block_at + self.length
     }
 
     /// What is missing.
@@ -111,9 +112,11 @@ impl Sink {
     /// Takes the next bytes. An error is one of the disk.
     pub(super) async fn push(&mut self, mut bytes: Bytes) -> Result<()> {
         while !bytes.is_empty() {
-            let block = self.block.get_or_insert_with(|| self.blocks.take());
-            block.fill(&mut bytes, self.end - self.block_at);
-            if block.len() == BLOCK || self.at() == self.end {
+            let room = usize::try_from(BLOCK - self.length).unwrap_or(usize::MAX);
+            let piece = bytes.split_to(bytes.len().min(room));
+            self.length += piece.len() as u64;
+            self.block.push(piece);
+            if self.length == BLOCK || self.at() == self.end {
                 self.write().await?;
             }
         }
@@ -124,8 +127,11 @@ impl Sink {
     async fn write(&mut self) -> Result<()> {
         self.settle().await?;
         let (to, at) = (self.to.clone(), self.block_at..self.at());
-        let Some(block) = self.block.take().map(Block::freeze) else { return Ok(()) };
-        self.block_at = at.end;
+        let block = std::mem::take(&mut self.block);
+        if block.is_empty() {
+            return Ok(());
+        }
+        (self.block_at, self.length) = (at.end, 0);
         let teller = self.teller.clone();
         let flush = (at.end - self.flushed >= FLUSH || at.end == self.end).then_some(self.flushed..at.end);
         self.flushed = flush.as_ref().map_or(self.flushed, |flush| flush.end);
@@ -141,10 +147,12 @@ impl Sink {
                     }
                 }
             }
-            if let Some(teller) = teller {
-                teller.written(at, Some(block.clone()));
+            for piece in &block {
+                summing.update(piece);
             }
-            summing.update(&block);
+            if let Some(teller) = teller {
+                teller.written(at, block);
+            }
             Ok(summing)
         }));
         Ok(())
@@ -177,7 +185,7 @@ pub(super) fn sums_of(
     check: impl Fn() -> Result<()>,
 ) -> Result<Sums> {
     let mut summing = Summing::new(other);
-    let mut buffer = vec![0; BLOCK.min((range.end - range.start) as usize)];
+    let mut buffer = vec![0; BLOCK.min(range.end - range.start) as usize];
     let mut at = range.start;
     while at < range.end {
         check()?;
@@ -201,9 +209,8 @@ mod tests {
         let body: Vec<u8> = (0..3_000_001_u32).map(|i| (i * 7 % 251) as u8).collect();
         let end = 5 + body.len() as u64;
         let other = Some(CrcAlgorithm::Crc64Nvme);
-        let blocks = Blocks::default();
         let draft = Draft::new(file.clone(), &Disk::default());
-        let mut sink = Sink::new(To::File(draft), 5..end, other, &blocks);
+        let mut sink = Sink::new(To::File(draft), 5..end, other);
         for chunk in body.chunks(70_001) {
             let bytes = Bytes::copy_from_slice(chunk);
             assert!(sink.takes(&bytes));
@@ -214,7 +221,7 @@ mod tests {
         assert_eq!(u64::from(sums.crc32c), crc_fast::checksum(CRC32C, &body));
         assert_eq!(sums.other, Some(crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &body)));
         assert_eq!(sums_of(&file, 5..end, other, || Ok(())).expect("reads"), sums);
-        let mut nowhere = Sink::new(To::Nowhere, 5..end, other, &blocks);
+        let mut nowhere = Sink::new(To::Nowhere, 5..end, other);
         nowhere.push(body.into()).await.expect("takes");
         assert_eq!(nowhere.finish().await.expect("sums"), sums);
     }
