@@ -210,6 +210,9 @@ impl From<std::io::Error> for Error {
             E::ReadOnlyFilesystem => (Kind::Denied, "the disk is read-only".to_owned()),
             E::QuotaExceeded => (Kind::Limit, "the quota of this disk is used up".to_owned()),
             E::StorageFull => (Kind::Limit, "the disk is full".to_owned()),
+            E::FileTooLarge => {
+                (Kind::Limit, "no file may be so large there, by the disk or by a limit (`ulimit -f`)".to_owned())
+            }
             E::UnexpectedEof => (Kind::Invalid, "the data end too early".to_owned()),
             E::ConnectionRefused | E::ConnectionReset | E::TimedOut | E::ConnectionAborted => {
                 (Kind::Unreachable, err.to_string())

@@ -322,6 +322,24 @@ async fn a_conversion_and_a_journal_without_room_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn room_that_is_refused_is_told_before_anything_is_read() {
+    let place = Place::s3s().await;
+    let mut program = program(&place);
+    let file = program.write("large.bin", vec![7; 24 << 20]);
+    let object = format!("{}large.bin", place.root);
+    program.run(&["put", &file, &object]).ok();
+    // Not full, and none would know before it asks: what is told is the answer to the reservation.
+    program.under(&["sh", "-c", "trap '' XFSZ; ulimit -f 20000; exec \"$@\"", "sh"]);
+    program.run(&["get", &object, "back/"]).refused(1, &["writing", "large.bin", "so large", "ulimit", "jobs resume"]);
+    let back = program.folder("back");
+    let left = std::fs::read_dir(&back).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "nothing is left, and nothing has its name");
+    program.under(&[]);
+    program.run(&["get", &object, "back/"]).ok();
+    assert_eq!(std::fs::read(back.join("large.bin")).expect("reads"), std::fs::read(&file).expect("reads"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_becomes_read_only_is_told() {
     let place = Place::s3s().await;
     for (op, event) in [(Op::Download, "range"), (Op::SyncDown, "part")] {
