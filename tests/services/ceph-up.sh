@@ -97,7 +97,12 @@ monmaptool --create --clobber --fsid "$fsid" --addv a "[v1:127.0.0.1:$monitor]" 
 ceph-mon -i a "${conf[@]}" --mkfs --monmap "$dir/monmap"
 ceph-mon -i a "${conf[@]}"   # goes to the background and writes run/mon.a.pid, as do the others
 osd=$(cat /proc/sys/kernel/random/uuid)
-ceph --connect-timeout 20 osd new "$osd" >/dev/null
+# A monitor answers before it knows its own commands: then it refuses them.
+for try in $(seq 50); do
+  ceph --connect-timeout 20 osd new "$osd" >/dev/null 2>"$dir/log/new.err" && break
+  [ "$try" -lt 50 ] || { cat "$dir/log/new.err" >&2; exit 1; }
+  sleep 0.2
+done
 ceph-osd -i 0 "${conf[@]}" --osd-uuid "$osd" --mkfs >"$dir/log/mkfs.out" 2>&1
 ceph-osd -i 0 "${conf[@]}" >"$dir/log/osd.out" 2>&1
 radosgw -n client.rgw "${conf[@]}" >"$dir/log/rgw.out" 2>&1
