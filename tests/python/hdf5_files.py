@@ -31,6 +31,11 @@ with written("external_storage.h5") as file:
     file["own"] = ramp
     file.create_dataset("values", (16, 16), "u1", external=[("/etc/passwd", 0, 256)])
 
+# More than is read of a name.
+with written("long_name.h5") as file:
+    file["own"] = ramp
+    file.create_dataset("values" * 200, (16, 16), "u1", external=[("/etc/passwd", 0, 256)])
+
 with written("virtual.h5") as file:
     file["own"] = ramp
     layout = h5py.VirtualLayout((16, 24), "u2")

@@ -22,12 +22,17 @@ async fn places(stores: &Stores, name: &str, folder: &Path) -> Vec<Location> {
 #[tokio::test(flavor = "multi_thread")]
 async fn values_that_lie_in_other_files_are_not_read() {
     let (stores, folder) = (stores(), folder());
-    for (name, other) in [("external_storage.h5", "/etc/passwd"), ("virtual.h5", "tree.h5")] {
+    let long = "values".repeat(200);
+    for (name, values, other) in [
+        ("external_storage.h5", "values", "/etc/passwd"),
+        ("virtual.h5", "values", "tree.h5"),
+        ("long_name.h5", &long, "/etc/passwd"),
+    ] {
         for location in places(&stores, name, folder.path()).await {
-            for at in [location.clone(), raster::part_of(&location, "values"), raster::part_of(&location, "own")] {
+            for at in [location.clone(), raster::part_of(&location, values), raster::part_of(&location, "own")] {
                 let err = preview(&stores, &at).await.err().unwrap_or_else(|| panic!("{at} was followed"));
                 let said = err.to_string();
-                assert!(said.contains("`/values`") && said.contains("not followed") && said.contains(other), "{said}");
+                assert!(said.contains("`/values") && said.contains("not followed") && said.contains(other), "{said}");
             }
         }
     }

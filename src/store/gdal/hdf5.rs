@@ -90,8 +90,8 @@ library! {
     open_group = "H5Gopen2": fn(i64, *const c_char, i64) -> i64;
     group_info = "H5Gget_info": fn(i64, *mut GroupInfo) -> c_int;
     link_name = "H5Lget_name_by_idx": fn(i64, *const c_char, c_int, c_int, u64, *mut c_char, usize, i64) -> isize;
-    link_value = "H5Lget_val": fn(i64, *const c_char, *mut c_char, usize, i64) -> c_int;
-    open_object = "H5Oopen": fn(i64, *const c_char, i64) -> i64;
+    link_value = "H5Lget_val_by_idx": fn(i64, *const c_char, c_int, c_int, u64, *mut c_char, usize, i64) -> c_int;
+    open_object = "H5Oopen_by_idx": fn(i64, *const c_char, c_int, c_int, u64, i64) -> i64;
     kind = "H5Iget_type": fn(i64) -> c_int;
     release = "H5Idec_ref": fn(i64) -> c_int;
     creation = "H5Dget_create_plist": fn(i64) -> i64;
@@ -233,10 +233,11 @@ impl Walk<'_> {
                 (self.call.link_name)(group.1, c".".as_ptr(), BY_NAME, NATIVE_ORDER, index, out, size, 0);
             });
             let shown = format!("{at}/{}", name.to_string_lossy());
+            // By its number: a name can be longer than what is read of it.
             // SAFETY: an open group, a terminated name.
-            let object = self.call.held(unsafe { (self.call.open_object)(group.1, name.as_ptr(), 0) });
-            let Some(object) = object else {
-                self.link_without_target(group, &name, &shown);
+            let object = unsafe { (self.call.open_object)(group.1, c".".as_ptr(), BY_NAME, NATIVE_ORDER, index, 0) };
+            let Some(object) = self.call.held(object) else {
+                self.link_without_target(group, index, &shown);
                 continue;
             };
             // SAFETY: an open object.
@@ -251,11 +252,11 @@ impl Walk<'_> {
 
     /// A soft link to nothing tells its path; one of a class that is not known tells nothing, and does not fail. It
     /// does where the object is here and damaged: that is told by whoever reads it.
-    fn link_without_target(&mut self, group: &Held<'_>, name: &CStr, shown: &str) {
+    fn link_without_target(&mut self, group: &Held<'_>, index: u64, shown: &str) {
         let mut outcome = 0;
         // SAFETY: an open group, a terminated name; room as it is said.
         let value = text(|out, size| unsafe {
-            outcome = (self.call.link_value)(group.1, name.as_ptr(), out, size, 0);
+            outcome = (self.call.link_value)(group.1, c".".as_ptr(), BY_NAME, NATIVE_ORDER, index, out, size, 0);
         });
         if outcome >= 0 && value.is_empty() {
             self.link.get_or_insert_with(|| shown.to_owned());
