@@ -11,7 +11,7 @@
 //! | [`text`], [`picture`], [`facts`], [`calendar`], [`quantity`], [`error`] | foreign text made harmless, sizes in words; RGBA pixels; names and values; times as numbers; numbers with units in words; the one error: what failed, why, what to do |
 //! | [`location`], [`probe`], [`entry`], [`listing`], [`meter`] | an address; what is known of a thing before it is opened; a listed thing; a million of them held compactly; counting requests, bytes, latencies |
 //! | [`glob`], [`basket`] | patterns for names; what is selected over all folders |
-//! | [`task`] | the value-free `Waker`, `Pending` and `Feed` (dropped means aborted), `Control` of a piece of work |
+//! | [`task`] | the value-free `Waker`, `Pending` and `Feed` (dropped means aborted), `Control` of a piece of work, several threads for one |
 //! | [`action`], [`theme`], [`terminal`], [`widgets`], [`config`], [`keymap`] | what a person can do; colours by role; the terminal and pictures on it; widgets that know nothing of ours; files of the user |
 //! | [`store`] | the one data plane: `Stores` opens a location, everything is metered, limited, explained; `store/gdal` lets GDAL read through it |
 //! | [`raster`], [`catalog`], [`snippet`] | reading rasters and STAC documents through the stores; lines of code that open a thing elsewhere |
