@@ -8,6 +8,9 @@ use gdal::errors::GdalError;
 /// Formats whose libraries open the local disk themselves.
 const LOCAL_DRIVERS: &[&str] = &["netCDF"];
 
+/// What is said of what no format takes for its own.
+const UNKNOWN: &str = "it is not a raster of a kind that can be read here";
+
 /// One raster of an object that holds several.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Part {
@@ -53,7 +56,15 @@ pub(crate) fn open(mount: &Mount, location: &Location, part: Option<&Part>) -> R
         allowed_drivers: Some(drivers),
         ..gdal::DatasetOptions::default()
     };
-    let dataset = mount.call(|| gdal::Dataset::open_ex(path, options))?;
+    let format = if drivers == LOCAL_DRIVERS { Some("netCDF") } else { is_hdf5.then_some("HDF5") };
+    let dataset = mount.call(|| gdal::Dataset::open_ex(path, options)).map_err(|err| match format {
+        // What it begins with is known, and was looked through.
+        Some(format) if err.to_string() == UNKNOWN => {
+            Error::invalid(format!("it is a {format} in which no raster can be read: there is none, or it is damaged"))
+                .with_source(err)
+        }
+        _ => err,
+    })?;
     // What was found to be one in another way than by its signature.
     if !is_hdf5 && matches!(dataset.driver().short_name().as_str(), "HDF5" | "HDF5Image") {
         mount.foreign_link()?;
@@ -138,7 +149,7 @@ pub(super) fn explain(err: GdalError, messages: &[String], path: &str) -> Error 
         why = rest.trim_start();
     }
     let error = if why.contains("not recognized as a supported file format") {
-        Error::invalid("it is not a raster of a kind that can be read here")
+        Error::invalid(UNKNOWN)
     } else if why.is_empty() || why.starts_with("Read error at") {
         Error::invalid("GDAL cannot read it: it is damaged or cut off")
     } else {
